@@ -1,0 +1,123 @@
+/**
+ * Facts: typed things that happened. Log, CDR, metrics, SNMP, alarms and traces all read the same ones. A fact never
+ * carries a body, a key or a password.
+ */
+export type Fact =
+  | CallStarted
+  | CallAnswered
+  | CallEnded
+  | {
+      readonly fact: "call.refused";
+      readonly realm: string;
+      readonly source: string;
+      readonly peer: string | undefined;
+      readonly method: string;
+      readonly status: number;
+      readonly reason: string;
+    }
+  | {
+      readonly fact: "leg.refused";
+      readonly call: string;
+      readonly side: Side;
+      readonly peer: string | undefined;
+      readonly target: string;
+      readonly status: number;
+      readonly reason: string;
+    }
+  | { readonly fact: "sips.refused"; readonly call: string; readonly realm: string; readonly status: number }
+  | {
+      readonly fact: "media.latched";
+      readonly call: string;
+      readonly side: Side;
+      readonly stream: number;
+      readonly remote: string;
+    }
+  | { readonly fact: "media.silent"; readonly call: string; readonly side: Side; readonly stream: number }
+  | { readonly fact: "media.failed"; readonly call: string; readonly reason: string }
+  | { readonly fact: "peer.up" | "peer.down"; readonly peer: string; readonly target: string; readonly reason: string }
+  | { readonly fact: "peer.limited"; readonly peer: string; readonly limit: "maxCalls" | "maxCallsPerSecond" }
+  | { readonly fact: "message.bad"; readonly realm: string; readonly source: string; readonly reason: string }
+  | { readonly fact: "connection.refused"; readonly realm: string; readonly source: string; readonly reason: string }
+  | { readonly fact: "tls.failed"; readonly realm: string; readonly source: string; readonly reason: string }
+  | { readonly fact: "settings.applied"; readonly changes: readonly string[] }
+  | { readonly fact: "settings.rejected"; readonly reason: string };
+
+export type Side = "caller" | "callee";
+
+export interface CallStarted {
+  readonly fact: "call.started";
+  /** Our own id of the call: it never appears on the wire. */
+  readonly call: string;
+  readonly from: Party;
+  readonly to: Party;
+}
+
+export interface Party {
+  readonly realm: string;
+  readonly peer: string | undefined;
+  /** User part only: hosts of one side do not belong in the record of the other. */
+  readonly user: string;
+  readonly callId: string;
+  readonly remote: string;
+}
+
+export interface CallAnswered {
+  readonly fact: "call.answered";
+  readonly call: string;
+  readonly afterMs: number;
+  readonly callee: Party;
+  readonly media: readonly { readonly kind: string; readonly caller: MediaEnd; readonly callee: MediaEnd }[];
+}
+
+export interface MediaEnd {
+  readonly codecs: readonly string[];
+  /** `RTP/AVP`, `RTP/SAVP` … */
+  readonly profile: string;
+  readonly suite: string | undefined;
+}
+
+export interface CallEnded {
+  readonly fact: "call.ended";
+  readonly call: string;
+  readonly cause: EndCause;
+  /** Which side ended it; `undefined` when the box did. */
+  readonly by: Side | undefined;
+  /** The final status that the caller got, 200 when answered. */
+  readonly status: number;
+  readonly totalMs: number;
+  readonly answeredMs: number;
+  readonly from: Party;
+  readonly to: Party | undefined;
+  readonly streams: readonly {
+    readonly kind: string;
+    readonly caller: StreamQuality;
+    readonly callee: StreamQuality;
+  }[];
+}
+
+export type EndCause =
+  | "bye"
+  | "cancelled"
+  | "refused"
+  | "busy"
+  | "no-answer"
+  | "unreachable"
+  | "no-route"
+  | "limit"
+  | "policy"
+  | "media-silent"
+  | "media-failed"
+  | "no-ack"
+  | "session-expired"
+  | "protocol-error"
+  | "shutdown"
+  | "operator";
+
+/** What one side sent to us on one stream. */
+export interface StreamQuality {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly jitterMs: number;
+  readonly dropped: number;
+}

@@ -1,0 +1,128 @@
+/**
+ * The validated configuration as the engine reads it: names resolved, addresses split, numbers instead of words.
+ * `manage/config` makes it from the operator's file; nothing here is optional that has a default there.
+ */
+import type { Address, Protocol } from "./net.ts";
+
+export type Trust = "none" | "peer" | "full";
+export type SrtpPolicy = "required" | "preferred" | "off";
+export type SrtpKeying = "sdes" | "dtls";
+export type MediaPath = "auto" | "socket" | "af_xdp" | "xdp";
+export type TlsVerify = "none" | "server" | "mutual";
+
+export interface Settings {
+  readonly name: string;
+  /** Path of the control socket. */
+  readonly control: string;
+  /** How long SIGTERM waits for calls to end, in seconds. 0 to 86 400. */
+  readonly drainSeconds: number;
+  readonly realms: ReadonlyMap<string, RealmSettings>;
+  readonly peers: ReadonlyMap<string, PeerSettings>;
+  readonly routes: readonly RouteSettings[];
+  readonly limits: LimitSettings;
+}
+
+/** Limit: calls, transactions and connections beyond these are refused with 503 and Retry-After, or not accepted. */
+export interface LimitSettings {
+  /** Live calls of the whole box. */
+  readonly calls: number;
+  /** Live transactions of the whole box. */
+  readonly transactions: number;
+  /** Stream connections of the whole box. */
+  readonly connections: number;
+  /** Stream connections from one source address. Realms with `trust: full` are exempt. */
+  readonly connectionsPerSource: number;
+}
+
+export interface ListenerSettings {
+  /** Unique in the box and stable while the configuration names the same realm, protocol and address. */
+  readonly id: string;
+  readonly realm: string;
+  readonly protocol: Protocol;
+  readonly address: Address;
+}
+
+export interface TlsSettings {
+  /** Absolute paths. The files were readable and fitted each other when the configuration was checked. */
+  readonly certificate: string;
+  readonly key: string;
+  readonly ca: string | undefined;
+  readonly verify: TlsVerify;
+}
+
+export interface RealmSettings {
+  readonly name: string;
+  readonly trust: Trust;
+  readonly listeners: readonly ListenerSettings[];
+  /** Our name on this side, in From, To, Contact and PAI. `undefined`: the listener's (advertised) address serves. */
+  readonly domain: string | undefined;
+  /** The public IP address, where the box itself is behind 1:1 NAT: stands in Via, Contact and SDP. */
+  readonly advertise: string | undefined;
+  /** Host names that may show on any side. Lower case. */
+  readonly publicDomains: readonly string[];
+  readonly tls: TlsSettings | undefined;
+  readonly media: RealmMediaSettings;
+  readonly srtp: SrtpPolicy;
+  readonly srtpKeys: readonly SrtpKeying[];
+  readonly sdesWithoutTls: boolean;
+  readonly dscp: DscpSettings;
+  /** May a `sips:` request leave over an insecure hop of this realm? Only honoured with `trust: full`. RFC 5630. */
+  readonly sips: "refuse" | "translate";
+  /** Names, lower case, of headers beyond the built-in list that may cross into this realm. */
+  readonly allowHeaders: readonly string[];
+}
+
+export interface RealmMediaSettings {
+  /** At most one IPv4 and one IPv6 address. */
+  readonly addresses: readonly string[];
+  readonly firstPort: number;
+  readonly lastPort: number;
+  readonly path: MediaPath;
+  /** How long a leg may bring no media before the call is cleared, in milliseconds. 0: for ever. */
+  readonly silenceLimitMs: number;
+}
+
+/** DiffServ code points, 0 to 63. RFC 2474, RFC 4594. */
+export interface DscpSettings {
+  readonly signalling: number;
+  readonly audio: number;
+  readonly video: number;
+  /** Every other RTP stream. */
+  readonly other: number;
+}
+
+/** A target with a fixed protocol and port, or a SIP URI for RFC 3263. `host` is an IP address or a name. */
+export type TargetSettings =
+  | { readonly kind: "host"; readonly protocol: Protocol; readonly host: string; readonly port: number }
+  | { readonly kind: "uri"; readonly uri: string };
+
+export interface PeerSettings {
+  readonly name: string;
+  readonly realm: string;
+  /** In order of preference. */
+  readonly targets: readonly TargetSettings[];
+  /** CIDRs. Non-empty: they alone tell who the peer is; else the addresses of the targets do. */
+  readonly sources: readonly string[];
+  /** OPTIONS health checks; `undefined`: the peer is believed to be up. */
+  readonly options: { readonly everySeconds: number } | undefined;
+  /** Live calls to and from the peer, in one sum. */
+  readonly maxCalls: number | undefined;
+  /** New calls to and from the peer, in one sum. */
+  readonly maxCallsPerSecond: number | undefined;
+  /** May a request over the UDP size limit go by TCP to this peer? RFC 3261 §18.1.1. */
+  readonly tcpForLargeRequests: boolean;
+}
+
+export interface RouteSettings {
+  readonly when: {
+    readonly from?: string;
+    readonly realm?: string;
+    /** A regular expression over the user part (or the digits of a tel: URI) of the Request-URI. */
+    readonly number?: RegExp;
+    /** Lower case; matches the host of the Request-URI. */
+    readonly host?: string;
+    readonly method?: string;
+  };
+  /** Peer names, in order of preference. */
+  readonly to: readonly string[];
+}

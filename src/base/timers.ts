@@ -1,0 +1,180 @@
+import type { Millis } from "./time.ts";
+
+/** The named timers of one machine: few, so a small array beats a heap. */
+export class TimerTable<Name extends string> {
+  readonly #names: Name[] = [];
+  readonly #times: Millis[] = [];
+
+  set(name: Name, at: Millis): void {
+    const index = this.#names.indexOf(name);
+    if (index >= 0) {
+      this.#times[index] = at;
+      return;
+    }
+    this.#names.push(name);
+    this.#times.push(at);
+  }
+
+  has(name: Name): boolean {
+    return this.#names.includes(name);
+  }
+
+  stop(name: Name): void {
+    const index = this.#names.indexOf(name);
+    if (index < 0) return;
+    this.#names.splice(index, 1);
+    this.#times.splice(index, 1);
+  }
+
+  clear(): void {
+    this.#names.length = 0;
+    this.#times.length = 0;
+  }
+
+  /** When the earliest timer fires; `undefined` when none runs. */
+  next(): Millis | undefined {
+    let earliest: Millis | undefined;
+    for (const at of this.#times) if (earliest === undefined || at < earliest) earliest = at;
+    return earliest;
+  }
+
+  /** Takes out the earliest timer that is due at `now`; `undefined` when none is. Call it until it is. */
+  takeDue(now: Millis): Name | undefined {
+    let due = -1;
+    for (let i = 0; i < this.#times.length; i++) {
+      const at = this.#times[i] as Millis;
+      if (at <= now && (due < 0 || at < (this.#times[due] as Millis))) due = i;
+    }
+    if (due < 0) return undefined;
+    const name = this.#names[due];
+    this.#names.splice(due, 1);
+    this.#times.splice(due, 1);
+    return name;
+  }
+}
+
+/** Whoever has deadlines: a transaction, a leg, a connection. */
+export interface Punctual {
+  /** When it next wants `expire`; `undefined` when it waits for nothing. */
+  nextDeadline(): Millis | undefined;
+  /** Its deadline has come (or passed). It may watch itself again, or others. */
+  expire(now: Millis): void;
+}
+
+interface Entry {
+  readonly at: Millis;
+  /** Equal deadlines fire in the order in which they were set, so that a seed replays a run. */
+  readonly order: number;
+  owner: Punctual | undefined;
+}
+
+/**
+ * All deadlines of the box: a binary heap of owners. An owner has at most one live entry. A deadline that moves
+ * later costs nothing until the old one comes up; one that moves earlier or ends leaves a hollow entry behind,
+ * which holds no reference to its owner.
+ */
+export class Agenda {
+  readonly #heap: Entry[] = [];
+  readonly #entries = new Map<Punctual, Entry>();
+  #order = 0;
+
+  /** How many owners wait. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Call it after anything that may have changed `owner.nextDeadline()`. */
+  watch(owner: Punctual): void {
+    const at = owner.nextDeadline();
+    const held = this.#entries.get(owner);
+    if (at === undefined) {
+      if (held !== undefined) this.#forget(owner, held);
+      return;
+    }
+    if (held !== undefined) {
+      if (held.at <= at) return; // It comes up early, and is looked at again then.
+      held.owner = undefined;
+    }
+    const entry: Entry = { at, order: this.#order++, owner };
+    this.#entries.set(owner, entry);
+    this.#push(entry);
+  }
+
+  drop(owner: Punctual): void {
+    const held = this.#entries.get(owner);
+    if (held !== undefined) this.#forget(owner, held);
+  }
+
+  /** The earliest moment at which `expire` may have something to do. */
+  nextDeadline(): Millis | undefined {
+    this.#shedHollow();
+    return this.#heap[0]?.at;
+  }
+
+  /** Lets every owner whose deadline has come act, once each: one that stays due is called again in the next round. */
+  expire(now: Millis): void {
+    const due: Entry[] = [];
+    for (;;) {
+      this.#shedHollow();
+      const first = this.#heap[0];
+      if (first === undefined || first.at > now) break;
+      due.push(first);
+      this.#pop();
+      this.#entries.delete(first.owner as Punctual);
+    }
+    for (const { owner } of due) {
+      if (owner === undefined || this.#entries.has(owner)) continue;
+      const at = owner.nextDeadline();
+      if (at !== undefined && at <= now) owner.expire(now);
+      this.watch(owner);
+    }
+  }
+
+  #forget(owner: Punctual, entry: Entry): void {
+    entry.owner = undefined;
+    this.#entries.delete(owner);
+    // Hollow entries are shed as they come up; when they are most of the heap it is rebuilt, so memory stays bounded.
+    if (this.#heap.length > 1_024 && this.#heap.length > 4 * this.#entries.size) this.#rebuild();
+  }
+
+  #rebuild(): void {
+    const live = this.#heap.filter((entry) => entry.owner !== undefined);
+    this.#heap.length = 0;
+    for (const entry of live) this.#push(entry);
+  }
+
+  #shedHollow(): void {
+    while (this.#heap.length > 0 && (this.#heap[0] as Entry).owner === undefined) this.#pop();
+  }
+
+  #push(entry: Entry): void {
+    const heap = this.#heap;
+    let index = heap.length;
+    heap.push(entry);
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      if (!sooner(entry, heap[above] as Entry)) break;
+      heap[index] = heap[above] as Entry;
+      index = above;
+    }
+    heap[index] = entry;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && sooner(heap[child + 1] as Entry, heap[child] as Entry)) child++;
+      if (!sooner(heap[child] as Entry, last)) break;
+      heap[index] = heap[child] as Entry;
+      index = child;
+    }
+    heap[index] = last;
+  }
+}
+
+const sooner = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
