@@ -1,0 +1,131 @@
+/**
+ * The words between the media room and the native relay. Three columns line up: this file, `native/addon/relay.d.ts`
+ * (their types at the addon) and `native/relay/relay.h` (their meaning to packets). A word added to one is missing in two.
+ *
+ * Who opens and closes: the media room opens a pair for each m-line once it knows where to send, and closes each
+ * pair exactly once. The relay answers a `close` with one `closed`; only then is the pair number used again.
+ * Ports belong to the room's port book: the relay binds them at `open` and frees them at `close`.
+ */
+import type { Secret } from "../base/index.ts";
+
+/** RFC 4568 §6.2, RFC 6188 and RFC 7714 names. */
+export type SrtpSuite =
+  | "AES_CM_128_HMAC_SHA1_80"
+  | "AES_CM_128_HMAC_SHA1_32"
+  | "AES_192_CM_HMAC_SHA1_80"
+  | "AES_192_CM_HMAC_SHA1_32"
+  | "AES_256_CM_HMAC_SHA1_80"
+  | "AES_256_CM_HMAC_SHA1_32"
+  | "AEAD_AES_128_GCM"
+  | "AEAD_AES_256_GCM";
+
+export interface SrtpKey {
+  readonly suite: SrtpSuite;
+  /** Master key, then master salt. */
+  readonly key: Secret<Uint8Array>;
+  /** As it stands in each packet, 1 to 128 bytes; absent: packets carry none. RFC 3711 §8.1. */
+  readonly mki?: Uint8Array;
+}
+
+/** `rtcpPort` equal to `rtpPort`: both share one port. RFC 5761. */
+export interface MediaAddress {
+  readonly ip: string;
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+}
+
+/**
+ * Whom we believe at first. `off`: packets from `remote` alone. `signalled`: the first acceptable packet from the
+ * address of `remote`, whatever its port. `source`: the first acceptable packet from `latchFrom` or from the address
+ * of `remote`. With SRTP a packet is acceptable only once it authenticates. After that, only the learnt source.
+ */
+export type LatchPolicy = "off" | "signalled" | "source";
+
+/** One side of one m-line. */
+export interface RelaySide {
+  readonly local: MediaAddress;
+  /** Where we send; `undefined` while it is not known: nothing is sent and nothing is accepted. */
+  readonly remote: MediaAddress | undefined;
+  readonly latch: LatchPolicy;
+  readonly latchFrom: string | undefined;
+  /** What that side encrypts with; `undefined`: it sends plain RTP. */
+  readonly rx: SrtpKey | undefined;
+  /** What we encrypt with toward that side; `undefined`: we send plain RTP. */
+  readonly tx: SrtpKey | undefined;
+  /** DiffServ code point of what we send, 0 to 63. */
+  readonly dscp: number;
+  /** Accept RTP from it? RTCP always is. */
+  readonly receive: boolean;
+  /** Forward RTP to it? RTCP always is. */
+  readonly send: boolean;
+  /** Replaces the CNAMEs in RTCP that goes to this side. RFC 3550 §6.5.1. */
+  readonly cname: string;
+  /** Silence of this side, in milliseconds, after which `silent` is reported once. 0: never. */
+  readonly silenceLimitMs: number;
+  /** Renumbering of the payload types of packets that go to this side; [] = none. */
+  readonly payloadTypes: readonly (readonly [from: number, to: number])[];
+}
+
+/** A side as it changes. `rx` or `tx` present: a fresh context (ROC 0); absent: the context lives on. */
+export type RelayChange = Partial<RelaySide> & {
+  /** Forget the learnt source, and learn again by `latch`. */
+  readonly relatch?: true;
+};
+
+export type PairKind = "audio" | "video" | "other";
+
+export type RelayCommand =
+  | {
+      readonly word: "open";
+      /** A slot number, chosen by the media room, from 0 up and reused after `closed`. */
+      readonly pair: number;
+      readonly kind: PairKind;
+      readonly sides: readonly [caller: RelaySide, callee: RelaySide];
+    }
+  | { readonly word: "change"; readonly pair: number; readonly side: 0 | 1; readonly set: RelayChange }
+  | { readonly word: "close"; readonly pair: number };
+
+export type RelayEvent =
+  /** The source of this side's RTP is learnt. */
+  | {
+      readonly event: "latched";
+      readonly pair: number;
+      readonly side: 0 | 1;
+      readonly ip: string;
+      readonly port: number;
+    }
+  | { readonly event: "silent"; readonly pair: number; readonly side: 0 | 1 }
+  /** After `silent`: packets come again. */
+  | { readonly event: "heard"; readonly pair: number; readonly side: 0 | 1 }
+  /** The side cannot work: a port could not be bound, a key was not taken. */
+  | { readonly event: "failed"; readonly pair: number; readonly side: 0 | 1; readonly reason: string }
+  | {
+      readonly event: "closed";
+      readonly pair: number;
+      readonly counters: readonly [caller: SideCounters, callee: SideCounters];
+    };
+
+/** What arrived from one side, what left to it, and what was dropped on arrival, by reason. */
+export interface SideCounters {
+  /** RTP packets accepted from this side, and their bytes with headers, after decryption. */
+  readonly packets: number;
+  readonly bytes: number;
+  /** RTP packets that never came, by RFC 3550 §A.3 arithmetic. Never negative. */
+  readonly lost: number;
+  /** Interarrival jitter at the end, in milliseconds. RFC 3550 §6.4.1. */
+  readonly jitterMs: number;
+  readonly rtcpPackets: number;
+  /** RTP packets sent to this side, and their bytes with headers, before encryption. */
+  readonly sent: number;
+  readonly sentBytes: number;
+  /** From a source that may not send here. */
+  readonly droppedStranger: number;
+  /** SRTP tag wrong. */
+  readonly droppedAuth: number;
+  /** SRTP index seen before, or too old. */
+  readonly droppedReplay: number;
+  /** Not RTP or RTCP. */
+  readonly droppedMalformed: number;
+  /** Accepted, but the other side takes none now, or its address is not known. */
+  readonly droppedUnsent: number;
+}
