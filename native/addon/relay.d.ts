@@ -1,0 +1,119 @@
+/**
+ * The addon's door. Three columns line up: `src/media/relay-command.ts` (the words), this file (their types at the
+ * addon) and `native/relay/relay.h` (their meaning to packets).
+ *
+ * Who opens and closes: `startRelay` starts the packet threads and `stop` ends them, closing every socket they hold.
+ * A pair's sockets are opened after `open` and closed before its `closed` event. Objects are read inside the call and
+ * never kept; keys are copied, and the copy is wiped once a packet thread has made its contexts.
+ */
+
+export type SrtpSuite =
+  | "AES_CM_128_HMAC_SHA1_80"
+  | "AES_CM_128_HMAC_SHA1_32"
+  | "AES_192_CM_HMAC_SHA1_80"
+  | "AES_192_CM_HMAC_SHA1_32"
+  | "AES_256_CM_HMAC_SHA1_80"
+  | "AES_256_CM_HMAC_SHA1_32"
+  | "AEAD_AES_128_GCM"
+  | "AEAD_AES_256_GCM";
+
+export interface NativeSrtpKey {
+  readonly suite: SrtpSuite;
+  readonly key: Uint8Array;
+  readonly mki?: Uint8Array;
+}
+
+export interface NativeAddress {
+  readonly ip: string;
+  readonly rtpPort: number;
+  readonly rtcpPort: number;
+}
+
+/** Meanings stand at RelaySide in the first column. */
+export interface NativeSide {
+  readonly local: NativeAddress;
+  readonly remote: NativeAddress | undefined;
+  readonly latch: "off" | "signalled" | "source";
+  readonly latchFrom: string | undefined;
+  readonly rx: NativeSrtpKey | undefined;
+  readonly tx: NativeSrtpKey | undefined;
+  readonly dscp: number;
+  readonly receive: boolean;
+  readonly send: boolean;
+  readonly cname: string;
+  readonly silenceLimitMs: number;
+  /** Limit: 32 renumberings a side; `open` throws beyond. */
+  readonly payloadTypes: readonly (readonly [from: number, to: number])[];
+}
+
+export interface NativeEvent {
+  readonly event: "latched" | "silent" | "heard" | "failed" | "closed";
+  readonly pair: number;
+  readonly side: 0 | 1;
+  /** With `latched`; otherwise "" and 0. */
+  readonly ip: string;
+  readonly port: number;
+  /** With `failed`; otherwise "". */
+  readonly reason: string;
+}
+
+export interface NativeRelayOptions {
+  /** One packet thread a core, pinned to it. Empty: one thread, not pinned. */
+  readonly cores: readonly number[];
+  /** Pair numbers are 0 to maxPairs - 1. */
+  readonly maxPairs: number;
+  /** `auto` probes io_uring and falls back to epoll. */
+  readonly port: "auto" | "io_uring" | "epoll";
+  onEvents(batch: readonly NativeEvent[]): void;
+}
+
+export interface NativeRelay {
+  /** What the probe chose. */
+  readonly port: "io_uring" | "epoll";
+  /** One BigUint64 a word: `counterWords` a side, side 0 of pair 0 first. Packet threads write it, at any time. */
+  readonly counters: ArrayBuffer;
+  /** The order of the words of one side. */
+  readonly counterNames: readonly string[];
+  /** True when queued; false when the queue to that packet thread is full: try again. Throws TypeError on a wrong value. */
+  open(pair: number, kind: "audio" | "video" | "other", caller: NativeSide, callee: NativeSide): boolean;
+  change(pair: number, side: 0 | 1, set: Partial<NativeSide> & { readonly relatch?: true }): boolean;
+  close(pair: number): boolean;
+  /** Ends the threads; the counters stay readable. */
+  stop(): void;
+}
+
+export interface NativeUdpOptions {
+  readonly ip: string;
+  readonly port: number;
+  readonly dscp: number;
+  /** Receive slots one behind the other, `slotBytes` each: what arrived last call. */
+  readonly receiveBuffer: Uint8Array;
+  readonly sendBuffer: Uint8Array;
+  readonly slotBytes: number;
+  /**
+   * Four words a datagram: length, port, and length of the source's and of the local address (text, in `addresses`;
+   * the latter 0 unless bound to a wildcard address). Filled before `onBatch`.
+   */
+  readonly receiveMeta: Int32Array;
+  /** 96 bytes a datagram: source address at 0, local address at 48. */
+  readonly addresses: Uint8Array;
+  /** Four words a datagram to send: offset, length, port, length of the address text in `sendAddresses` (48 bytes each). */
+  readonly sendMeta: Int32Array;
+  readonly sendAddresses: Uint8Array;
+  onBatch(count: number): void;
+}
+
+export interface NativeUdp {
+  /** The bound port. */
+  readonly port: number;
+  /** Sends the first `count` of sendMeta. Returns how many the kernel took; the rest is lost, as UDP may. */
+  flush(count: number): number;
+  close(): void;
+}
+
+export interface Addon {
+  readonly apiVersion: number;
+  startRelay(options: NativeRelayOptions): NativeRelay;
+  /** Throws with `code` (EADDRINUSE …) when the address cannot be bound. */
+  openUdp(options: NativeUdpOptions): NativeUdp;
+}

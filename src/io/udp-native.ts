@@ -1,0 +1,143 @@
+/**
+ * UDP for signalling through the addon: receive by recvmmsg as the event loop sees the socket readable, send by one
+ * sendmmsg a turn of the loop. Costs a fraction of node:dgram, and sets what dgram cannot: DSCP.
+ * `UdpPort` is the interface that the dgram fallback serves too.
+ */
+import type { NativeUdp } from "../../native/addon/relay.d.ts";
+import { type Address, familyOf } from "../base/index.ts";
+import { loadAddon } from "./addon.ts";
+
+/** What arrived. `text` is binary (latin1): one char, one byte. `local`: where it arrived, when bound to a wildcard; else "". */
+export interface UdpDatagram {
+  readonly ip: string;
+  readonly port: number;
+  readonly text: string;
+  readonly local: string;
+}
+
+export interface UdpPort {
+  /** The bound address; the port is the kernel's choice where 0 was asked. */
+  readonly address: Address;
+  /** Queues a datagram; it leaves at the end of this turn of the loop. Never throws: what cannot be sent is lost and counted. */
+  send(ip: string, port: number, text: string): void;
+  /** Sends what is queued now. */
+  flush(): void;
+  close(): void;
+  readonly counters: { received: number; sent: number; sendFailed: number; truncated: number };
+}
+
+export interface UdpOptions {
+  readonly address: Address;
+  /** DiffServ code point, 0 to 63. */
+  readonly dscp: number;
+  onBatch(datagrams: readonly UdpDatagram[]): void;
+}
+
+/** Limit: datagrams taken at one wake-up; more wait in the socket for the next. */
+const RECEIVE_BATCH = 64;
+/** Limit: datagrams queued to be sent; a full queue is flushed at once. */
+const SEND_BATCH = 128;
+/** Limit: bytes of a datagram; longer ones do not exist on IPv4 or IPv6 without jumbograms. */
+const SLOT_BYTES = 65_536;
+/** Limit: bytes of a send queue; a queue that would overflow is flushed first. */
+const SEND_BYTES = 512 * 1024;
+const ADDRESS_BYTES = 48;
+
+/** Throws (with `code`) when the address cannot be bound, or when there is no addon for this machine. */
+export function openNativeUdp(options: UdpOptions): UdpPort {
+  return new NativeUdpPort(options);
+}
+
+class NativeUdpPort implements UdpPort {
+  readonly address: Address;
+  readonly counters = { received: 0, sent: 0, sendFailed: 0, truncated: 0 };
+  readonly #udp: NativeUdp;
+  readonly #options: UdpOptions;
+  readonly #receive = Buffer.allocUnsafeSlow(RECEIVE_BATCH * SLOT_BYTES);
+  readonly #meta = new Int32Array(RECEIVE_BATCH * 4);
+  readonly #addresses = Buffer.alloc(RECEIVE_BATCH * 2 * ADDRESS_BYTES);
+  readonly #sending = Buffer.allocUnsafeSlow(SEND_BYTES);
+  readonly #sendMeta = new Int32Array(SEND_BATCH * 4);
+  readonly #sendAddresses = Buffer.alloc(SEND_BATCH * ADDRESS_BYTES);
+  readonly #family: 4 | 6;
+  #queued = 0;
+  #queuedBytes = 0;
+  #scheduled: NodeJS.Immediate | undefined;
+  #closed = false;
+
+  constructor(options: UdpOptions) {
+    this.#options = options;
+    this.#family = familyOf(options.address.ip);
+    this.#udp = loadAddon().openUdp({
+      ip: options.address.ip,
+      port: options.address.port,
+      dscp: options.dscp,
+      receiveBuffer: this.#receive,
+      sendBuffer: this.#sending,
+      slotBytes: SLOT_BYTES,
+      receiveMeta: this.#meta,
+      addresses: this.#addresses,
+      sendMeta: this.#sendMeta,
+      sendAddresses: this.#sendAddresses,
+      onBatch: (count) => this.#arrived(count),
+    });
+    this.address = { ip: options.address.ip, port: this.#udp.port };
+  }
+
+  send(ip: string, port: number, text: string): void {
+    const fits = text.length <= 65_507 && ip.length < ADDRESS_BYTES && familyOf(ip) === this.#family;
+    if (this.#closed || !fits) {
+      this.counters.sendFailed += 1;
+      return;
+    }
+    if (this.#queued === SEND_BATCH || this.#queuedBytes + text.length > SEND_BYTES) this.flush();
+    const at = this.#queued * 4;
+    this.#sending.write(text, this.#queuedBytes, "latin1");
+    this.#sendMeta[at] = this.#queuedBytes;
+    this.#sendMeta[at + 1] = text.length;
+    this.#sendMeta[at + 2] = port;
+    this.#sendMeta[at + 3] = this.#sendAddresses.write(ip, this.#queued * ADDRESS_BYTES, "latin1");
+    this.#queued += 1;
+    this.#queuedBytes += text.length;
+    this.#scheduled ??= setImmediate(() => this.flush());
+  }
+
+  flush(): void {
+    if (this.#scheduled !== undefined) clearImmediate(this.#scheduled);
+    this.#scheduled = undefined;
+    if (this.#queued === 0 || this.#closed) return;
+    const taken = this.#udp.flush(this.#queued);
+    this.counters.sent += taken;
+    this.counters.sendFailed += this.#queued - taken;
+    this.#queued = 0;
+    this.#queuedBytes = 0;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    this.#udp.close();
+  }
+
+  #arrived(count: number): void {
+    const batch: UdpDatagram[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const length = this.#meta[i * 4]!;
+      if (length < 0) {
+        this.counters.truncated += 1;
+        continue;
+      }
+      const address = i * 2 * ADDRESS_BYTES;
+      const localLength = this.#meta[i * 4 + 3]!;
+      batch.push({
+        ip: this.#addresses.toString("latin1", address, address + this.#meta[i * 4 + 2]!),
+        port: this.#meta[i * 4 + 1]!,
+        text: this.#receive.toString("latin1", i * SLOT_BYTES, i * SLOT_BYTES + length),
+        local: localLength === 0 ? "" : this.#addresses.toString("latin1", address + 48, address + 48 + localLength),
+      });
+    }
+    this.counters.received += batch.length;
+    if (batch.length > 0) this.#options.onBatch(batch);
+  }
+}
