@@ -1,0 +1,174 @@
+/**
+ * The whole box as one machine: bytes and events in, bytes and commands out. It owns nothing of the machine it runs on,
+ * so a box, its peers and a bad network fit into one process in virtual time (architecture: the engine seam).
+ */
+import { Agenda, type EndCause, type Fact, type Millis, type Random, type Settings } from "../base/index.ts";
+import { Calls } from "../call/index.ts";
+import { type MediaNews, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
+import type { Message, Request, Response } from "../message/index.ts";
+import { Routing, type RoutingOutput } from "../routing/index.ts";
+import { type ServerTransaction, Transactions } from "../transaction/index.ts";
+import { type Hop, Transport, type TransportInput, type TransportOutput } from "../transport/index.ts";
+import { Prober } from "./prober.ts";
+import type { EngineView } from "./view.ts";
+
+export type EngineInput =
+  | TransportInput
+  | { readonly in: "relay"; readonly event: RelayEvent }
+  /** Nothing but time has passed. */
+  | { readonly in: "deadline" }
+  | { readonly in: "reload"; readonly settings: Settings }
+  /** Refuse new calls from now on. */
+  | { readonly in: "shutdown" }
+  | { readonly in: "end-calls"; readonly cause: EndCause }
+  | { readonly in: "end-call"; readonly call: string };
+
+export type EngineOutput = TransportOutput | { readonly out: "relay"; readonly command: RelayCommand };
+
+export interface EngineOptions {
+  readonly settings: Settings;
+  readonly random: Random;
+  /** Our version, as User-Agent and Server may show it on trusted sides. */
+  readonly version: string;
+}
+
+export class Engine {
+  readonly #agenda = new Agenda();
+  readonly #transport: Transport;
+  readonly #transactions: Transactions;
+  readonly #media: MediaSessions;
+  readonly #routing: Routing;
+  readonly #calls: Calls;
+  readonly #prober: Prober;
+  #outputs: EngineOutput[] = [];
+
+  constructor({ settings, random, version }: EngineOptions) {
+    const agenda = this.#agenda;
+    const emit = (output: EngineOutput): void => {
+      this.#outputs.push(output);
+    };
+    const fact = (happened: Fact): void => emit({ out: "fact", fact: happened });
+
+    this.#transport = new Transport({
+      settings,
+      random,
+      emit,
+      agenda,
+      user: {
+        message: (message: Message, hop: Hop, now: Millis) => this.#transactions.message(message, hop, now),
+        unreachable: (token, reason, now) => this.#transactions.unreachable(token, reason, now),
+      },
+    });
+    this.#transactions = new Transactions({
+      transport: this.#transport,
+      random,
+      agenda,
+      limit: settings.limits.transactions,
+      user: {
+        request: (request: Request, server: ServerTransaction, hop: Hop, now: Millis) =>
+          this.#calls.request(request, server, hop, now),
+        ack: (request: Request, hop: Hop, now: Millis) => this.#calls.ack(request, hop, now),
+        strayResponse: (response: Response, hop: Hop, now: Millis) => this.#calls.strayResponse(response, hop, now),
+      },
+    });
+    this.#media = new MediaSessions({ settings, random, emit: (command) => emit({ out: "relay", command }) });
+    this.#routing = new Routing({
+      settings,
+      random,
+      agenda,
+      emit: (output) => this.#onRouting(output),
+    });
+    this.#prober = new Prober({
+      transport: this.#transport,
+      transactions: this.#transactions,
+      routing: this.#routing,
+      random,
+      version,
+    });
+    this.#calls = new Calls({
+      settings,
+      random,
+      agenda,
+      transactions: this.#transactions,
+      transport: this.#transport,
+      media: this.#media,
+      routing: this.#routing,
+      fact,
+      version,
+    });
+  }
+
+  /**
+   * One event in, everything that follows from it out, in the order in which it must be done. Deadlines that have come
+   * by `now` are honoured first, so that an event never overtakes a timer that was due before it.
+   */
+  step(input: EngineInput, now: Millis): readonly EngineOutput[] {
+    this.#agenda.expire(now);
+    this.#dispatch(input, now);
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    return outputs;
+  }
+
+  /** When `step` wants to be called again at the latest; `undefined`: not before the next event. */
+  nextDeadline(): Millis | undefined {
+    return this.#agenda.nextDeadline();
+  }
+
+  view(): EngineView {
+    return {
+      status: () => ({
+        calls: this.#calls.counts(),
+        transactions: this.#transactions.counts(),
+        transport: this.#transport.view(),
+        media: this.#media.view(),
+        timers: this.#agenda.size,
+        drops: { ...this.#transport.counters.snapshot(), ...this.#transactions.counters.snapshot() },
+      }),
+      calls: () => this.#calls.view(),
+      peers: () => this.#routing.view(),
+    };
+  }
+
+  #dispatch(input: EngineInput, now: Millis): void {
+    switch (input.in) {
+      case "deadline":
+        return;
+      case "relay":
+        this.#onRelay(input.event, now);
+        return;
+      case "reload":
+        this.#reload(input.settings, now);
+        return;
+      case "shutdown":
+        this.#calls.shutdown(now);
+        return;
+      case "end-calls":
+        this.#calls.endAll(input.cause, now);
+        return;
+      case "end-call":
+        this.#calls.end(input.call, "operator", now);
+        return;
+      default:
+        this.#transport.handle(input, now);
+    }
+  }
+
+  #onRelay(event: RelayEvent, now: Millis): void {
+    const news: readonly MediaNews[] = this.#media.handle(event, now);
+    for (const item of news) this.#calls.media(item, now);
+  }
+
+  #onRouting(output: RoutingOutput): void {
+    if (output.out === "fact") this.#outputs.push(output);
+    else this.#prober.handle(output);
+  }
+
+  /** A new configuration: what is in use lives on under the old values, what comes next sees the new ones. */
+  #reload(settings: Settings, now: Millis): void {
+    this.#transport.apply(settings, now);
+    this.#routing.apply(settings, now);
+    this.#media.apply(settings);
+    this.#calls.apply(settings);
+  }
+}

@@ -1,0 +1,2 @@
+export { Engine, type EngineInput, type EngineOptions, type EngineOutput } from "./engine.ts";
+export type { EngineView, StatusView } from "./view.ts";

@@ -1,0 +1,20 @@
+import type { CallView } from "../call/index.ts";
+import type { PeerView } from "../routing/index.ts";
+
+/** What is going on, as plain values for the control socket. Every part is made when asked for. */
+export interface EngineView {
+  status(): StatusView;
+  calls(): readonly CallView[];
+  peers(): readonly PeerView[];
+}
+
+export interface StatusView {
+  readonly calls: object;
+  readonly transactions: object;
+  readonly transport: object;
+  readonly media: object;
+  /** Owners of deadlines. Zero when nothing is going on, but for health checks and idle connections. */
+  readonly timers: number;
+  /** What was dropped or refused below the calls, by reason. */
+  readonly drops: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,645 @@
+/**
+ * A simulated endpoint: a small SIP user agent of its own (RFC 3261 §13 to §17), on one side of the box. It shares no
+ * code with the product but the dice. Everything that it makes up carries its side's mark, so that a leak shows.
+ */
+import { below, type Millis, type Random, token } from "../../src/base/index.ts";
+import { type Clock, chance, pick } from "./network.ts";
+import type { CalleeScript, CallerScript, CallScript, Change, Temper } from "./script.ts";
+import { answerSdp, directionOf, offerSdp, type SdpTaste } from "./sdp-text.ts";
+import {
+  branchOf,
+  cseqOf,
+  headerOf,
+  headersOf,
+  isRequest,
+  methodOf,
+  readSip,
+  type Sip,
+  statusOf,
+  tagOf,
+  uriOf,
+  writeSip,
+} from "./sip-text.ts";
+
+const T1: Millis = 500;
+const T2: Millis = 4_000;
+const GIVE_UP: Millis = 64 * T1;
+
+export interface PhoneOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Stands in all that this side makes up: hosts, tags, branches, Call-IDs, CNAMEs. */
+  readonly mark: string;
+  readonly ip: string;
+  readonly port: number;
+  /** Where its requests go: `sip:…` host and port of the box on this side. */
+  readonly box: string;
+  readonly reliable: boolean;
+  readonly protocol: "UDP" | "TLS";
+  readonly srtp: boolean;
+  readonly send: (text: string) => void;
+  /** How the next call that arrives for this number is to be handled. */
+  readonly scriptFor: (number: string) => CalleeScript | undefined;
+}
+
+interface Client {
+  readonly text: string;
+  readonly method: string;
+  provisional: boolean;
+  done: boolean;
+  readonly onResponse: (response: Sip) => void;
+}
+
+/** One dialog as this phone sees it. */
+interface Dialog {
+  readonly role: "caller" | "callee";
+  readonly temper: Temper;
+  readonly callId: string;
+  readonly local: string;
+  remote: string;
+  target: string;
+  route: readonly string[];
+  cseq: number;
+  inviteCseq: number;
+  sdpVersion: number;
+  readonly taste: SdpTaste;
+  answered: boolean;
+  ended: boolean;
+  /** An INVITE of ours or theirs is under way: a polite phone starts no other. */
+  busy: boolean;
+  readonly changes: readonly Change[];
+  readonly byeAfter: Millis | undefined;
+  lastAck: string;
+}
+
+interface Ringing {
+  readonly invite: Sip;
+  readonly script: CalleeScript;
+  readonly dialog: Dialog;
+  rseq: number;
+  pracked: boolean;
+  final: boolean;
+  acked: boolean;
+}
+
+export class Phone {
+  readonly #options: PhoneOptions;
+  readonly #clients = new Map<string, Client>();
+  /** The last response to each request, by branch and method: what an honest phone resends. */
+  readonly #answers = new Map<string, string>();
+  readonly #dialogs = new Map<string, Dialog>();
+  readonly #ringing = new Map<string, Ringing>();
+  readonly #sent: string[] = [];
+  /** Final answers that our INVITEs got, by branch: the invariant is exactly one status each. */
+  readonly finals = new Map<string, Set<number>>();
+  answeredCalls = 0;
+
+  constructor(options: PhoneOptions) {
+    this.#options = options;
+  }
+
+  get openDialogs(): number {
+    return [...this.#dialogs.values()].filter((dialog) => dialog.answered && !dialog.ended).length;
+  }
+
+  // ---- calling
+
+  call(number: string, script: CallScript): void {
+    const { random, mark } = this.#options;
+    const dialog = this.#newDialog("caller", script.caller, {
+      callId: `${mark}${token(random, 12)}@${this.#host}`,
+      local: `"${mark} caller" <sip:caller@${this.#host}>;tag=${mark}${token(random, 8)}`,
+      remote: `<sip:${number}@${this.#options.box}>`,
+      target: `sip:${number}@${this.#options.box}`,
+    });
+    const body = script.caller.lateOffer ? "" : this.#offer(dialog);
+    const headers: [string, string][] = [
+      ["Contact", `<sip:${mark}@${this.#address}>`],
+      ["User-Agent", `${mark}-Phone/1.0`],
+      ["Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, OPTIONS"],
+      ["X-Secret", `${mark}-plan`],
+      ["Subject", "lunch"],
+      ...(script.caller.supports100rel ? ([["Supported", "100rel"]] as [string, string][]) : []),
+    ];
+    const branch = this.#request(dialog, "INVITE", headers, body, (response) =>
+      this.#onInviteResponse(dialog, script.caller, branch, response),
+    );
+    const { cancelAfter } = script.caller;
+    if (cancelAfter === undefined || script.caller.temper === "mute") return;
+    this.#options.clock.after(cancelAfter, () => {
+      const client = this.#clients.get(branch);
+      if (client !== undefined && !client.done && client.provisional) this.#cancel(client);
+    });
+  }
+
+  #onInviteResponse(dialog: Dialog, script: CallerScript, branch: string, response: Sip): void {
+    const status = statusOf(response);
+    if (status >= 200) this.#noteFinal(branch, status);
+    if (script.temper === "mute") return;
+    if (status < 200) this.#onProvisional(dialog, response);
+    else if (status < 300) this.#onAnswer(dialog, response);
+    else dialog.ended = true;
+  }
+
+  #onProvisional(dialog: Dialog, response: Sip): void {
+    const rseq = headerOf(response, "rseq");
+    if (rseq === "") return;
+    const early: Dialog = { ...dialog, remote: headerOf(response, "to"), target: uriOf(headerOf(response, "contact")) };
+    early.route = headersOf(response, "record-route").reverse();
+    const cseq = cseqOf(response);
+    this.#request(early, "PRACK", [["RAck", `${rseq} ${cseq.number} ${cseq.method}`]], "", () => {});
+    dialog.cseq = early.cseq;
+  }
+
+  #onAnswer(dialog: Dialog, response: Sip): void {
+    if (dialog.answered) {
+      if (dialog.remote === headerOf(response, "to")) this.#transmit(dialog.lastAck, dialog.temper);
+      return;
+    }
+    this.answeredCalls += 1;
+    dialog.answered = true;
+    dialog.busy = false;
+    dialog.remote = headerOf(response, "to");
+    dialog.target = uriOf(headerOf(response, "contact"));
+    dialog.route = headersOf(response, "record-route").reverse();
+    this.#ack(dialog, response);
+    this.#plan(dialog);
+  }
+
+  #ack(dialog: Dialog, response: Sip): void {
+    const late = response.body !== "" && dialog.inviteCseq === cseqOf(response).number && dialog.taste.lateOffer;
+    dialog.taste.lateOffer = false;
+    const body = late ? answerSdp(response.body, dialog.taste, dialog.sdpVersion++) : "";
+    dialog.lastAck = this.#write(dialog, "ACK", cseqOf(response).number, this.#branch(), [], body);
+    this.#transmit(dialog.lastAck, dialog.temper);
+  }
+
+  // ---- being called
+
+  #onInvite(request: Sip, key: string): void {
+    const number = /^INVITE (?:sips?|tel):([^@;\s]*)/.exec(request.start)?.[1] ?? "";
+    const script = this.#options.scriptFor(number);
+    if (script === undefined) return this.#answer(request, key, 404, "none", []);
+    const { random, mark, clock } = this.#options;
+    const dialog = this.#newDialog("callee", script, {
+      callId: headerOf(request, "call-id"),
+      local: `${headerOf(request, "to")};tag=${mark}${token(random, 8)}`,
+      remote: headerOf(request, "from"),
+      target: uriOf(headerOf(request, "contact")),
+    });
+    dialog.route = headersOf(request, "record-route");
+    dialog.taste.lateOffer = request.body === "";
+    const ringing: Ringing = { invite: request, script, dialog, rseq: 0, pracked: false, final: false, acked: false };
+    this.#ringing.set(key, ringing);
+    if (script.temper === "mute") return;
+    clock.after(script.ringAfter, () => this.#ring(ringing, key));
+    clock.after(script.ringAfter + script.answerAfter, () => this.#finish(ringing, key));
+  }
+
+  #ring(ringing: Ringing, key: string): void {
+    if (ringing.final) return;
+    const { script, invite, dialog } = ringing;
+    const { random, mark } = this.#options;
+    if (script.fork) {
+      const fork = `${headerOf(invite, "to")};tag=${mark}${token(random, 8)}`;
+      this.#respond(invite, key, 180, fork, [["Contact", `<sip:fork@${this.#address}>`]], "", "honest");
+    }
+    const offered = invite.body !== "";
+    const body = script.earlyMedia && offered ? answerSdp(invite.body, dialog.taste, dialog.sdpVersion) : "";
+    const reliable = script.reliable && /100rel/.test(headerOf(invite, "supported"));
+    const headers: [string, string][] = [["Contact", `<sip:${mark}@${this.#address}>`]];
+    if (reliable) {
+      ringing.rseq = 1 + below(random, 1_000);
+      headers.push(["Require", "100rel"], ["RSeq", String(ringing.rseq)]);
+      this.#resendReliable(ringing, key, T1);
+    }
+    this.#respond(invite, key, body === "" ? 180 : 183, dialog.local, headers, body, script.temper);
+  }
+
+  #resendReliable(ringing: Ringing, key: string, wait: Millis): void {
+    this.#options.clock.after(wait, () => {
+      const text = this.#answers.get(key);
+      if (ringing.pracked || ringing.final || text === undefined || wait > GIVE_UP) return;
+      this.#transmit(text, ringing.script.temper);
+      this.#resendReliable(ringing, key, wait * 2);
+    });
+  }
+
+  #finish(ringing: Ringing, key: string): void {
+    if (ringing.final) return;
+    const { script, invite, dialog } = ringing;
+    if (ringing.rseq > 0 && !ringing.pracked && script.status < 300) {
+      // RFC 3262 §3: an answer waits for the PRACK of a reliable response; a phone does not wait for ever.
+      this.#options.clock.after(T2, () => {
+        ringing.rseq = 0;
+        this.#finish(ringing, key);
+      });
+      return;
+    }
+    ringing.final = true;
+    if (script.status >= 300) return this.#answer(invite, key, script.status, dialog.local, ringing.script.temper);
+    const { mark } = this.#options;
+    const body = invite.body === "" ? this.#offer(dialog) : answerSdp(invite.body, dialog.taste, dialog.sdpVersion);
+    const headers: [string, string][] = [
+      ["Contact", `<sip:${mark}@${this.#address}>`],
+      ["Server", `${mark}-Phone/1.0`],
+      ["Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, OPTIONS"],
+      ["Warning", `399 ${this.#host} "${mark}"`],
+    ];
+    dialog.answered = true;
+    this.#respond(invite, key, 200, dialog.local, headers, body, script.temper);
+    this.#resendOk(ringing, key, T1, 0);
+    this.#plan(dialog);
+  }
+
+  /** The 2xx is resent by the phone itself until the ACK (RFC 3261 §13.3.1.4); without one the call is ended. */
+  #resendOk(ringing: Ringing, key: string, wait: Millis, spent: Millis): void {
+    this.#options.clock.after(wait, () => {
+      if (ringing.acked) return;
+      if (spent + wait >= GIVE_UP) return this.#bye(ringing.dialog);
+      const text = this.#answers.get(key);
+      if (text !== undefined) this.#transmit(text, ringing.script.temper);
+      this.#resendOk(ringing, key, Math.min(wait * 2, T2), spent + wait);
+    });
+  }
+
+  // ---- in the call
+
+  #plan(dialog: Dialog): void {
+    const { clock } = this.#options;
+    if (dialog.temper === "mute") return;
+    for (const change of dialog.changes) clock.after(change.after, () => this.#change(dialog, change.what));
+    if (dialog.byeAfter !== undefined) clock.after(dialog.byeAfter, () => this.#bye(dialog));
+  }
+
+  #change(dialog: Dialog, what: Change["what"]): void {
+    if (dialog.ended || !dialog.answered || dialog.busy) return;
+    if (what === "INFO") {
+      this.#request(
+        dialog,
+        "INFO",
+        [["Content-Type", "application/dtmf-relay"]],
+        "Signal=5\r\nDuration=160\r\n",
+        () => {},
+      );
+      return;
+    }
+    if (what === "hold") dialog.taste.direction = "sendonly";
+    if (what === "resume") dialog.taste.direction = "sendrecv";
+    if (what === "add video") dialog.taste.video = true;
+    const method = what === "UPDATE" ? "UPDATE" : "INVITE";
+    const late = what === "late re-INVITE";
+    dialog.busy = true;
+    dialog.taste.lateOffer = late;
+    const contact: [string, string] = ["Contact", `<sip:${this.#options.mark}@${this.#address}>`];
+    const branch = this.#request(dialog, method, [contact], late ? "" : this.#offer(dialog), (response) => {
+      const status = statusOf(response);
+      if (status < 200) return;
+      dialog.busy = false;
+      if (method === "INVITE") this.#noteFinal(branch, status);
+      if (status < 300 && method === "INVITE") this.#ack(dialog, response);
+      if (status === 481 || status === 408) dialog.ended = true;
+    });
+  }
+
+  #bye(dialog: Dialog): void {
+    if (dialog.ended || !dialog.answered) return;
+    dialog.ended = true;
+    this.#request(dialog, "BYE", [], "", () => {});
+  }
+
+  #onRequestInDialog(request: Sip, key: string, dialog: Dialog): void {
+    const method = methodOf(request);
+    const { mark } = this.#options;
+    if (method === "BYE") {
+      dialog.ended = true;
+      return this.#answer(request, key, 200, dialog.local, dialog.temper);
+    }
+    if (dialog.ended) return this.#answer(request, key, 481, dialog.local, dialog.temper);
+    if (method === "INVITE" || method === "UPDATE") {
+      if (dialog.busy) return this.#answer(request, key, 491, dialog.local, dialog.temper);
+      const body =
+        request.body === "" ? (method === "INVITE" ? this.#offer(dialog) : "") : this.#mirror(dialog, request);
+      this.#respond(
+        request,
+        key,
+        200,
+        dialog.local,
+        [["Contact", `<sip:${mark}@${this.#address}>`]],
+        body,
+        dialog.temper,
+      );
+      if (method === "INVITE") this.#awaitAck(dialog, key, T1, 0);
+      return;
+    }
+    this.#answer(request, key, 200, dialog.local, dialog.temper);
+  }
+
+  #mirror(dialog: Dialog, request: Sip): string {
+    const theirs = directionOf(request.body);
+    const mine = theirs === "sendonly" ? "recvonly" : theirs === "inactive" ? "inactive" : "sendrecv";
+    return answerSdp(request.body, { ...dialog.taste, direction: mine }, ++dialog.sdpVersion);
+  }
+
+  readonly #unacked = new Set<string>();
+
+  #awaitAck(dialog: Dialog, key: string, wait: Millis, spent: Millis): void {
+    this.#unacked.add(key);
+    dialog.busy = true;
+    this.#options.clock.after(wait, () => {
+      if (!this.#unacked.has(key)) return;
+      if (spent + wait >= GIVE_UP || dialog.ended) {
+        this.#unacked.delete(key);
+        dialog.busy = false;
+        return this.#bye(dialog);
+      }
+      const text = this.#answers.get(key);
+      if (text !== undefined) this.#transmit(text, dialog.temper);
+      this.#awaitAck(dialog, key, Math.min(wait * 2, T2), spent + wait);
+    });
+  }
+
+  #onAck(request: Sip): void {
+    const callId = headerOf(request, "call-id");
+    const { number } = cseqOf(request);
+    for (const ringing of this.#ringing.values()) {
+      if (headerOf(ringing.invite, "call-id") === callId && cseqOf(ringing.invite).number === number)
+        ringing.acked = true;
+    }
+    const ended = [...this.#unacked].filter((key) => key.startsWith(`${callId} ${number} `));
+    for (const key of ended) this.#unacked.delete(key);
+    const dialog = this.#dialogs.get(callId);
+    if (dialog !== undefined && ended.length > 0) dialog.busy = false;
+  }
+
+  // ---- the wire
+
+  receive(text: string): void {
+    if (text.trim() === "") return;
+    const sip = readSip(text);
+    if (isRequest(sip)) this.#onRequest(sip);
+    else this.#onResponse(sip);
+  }
+
+  #onRequest(request: Sip): void {
+    const method = methodOf(request);
+    const callId = headerOf(request, "call-id");
+    const key = `${callId} ${cseqOf(request).number} ${method} ${branchOf(request)}`;
+    if (method === "ACK") return this.#onAck(request);
+    const earlier = this.#answers.get(key);
+    if (earlier !== undefined) return this.#transmit(earlier, "honest");
+    const dialog = this.#dialogs.get(callId);
+    if (method === "CANCEL") return this.#onCancel(request, key);
+    if (method === "OPTIONS") return this.#answer(request, key, 200, headerOf(request, "to"), "honest");
+    if (method === "PRACK") return this.#onPrack(request, key);
+    if (method === "INVITE" && tagOf(headerOf(request, "to")) === "") {
+      if (!this.#ringing.has(key)) this.#onInvite(request, key);
+      return;
+    }
+    if (dialog === undefined) return this.#answer(request, key, 481, headerOf(request, "to"), "honest");
+    if (dialog.temper !== "mute") this.#onRequestInDialog(request, key, dialog);
+  }
+
+  #onCancel(request: Sip, key: string): void {
+    const inviteKey = key.replace(" CANCEL ", " INVITE ");
+    const ringing = this.#ringing.get(inviteKey);
+    this.#answer(request, key, ringing === undefined ? 481 : 200, headerOf(request, "to"), "honest");
+    if (ringing === undefined || ringing.final || ringing.script.temper === "mute") return;
+    ringing.final = true;
+    this.#answer(ringing.invite, inviteKey, 487, ringing.dialog.local, ringing.script.temper);
+  }
+
+  #onPrack(request: Sip, key: string): void {
+    const callId = headerOf(request, "call-id");
+    const ringing = [...this.#ringing.values()].find((one) => headerOf(one.invite, "call-id") === callId);
+    const fits = ringing !== undefined && headerOf(request, "rack").startsWith(`${ringing.rseq} `);
+    if (fits) ringing.pracked = true;
+    this.#answer(request, key, fits ? 200 : 481, headerOf(request, "to"), "honest");
+  }
+
+  #onResponse(response: Sip): void {
+    const branch = branchOf(response);
+    const client = this.#clients.get(branch);
+    if (client === undefined) return;
+    const status = statusOf(response);
+    const { method } = cseqOf(response);
+    if (method !== client.method) return;
+    if (status < 200) client.provisional = true;
+    if (status >= 200) {
+      if (client.done && method !== "INVITE") return;
+      const first = !client.done;
+      client.done = true;
+      if (method === "INVITE" && status >= 300) {
+        this.#ackRefusal(client, response);
+        if (!first) return this.#noteFinal(branch, status);
+      }
+    }
+    client.onResponse(response);
+  }
+
+  #ackRefusal(client: Client, response: Sip): void {
+    const sip = readSip(client.text);
+    const keep = sip.headers.filter(([name]) => ["via", "from", "call-id", "max-forwards", "route"].includes(name));
+    const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
+    headers.push(["To", headerOf(response, "to")], ["CSeq", `${cseqOf(response).number} ACK`]);
+    this.#options.send(writeSip(sip.start.replace(/^INVITE/, "ACK"), headers));
+  }
+
+  #cancel(client: Client): void {
+    const sip = readSip(client.text);
+    const keep = sip.headers.filter(([name]) =>
+      ["via", "from", "to", "call-id", "max-forwards", "route"].includes(name),
+    );
+    const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
+    headers.push(["CSeq", `${cseqOf(sip).number} CANCEL`]);
+    const text = writeSip(sip.start.replace(/^INVITE/, "CANCEL"), headers);
+    const cancel: Client = { text, method: "CANCEL", provisional: false, done: false, onResponse: () => {} };
+    this.#transmit(text, "honest");
+    this.#resend(cancel, T1, 0);
+  }
+
+  #noteFinal(branch: string, status: number): void {
+    const seen = this.finals.get(branch) ?? new Set();
+    seen.add(status);
+    this.finals.set(branch, seen);
+  }
+
+  #request(
+    dialog: Dialog,
+    method: string,
+    headers: readonly (readonly [string, string])[],
+    body: string,
+    onResponse: (response: Sip) => void,
+  ): string {
+    const branch = this.#branch();
+    dialog.cseq += 1;
+    if (method === "INVITE") dialog.inviteCseq = dialog.cseq;
+    const typed =
+      body !== "" && method !== "INFO" ? [...headers, ["Content-Type", "application/sdp"] as const] : headers;
+    const text = this.#write(dialog, method, dialog.cseq, branch, typed, body);
+    const client: Client = { text, method, provisional: false, done: false, onResponse };
+    this.#clients.set(branch, client);
+    this.#transmit(text, dialog.temper);
+    this.#resend(client, T1, 0);
+    return branch;
+  }
+
+  #resend(client: Client, wait: Millis, spent: Millis): void {
+    if (this.#options.reliable) return;
+    this.#options.clock.after(wait, () => {
+      const invite = client.method === "INVITE";
+      if (client.done || (invite && client.provisional) || spent + wait >= GIVE_UP) return;
+      this.#options.send(client.text);
+      this.#resend(client, invite ? wait * 2 : Math.min(wait * 2, T2), spent + wait);
+    });
+  }
+
+  #answer(request: Sip, key: string, status: number, to: string, temper: Temper | readonly []): void {
+    this.#respond(request, key, status, to, [], "", typeof temper === "string" ? temper : "honest");
+  }
+
+  #respond(
+    request: Sip,
+    key: string,
+    status: number,
+    to: string,
+    headers: readonly (readonly [string, string])[],
+    body: string,
+    temper: Temper,
+  ): void {
+    const copied: [string, string][] = [
+      ...headersOf(request, "via").map((via): [string, string] => ["Via", via]),
+      ...headersOf(request, "record-route").map((route): [string, string] => ["Record-Route", route]),
+      ["From", headerOf(request, "from")],
+      ["To", to],
+      ["Call-ID", headerOf(request, "call-id")],
+      ["CSeq", headerOf(request, "cseq")],
+    ];
+    const typed: [string, string][] = body === "" ? [] : [["Content-Type", "application/sdp"]];
+    const reason = `${this.#options.mark} says ${status}`;
+    const text = writeSip(
+      `SIP/2.0 ${status} ${reason}`,
+      [...copied, ...(headers as [string, string][]), ...typed],
+      body,
+    );
+    // A provisional response is resent only for a resent INVITE; so is a final one, until the transaction is over.
+    this.#answers.set(key, text);
+    this.#transmit(text, temper);
+  }
+
+  #write(
+    dialog: Dialog,
+    method: string,
+    cseq: number,
+    branch: string,
+    headers: readonly (readonly [string, string])[],
+    body: string,
+  ): string {
+    const typed =
+      method === "ACK" && body !== "" ? [...headers, ["Content-Type", "application/sdp"] as const] : headers;
+    return writeSip(
+      `${method} ${dialog.target} SIP/2.0`,
+      [
+        ["Via", `SIP/2.0/${this.#options.protocol} ${this.#address};branch=${branch};rport`],
+        ["Max-Forwards", "70"],
+        ...dialog.route.map((route): [string, string] => ["Route", route]),
+        ["From", dialog.local],
+        ["To", dialog.remote],
+        ["Call-ID", dialog.callId],
+        ["CSeq", `${cseq} ${method}`],
+        ...typed,
+      ],
+      body,
+    );
+  }
+
+  /** A babbler says everything up to three times and repeats old things; a liar garbles one message in five. */
+  #transmit(text: string, temper: Temper): void {
+    const { random, send } = this.#options;
+    if (temper === "babbling") {
+      this.#sent.push(text);
+      if (this.#sent.length > 50) this.#sent.shift();
+      send(text);
+      if (chance(random, 0.3)) send(text);
+      if (chance(random, 0.2)) send(pick(random, this.#sent));
+      if (chance(random, 0.05)) send("\r\n\r\n");
+      return;
+    }
+    send(temper === "lying" && chance(random, 0.2) ? garble(text, random) : text);
+  }
+
+  #newDialog(
+    role: "caller" | "callee",
+    script: CallerScript | CalleeScript,
+    ids: { callId: string; local: string; remote: string; target: string },
+  ): Dialog {
+    const { ip, mark, random, srtp } = this.#options;
+    const taste: SdpTaste = {
+      mark,
+      ip,
+      port: 2_000 + 2 * below(random, 10_000),
+      srtp,
+      random,
+      sessionId: below(random, 1_000_000_000),
+      direction: "sendrecv",
+      video: false,
+      lateOffer: "lateOffer" in script && script.lateOffer,
+    };
+    const dialog: Dialog = {
+      role,
+      temper: script.temper,
+      ...ids,
+      route: [],
+      cseq: below(random, 1_000),
+      inviteCseq: 0,
+      sdpVersion: 1,
+      taste,
+      answered: false,
+      ended: false,
+      busy: false,
+      changes: script.changes,
+      byeAfter: script.byeAfter,
+      lastAck: "",
+    };
+    this.#dialogs.set(ids.callId, dialog);
+    return dialog;
+  }
+
+  #offer(dialog: Dialog): string {
+    return offerSdp(dialog.taste, dialog.sdpVersion++);
+  }
+
+  get #host(): string {
+    return `${this.#options.mark}.example`;
+  }
+
+  get #address(): string {
+    return `${this.#options.ip}:${this.#options.port}`;
+  }
+
+  #branch(): string {
+    return `z9hG4bK${this.#options.mark}${token(this.#options.random, 12)}`;
+  }
+}
+
+/** One lie: a message that is wrong in one place. */
+function garble(text: string, random: Random): string {
+  switch (below(random, 8)) {
+    case 0:
+      return text.replace(/;tag=/, ";tag=x");
+    case 1:
+      return text.replace(/CSeq: (\d+)/, (_, number) => `CSeq: ${Number(number) + 1 + below(random, 3)}`);
+    case 2:
+      return text.replace(/^SIP\/2\.0 \d+/, `SIP/2.0 ${100 + below(random, 600)}`);
+    case 3:
+      return text.replace(/\r\nm=audio/, "\r\nm=video 9 RTP/AVP 31\r\nm=audio");
+    case 4:
+      return text.replace(/\r\nc=IN IP4 \S+/, "\r\nc=IN IP4 0.0.0.0");
+    case 5:
+      return text.slice(0, below(random, text.length));
+    case 6:
+      return text.replace(/\r\n(From|To|Call-ID|Contact|Via): /, "\r\nX-$1: ");
+    default:
+      return text.replace(/v=0/, "v=zero");
+  }
+}

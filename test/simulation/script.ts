@@ -1,0 +1,76 @@
+/** What the two ends of one simulated call will do. Drawn from dice, so that a seed is the whole story. */
+import { below, type Millis, type Random } from "../../src/base/index.ts";
+import { chance, pick } from "./network.ts";
+
+export type Temper = "honest" | "mute" | "babbling" | "lying";
+
+export interface CallerScript {
+  readonly temper: Temper;
+  readonly lateOffer: boolean;
+  readonly supports100rel: boolean;
+  /** Gives up so long after the INVITE, if not answered. */
+  readonly cancelAfter: Millis | undefined;
+  /** Hangs up so long after the answer. */
+  readonly byeAfter: Millis | undefined;
+  readonly changes: readonly Change[];
+}
+
+export interface CalleeScript {
+  readonly temper: Temper;
+  readonly ringAfter: Millis;
+  readonly reliable: boolean;
+  readonly earlyMedia: boolean;
+  /** A second fork that rings, with a To tag of its own. */
+  readonly fork: boolean;
+  readonly answerAfter: Millis;
+  readonly status: number;
+  readonly byeAfter: Millis | undefined;
+  readonly changes: readonly Change[];
+}
+
+/** Something that happens in the established call, so long after the answer. */
+export interface Change {
+  readonly after: Millis;
+  readonly what: "hold" | "resume" | "late re-INVITE" | "UPDATE" | "INFO" | "add video";
+}
+
+export interface CallScript {
+  readonly startAt: Millis;
+  readonly direction: "inward" | "outward";
+  readonly caller: CallerScript;
+  readonly callee: CalleeScript;
+}
+
+export function drawScript(random: Random, startAt: Millis, tempers: readonly Temper[]): CallScript {
+  const talk = 200 + below(random, 20_000);
+  return {
+    startAt,
+    direction: pick(random, ["inward", "outward"] as const),
+    caller: {
+      temper: pick(random, tempers),
+      lateOffer: chance(random, 0.15),
+      supports100rel: chance(random, 0.4),
+      cancelAfter: chance(random, 0.25) ? below(random, 6_000) : undefined,
+      byeAfter: chance(random, 0.6) ? talk : undefined,
+      changes: drawChanges(random, talk),
+    },
+    callee: {
+      temper: pick(random, tempers),
+      ringAfter: below(random, 1_500),
+      reliable: chance(random, 0.4),
+      earlyMedia: chance(random, 0.4),
+      fork: chance(random, 0.1),
+      answerAfter: below(random, 8_000),
+      status: pick(random, [200, 200, 200, 200, 200, 200, 486, 603, 404, 503, 480, 302, 401, 500]),
+      // Somebody hangs up in the end; both may do so at the same moment.
+      byeAfter: chance(random, 0.5) ? (chance(random, 0.2) ? talk : talk + below(random, 3_000)) : undefined,
+      changes: drawChanges(random, talk),
+    },
+  };
+}
+
+function drawChanges(random: Random, talk: Millis): Change[] {
+  const kinds = ["hold", "resume", "late re-INVITE", "UPDATE", "INFO", "add video"] as const;
+  const count = chance(random, 0.5) ? 0 : below(random, 4);
+  return Array.from({ length: count }, () => ({ after: below(random, talk), what: pick(random, kinds) }));
+}

@@ -1,0 +1,321 @@
+/**
+ * A box, its neighbours and a bad network, in virtual time from a seed. After every step the invariants are checked;
+ * when all has ended, the box must be as empty as at its start.
+ */
+import { createHash } from "node:crypto";
+import { type Fact, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
+import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
+import type { RelayCommand } from "../../src/media/index.ts";
+import { Leaks } from "./leaks.ts";
+import { Clock, carry, type Weather } from "./network.ts";
+import { Phone } from "./phone.ts";
+import { type CalleeScript, type CallScript, drawScript, type Temper } from "./script.ts";
+import { BOX, simulatedSettings } from "./settings.ts";
+
+export interface Plan {
+  readonly seed: number;
+  readonly calls: number;
+  readonly weather: Weather;
+  readonly tempers: readonly Temper[];
+  readonly outside: "udp" | "tls";
+  /** Keeps the ladder of every message, for a replay that is read by people. */
+  readonly keepLadder?: boolean;
+}
+
+export interface Outcome {
+  /** Every invariant that did not hold, in words. Empty is good. */
+  readonly broken: readonly string[];
+  readonly ladder: readonly string[];
+  /** Of all bytes that the box sent: the same seed must give the same. */
+  readonly digest: string;
+  readonly started: number;
+  readonly answered: number;
+  readonly causes: Readonly<Record<string, number>>;
+}
+
+type Side = "outside" | "inside";
+
+/** Longer than every timer of the box: ring limit, 64·T1, idle connections. */
+const REST_LIMIT: Millis = 3_600_000;
+
+export function simulate(plan: Plan): Outcome {
+  return new World(plan).run();
+}
+
+class World {
+  readonly #plan: Plan;
+  readonly #clock = new Clock();
+  readonly #random: Random;
+  readonly #engine: Engine;
+  readonly #phones: Record<Side, Phone>;
+  readonly #scripts = new Map<string, CalleeScript>();
+  readonly #leaks = new Leaks();
+  readonly #hash = createHash("sha256");
+  readonly #broken = new Set<string>();
+  readonly #ladder: string[] = [];
+  readonly #pairs = new Set<number>();
+  readonly #started = new Map<string, number>();
+  readonly #ended = new Map<string, number>();
+  readonly #causes: Record<string, number> = {};
+  /** Distinct final statuses that the box sent for each INVITE it got, by branch. */
+  readonly #finals = new Map<string, Set<string>>();
+  readonly #invites = new Set<string>();
+  readonly #streams = new Map<number, Side>();
+  #outsideStream = 0;
+  #nextStream = 2 ** 31;
+  #wakeAt: Millis | undefined;
+  #answered = 0;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#random = seededRandom(plan.seed);
+    this.#engine = new Engine({
+      settings: simulatedSettings(plan.outside),
+      random: seededRandom(plan.seed ^ 0x5a5a5a5a),
+      version: "simulated",
+    });
+    this.#phones = { outside: this.#phone("outside"), inside: this.#phone("inside") };
+  }
+
+  run(): Outcome {
+    let at = 0;
+    for (let index = 0; index < this.#plan.calls; index++) {
+      const script = drawScript(this.#random, at, this.#plan.tempers);
+      const number = `4930${String(index).padStart(6, "0")}`;
+      this.#scripts.set(number, script.callee);
+      this.#clock.at(at, () => this.#call(number, script));
+      at += 50;
+    }
+    this.#settle(at + 400_000);
+    this.#hangUpTheSilent();
+    this.#settle(this.#clock.now + REST_LIMIT);
+    this.#checkRest();
+    return {
+      broken: [...this.#broken],
+      ladder: this.#ladder,
+      digest: this.#hash.digest("hex"),
+      started: this.#started.size,
+      answered: this.#answered,
+      causes: this.#causes,
+    };
+  }
+
+  #call(number: string, script: CallScript): void {
+    const from = script.direction === "inward" ? this.#phones.outside : this.#phones.inside;
+    from.call(number, script);
+  }
+
+  /** Runs until nothing is left to happen, or until `limit`. */
+  #settle(limit: Millis): void {
+    for (;;) {
+      const next = this.#clock.nextAt();
+      if (next === undefined || next > limit) return;
+      this.#clock.step();
+    }
+  }
+
+  /** Whoever went mute in an established call sends no media either: the relay reports it, and the box must clear. */
+  #hangUpTheSilent(): void {
+    for (const pair of [...this.#pairs].sort((a, b) => a - b)) {
+      for (const side of [0, 1] as const) this.#step({ in: "relay", event: { event: "silent", pair, side } });
+    }
+  }
+
+  // ---- the box
+
+  #step(input: EngineInput): void {
+    const { now } = this.#clock;
+    let outputs: readonly EngineOutput[];
+    try {
+      outputs = this.#engine.step(input, now);
+    } catch (error) {
+      this.#broken.add(
+        `the box threw at ${now} ms on ${JSON.stringify(input).slice(0, 300)}: ${(error as Error).stack}`,
+      );
+      return;
+    }
+    for (const output of outputs) this.#carryOut(output);
+    this.#planWake();
+  }
+
+  #planWake(): void {
+    const deadline = this.#engine.nextDeadline();
+    if (deadline === undefined || (this.#wakeAt !== undefined && this.#wakeAt <= deadline)) return;
+    const at = Math.max(deadline, this.#clock.now + (deadline <= this.#clock.now ? 1 : 0));
+    this.#wakeAt = at;
+    this.#clock.at(at, () => {
+      if (this.#wakeAt !== at) return;
+      this.#wakeAt = undefined;
+      this.#step({ in: "deadline" });
+    });
+  }
+
+  #carryOut(output: EngineOutput): void {
+    switch (output.out) {
+      case "datagram":
+        return this.#fromBox(output.listener.includes("outside") ? "outside" : "inside", output.text, "udp");
+      case "write":
+        return this.#fromBox(this.#streams.get(output.connection) ?? "outside", output.text, "stream");
+      case "connect":
+        this.#streams.set(output.connection, "outside");
+        this.#clock.after(20, () => {
+          this.#outsideStream = output.connection;
+          this.#step({ in: "connected", connection: output.connection, tlsNames: ["carrier.outside.example"] });
+        });
+        return;
+      case "close":
+        this.#streams.delete(output.connection);
+        if (this.#outsideStream === output.connection) this.#outsideStream = 0;
+        return;
+      case "relay":
+        return this.#relay(output.command);
+      case "fact":
+        return this.#fact(output.fact);
+      case "resolve":
+        this.#broken.add(`the box asked DNS for ${output.name}, though every target is an address`);
+    }
+  }
+
+  #fromBox(side: Side, text: string, how: "udp" | "stream"): void {
+    this.#hash.update(`${this.#clock.now} ${side} ${text}`);
+    this.#note(`box -> ${side}`, text);
+    for (const leak of this.#leaks.sent(side, text)) this.#broken.add(`on the ${side} wire: ${leak}`);
+    this.#noteFinals(text);
+    const weather = how === "udp" ? this.#plan.weather : { loss: 0, duplicate: 0, reorder: 0 };
+    carry(this.#clock, this.#random, weather, () => this.#phones[side].receive(text));
+  }
+
+  #toBox(side: Side, text: string): void {
+    const stream = side === "outside" && this.#plan.outside === "tls";
+    const weather = stream ? { loss: 0, duplicate: 0, reorder: 0 } : this.#plan.weather;
+    const deliver = (): void => {
+      this.#note(`${side} -> box`, text);
+      if (/^INVITE /.test(text)) this.#invites.add(branchIn(text));
+      if (stream) this.#step({ in: "data", connection: this.#openStream(), text });
+      else this.#step({ in: "datagram", listener: BOX[side].udp, remote: BOX[side].neighbour, text });
+    };
+    if (stream) this.#clock.after(10, deliver);
+    else carry(this.#clock, this.#random, weather, deliver);
+  }
+
+  #openStream(): number {
+    if (this.#outsideStream !== 0) return this.#outsideStream;
+    const connection = this.#nextStream++;
+    this.#outsideStream = connection;
+    this.#streams.set(connection, "outside");
+    const tlsNames = ["carrier.outside.example"];
+    this.#step({ in: "accepted", connection, listener: BOX.outside.tls, remote: BOX.outside.neighbour, tlsNames });
+    return connection;
+  }
+
+  // ---- what the box does, judged
+
+  #noteFinals(text: string): void {
+    const status = /^SIP\/2\.0 ([2-6]\d\d) /.exec(text)?.[1];
+    if (status === undefined || !/\r\nCSeq: *\d+ +INVITE/i.test(text)) return;
+    const branch = branchIn(text);
+    const seen = this.#finals.get(branch) ?? new Set();
+    seen.add(status);
+    this.#finals.set(branch, seen);
+    if (seen.size > 1) this.#broken.add(`INVITE ${branch} got more than one final answer: ${[...seen].join(", ")}`);
+  }
+
+  #relay(command: RelayCommand): void {
+    const { pair } = command;
+    if (command.word === "open") {
+      if (this.#pairs.has(pair)) this.#broken.add(`relay pair ${pair} opened twice`);
+      this.#pairs.add(pair);
+      return;
+    }
+    if (!this.#pairs.has(pair)) this.#broken.add(`relay ${command.word} of pair ${pair}, which is not open`);
+    if (command.word !== "close") return;
+    this.#pairs.delete(pair);
+    this.#clock.after(1, () =>
+      this.#step({ in: "relay", event: { event: "closed", pair, counters: [NO_PACKETS, NO_PACKETS] } }),
+    );
+  }
+
+  #fact(fact: Fact): void {
+    const text = JSON.stringify(fact);
+    if (/inline:|a=crypto|m=audio/.test(text)) this.#broken.add(`a fact carries a body or a key: ${text}`);
+    if (fact.fact === "call.started") bump(this.#started, fact.call);
+    if (fact.fact === "call.answered") this.#answered += 1;
+    if (fact.fact !== "call.ended") return;
+    bump(this.#ended, fact.call);
+    this.#causes[fact.cause] = (this.#causes[fact.cause] ?? 0) + 1;
+    if (this.#ended.get(fact.call) !== 1) this.#broken.add(`call ${fact.call} ended more than once`);
+    if (!this.#started.has(fact.call)) this.#broken.add(`call ${fact.call} ended but never started`);
+  }
+
+  #checkRest(): void {
+    for (const [call, times] of this.#started) {
+      if (times !== 1) this.#broken.add(`call ${call} started ${times} times`);
+      if (!this.#ended.has(call)) this.#broken.add(`call ${call} never ended`);
+    }
+    if (this.#pairs.size > 0) this.#broken.add(`${this.#pairs.size} relay pairs are still open`);
+    const liars = this.#plan.tempers.some((temper) => temper === "lying" || temper === "babbling");
+    for (const branch of this.#invites) {
+      // A garbled INVITE may be too broken to answer.
+      if (!liars && !this.#finals.has(branch)) this.#broken.add(`INVITE ${branch} got no final answer`);
+    }
+    const status = this.#engine.view().status();
+    const left = leftovers(status, this.#plan.outside === "tls" ? ["connections", "streams", "timers"] : []);
+    for (const line of left) this.#broken.add(`at rest: ${line}`);
+  }
+
+  #note(arrow: string, text: string): void {
+    if (this.#plan.keepLadder !== true) return;
+    const lines = text.split("\r\n");
+    const what = lines[0] ?? "";
+    const cseq = lines.find((line) => /^cseq:/i.test(line)) ?? "";
+    const callId = lines.find((line) => /^call-id:/i.test(line)) ?? "";
+    this.#ladder.push(`${String(this.#clock.now).padStart(9)} ${arrow.padEnd(15)} ${what}  [${cseq}] [${callId}]`);
+  }
+
+  #phone(side: Side): Phone {
+    const { neighbour, box, mark } = BOX[side];
+    const tls = side === "outside" && this.#plan.outside === "tls";
+    return new Phone({
+      clock: this.#clock,
+      random: this.#random,
+      mark,
+      ip: neighbour.ip,
+      port: neighbour.port,
+      box,
+      reliable: tls,
+      protocol: tls ? "TLS" : "UDP",
+      srtp: side === "outside",
+      send: (text) => this.#toBox(side, text),
+      scriptFor: (number) => this.#scripts.get(number.replace(/^\+/, "")),
+    });
+  }
+}
+
+const NO_PACKETS = {
+  packets: 0,
+  bytes: 0,
+  lost: 0,
+  jitterMs: 0,
+  rtcpPackets: 0,
+  sent: 0,
+  sentBytes: 0,
+  droppedStranger: 0,
+  droppedAuth: 0,
+  droppedReplay: 0,
+  droppedMalformed: 0,
+  droppedUnsent: 0,
+};
+
+const branchIn = (text: string): string => /\r\n(?:Via|v) *:[^\r\n]*?branch=([^;,\s]+)/i.exec(text)?.[1] ?? "";
+const bump = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);
+
+/** Every count in the status that is not zero at rest; counters of what was dropped only grow, so they do not count. */
+function leftovers(status: object, exempt: readonly string[], path = ""): string[] {
+  return Object.entries(status).flatMap(([name, value]) => {
+    const here = path === "" ? name : `${path}.${name}`;
+    if (name === "drops" || name === "counters" || exempt.includes(name)) return [];
+    if (value instanceof Map) return leftovers(Object.fromEntries(value), exempt, here);
+    if (typeof value === "object" && value !== null) return leftovers(value, exempt, here);
+    return typeof value === "number" && value !== 0 ? [`${here} is ${value}`] : [];
+  });
+}
