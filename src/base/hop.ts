@@ -1,0 +1,33 @@
+import type { Address, Protocol } from "./net.ts";
+
+/** Where a message came from, and so where its answer goes. Shared between messages: never changed. */
+export interface Hop {
+  readonly realm: string;
+  /** `ListenerSettings.id`; on a connection that we opened, the listener whose identity it uses. */
+  readonly listener: string;
+  readonly protocol: Protocol;
+  readonly remote: Address;
+  /** 0 for UDP. */
+  readonly connection: number;
+  /** Identities of the other end as its certificate proved them (RFC 5922 §7.1), lower case; empty when it proved none. */
+  readonly tlsNames: readonly string[];
+}
+
+/** Where a request is to go: one result of RFC 3263. */
+export interface Destination {
+  readonly realm: string;
+  readonly protocol: Protocol;
+  readonly remote: Address;
+  /** The name asked for by SNI and to be found in the certificate (RFC 5922 §4): TLS only. */
+  readonly serverName?: string;
+  /** Send on this very connection as long as it lives (RFC 5626, RFC 5923). */
+  readonly connection?: number;
+  /** Over UDP only: may a request that is too large for a datagram go by TCP? RFC 3261 §18.1.1. */
+  readonly tcpForLargeRequests?: boolean;
+}
+
+/** Who is told when bytes could not be delivered: asked at that time whether the news still matters. */
+export interface SendToken {
+  /** False once nothing hangs on these bytes any more: the transport forgets the token. */
+  readonly waiting: boolean;
+}
