@@ -1,0 +1,130 @@
+/** Which headers of a message cross to the other leg, and how they read there. */
+import type { RealmSettings } from "../base/index.ts";
+import { type HeaderField, type Message, type NameAddr, PAssertedIdentity, Reason } from "../message/index.ts";
+import { type AllowedHeader, NEVER_CROSS, tableFor } from "./header-table.ts";
+import { SideNames } from "./leaks.ts";
+import { hideNameAddr, ourHost } from "./topology.ts";
+
+export interface Crossing {
+  readonly from: RealmSettings;
+  readonly to: RealmSettings;
+  readonly kind: "request" | "response";
+  readonly inDialog: boolean;
+  /** Our name on the `to` side; `ourHost(to)` when absent. */
+  readonly host?: string;
+}
+
+/** Limit: header lines that cross in one message. The rest stays behind: no honest phone sends as many. */
+const CROSSING_LINES = 48;
+/** Limit: characters of one crossing value. A longer one stays behind. */
+const CROSSING_VALUE_CHARS = 2_048;
+
+const TOKEN = /^[a-z0-9\-.!%*_+`'~]+$/;
+const PLAIN = /^[\w\-.!%*+`'~ ,;=:"/()]*$/;
+const DATE = /^[A-Za-z]{3}, \d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+const URN = /^<urn:[a-z0-9:\-._]+>(;[a-z0-9\-_=]+)*$/i;
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
+
+/**
+ * The end-to-end headers that may cross, in their order, rebuilt: names in our spelling (so that no smuggled spelling
+ * of a name survives), values without anything that locates the other side. What does not fit its shape stays behind;
+ * nothing throws.
+ */
+export function crossingHeaders(
+  message: Message,
+  crossing: Crossing,
+): readonly (readonly [name: string, value: string])[] {
+  const { from, to } = crossing;
+  const table = tableFor(from.trust, to.trust);
+  const headers: (readonly [string, string])[] = [];
+  let names: SideNames | undefined;
+  for (const { key, value } of message.headers.entries()) {
+    const allowed = table.get(key) ?? extra(key, to);
+    if (allowed === undefined) continue;
+    if (allowed.initialOnly && (crossing.inDialog || crossing.kind === "response")) continue;
+    if (value.length > CROSSING_VALUE_CHARS || CONTROL.test(value)) continue;
+    if (headers.length >= CROSSING_LINES) break;
+    names ??= new SideNames(message, from, shownNames(crossing));
+    const text = rebuild(allowed, value, names, crossing);
+    if (text !== undefined && text !== "") headers.push([allowed.name, text]);
+  }
+  return headers;
+}
+
+/** A header the operator lets into this realm: as free text, under its canonical name. */
+function extra(key: string, to: RealmSettings): AllowedHeader | undefined {
+  if (to.allowHeaders.length === 0 || !to.allowHeaders.includes(key)) return undefined;
+  if (NEVER_CROSS.has(key) || !TOKEN.test(key)) return undefined;
+  return { name: key.replace(/(^|-)([a-z])/g, (part) => part.toUpperCase()), shape: "text" };
+}
+
+const shownNames = ({ to, host }: Crossing): ReadonlySet<string> =>
+  new Set([...to.publicDomains, (host ?? ourHost(to)).toLowerCase(), "anonymous.invalid"]);
+
+function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossing: Crossing): string | undefined {
+  switch (allowed.shape) {
+    case "plain":
+      return PLAIN.test(value) && !names.in(value) ? value : undefined;
+    case "date":
+      return DATE.test(value) ? value : undefined;
+    case "urn":
+      return URN.test(value) && !names.in(value) ? value : undefined;
+    case "text":
+      return names.in(value) ? undefined : value;
+    case "reason":
+      return each(Reason, value, (reason) =>
+        reason.text !== undefined && names.in(reason.text) ? withoutText(reason) : reason,
+      );
+    case "address":
+      return each(ADDRESS, value, (address) => hide(address, allowed, names, crossing));
+  }
+}
+
+/** Every header whose values are name-addr reads alike: RFC 3261 §25.1. */
+const ADDRESS: HeaderField<NameAddr> = PAssertedIdentity;
+
+function hide(address: NameAddr, allowed: AllowedHeader, names: SideNames, crossing: Crossing): NameAddr {
+  const { to } = crossing;
+  const hidden = hideNameAddr(address, { to, host: crossing.host ?? ourHost(to), params: allowed.params ?? [] });
+  const { display, ...rest } = hidden;
+  return display === undefined || names.in(display) ? rest : hidden;
+}
+
+function withoutText<R extends { readonly text?: string }>(reason: R): R {
+  const { text: _text, ...rest } = reason;
+  return rest as R;
+}
+
+/** Rebuilds a comma list value by value. A value that cannot be read stays behind, the others cross. */
+function each<T>(field: HeaderField<T>, line: string, change: (value: T) => T): string {
+  const kept: string[] = [];
+  for (const part of splitList(line)) {
+    try {
+      kept.push(field.format(change(field.parse(part))));
+    } catch {
+      // What we cannot read we cannot clean.
+    }
+  }
+  return kept.join(", ");
+}
+
+/** Commas outside quotes and angle brackets. RFC 3261 §7.3.1. */
+function splitList(line: string): readonly string[] {
+  const parts: string[] = [];
+  let quoted = false;
+  let angled = false;
+  let start = 0;
+  for (let at = 0; at < line.length; at++) {
+    const char = line[at];
+    if (quoted && char === "\\") at++;
+    else if (char === '"' && !angled) quoted = !quoted;
+    else if (char === "<" && !quoted) angled = true;
+    else if (char === ">" && !quoted) angled = false;
+    else if (char === "," && !quoted && !angled) {
+      parts.push(line.slice(start, at).trim());
+      start = at + 1;
+    }
+  }
+  parts.push(line.slice(start).trim());
+  return parts.filter((part) => part !== "");
+}

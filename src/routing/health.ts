@@ -1,0 +1,169 @@
+/**
+ * Is a target worth trying? Told by OPTIONS where the operator asked for them, and by what happens to real calls. A
+ * verdict only orders the targets: when all look dead they are all still tried.
+ */
+import {
+  below,
+  type Fact,
+  type Millis,
+  type PeerSettings,
+  type Punctual,
+  type Random,
+  SECOND,
+  type TargetSettings,
+} from "../base/index.ts";
+
+export type TargetHealth = "unknown" | "up" | "down";
+export type Outcome = "answered" | "timeout" | "unreachable" | "503";
+
+/** Without OPTIONS a dead target gets its next chance after this long. */
+const PENALTY: Millis = 30 * SECOND;
+/** A 503 that says nothing about when: the next few calls go elsewhere. */
+const BUSY_DEFAULT_SECONDS = 5;
+/** Limit: a Retry-After beyond this counts as this, so that one answer cannot take a trunk away for a day. */
+const BUSY_MOST_SECONDS = 300;
+/** A dead target is asked more often than a living one, so that it is back soon. */
+const DOWN_PROBE_EVERY: Millis = 10 * SECOND;
+/** The first round of OPTIONS is spread over this long. */
+const FIRST_PROBE_WITHIN: Millis = SECOND;
+/** An OPTIONS that nobody reported on is given up: longer than timer F (RFC 3261 §17.1.2.2), so only a bug gets here. */
+const PROBE_LOST: Millis = 40 * SECOND;
+/** Limit: addresses kept of one name. The first ones: DNS lists the preferred first. */
+const ADDRESSES = 32;
+
+export interface HealthOutputs {
+  probe(target: TargetState, now: Millis): void;
+  fact(fact: Fact): void;
+}
+
+/** One target of one peer, with all we learnt of it. Lives on over a reload that leaves the target in place. */
+export class TargetState implements Punctual {
+  /** `udp:10.0.0.5:5060`, or the URI. Unique within its peer. */
+  readonly id: string;
+  readonly peer: string;
+  readonly realm: string;
+  readonly settings: TargetSettings;
+  readonly #random: Random;
+  readonly #outputs: HealthOutputs;
+  #everySeconds: number | undefined;
+  #health: TargetHealth = "unknown";
+  #reason = "not tried yet";
+  #since: Millis = 0;
+  #downUntil: Millis = 0;
+  #busyUntil: Millis = 0;
+  #probeAt: Millis | undefined;
+  #probing = false;
+  #addresses: readonly string[] = [];
+
+  constructor(peer: PeerSettings, settings: TargetSettings, random: Random, outputs: HealthOutputs) {
+    this.id = targetId(settings);
+    this.peer = peer.name;
+    this.realm = peer.realm;
+    this.settings = settings;
+    this.#random = random;
+    this.#outputs = outputs;
+    this.configure(peer);
+  }
+
+  /** Takes over `options` from the configuration. The first probe waits for the clock: see `expire`. */
+  configure(peer: PeerSettings): void {
+    const everySeconds = peer.options?.everySeconds;
+    if (everySeconds === this.#everySeconds) return;
+    this.#everySeconds = everySeconds;
+    this.#probeAt = everySeconds === undefined ? undefined : 0;
+    if (everySeconds === undefined) this.#probing = false;
+  }
+
+  get health(): TargetHealth {
+    return this.#health;
+  }
+
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** When `health` last changed. */
+  get since(): Millis {
+    return this.#since;
+  }
+
+  /** IP addresses the target stands for, as far as they are known. */
+  get addresses(): readonly string[] {
+    return this.#addresses;
+  }
+
+  /** Should calls go here now? An unknown target is given the chance. */
+  healthy(now: Millis): boolean {
+    if (now < this.#busyUntil) return false;
+    if (this.#health !== "down") return true;
+    return this.#everySeconds === undefined && now >= this.#downUntil;
+  }
+
+  /** How long calls avoid it without news, in milliseconds; 0 when they do not. With OPTIONS a dead one waits for those. */
+  avoidedFor(now: Millis): Millis {
+    const dead = this.#health === "down" && this.#everySeconds === undefined ? this.#downUntil : 0;
+    return Math.max(0, Math.max(this.#busyUntil, dead) - now);
+  }
+
+  learn(addresses: readonly string[]): void {
+    this.#addresses = addresses.slice(0, ADDRESSES);
+  }
+
+  /** What a real call saw. `answered`: any answer but 503. */
+  outcome(result: Outcome, retryAfterSeconds: number | undefined, now: Millis): void {
+    if (result === "answered") {
+      this.#busyUntil = 0;
+      this.#become("up", "answered a call", now);
+    } else if (result === "503") {
+      const seconds = Math.min(BUSY_MOST_SECONDS, Math.max(0, retryAfterSeconds ?? BUSY_DEFAULT_SECONDS));
+      this.#busyUntil = now + seconds * SECOND;
+    } else {
+      this.#downUntil = now + PENALTY;
+      this.#become("down", result === "timeout" ? "a call got no answer" : "a call could not reach it", now);
+      if (this.#probeAt !== undefined && !this.#probing)
+        this.#probeAt = Math.min(this.#probeAt, now + DOWN_PROBE_EVERY);
+    }
+  }
+
+  probed(result: "up" | "down", reason: string, now: Millis): void {
+    if (this.#everySeconds === undefined) return; // OPTIONS were switched off while this one was out.
+    this.#probing = false;
+    this.#become(result, reason, now);
+    const every = this.#everySeconds * SECOND;
+    this.#probeAt = now + (result === "up" ? every : Math.min(every, DOWN_PROBE_EVERY));
+  }
+
+  nextDeadline(): Millis | undefined {
+    return this.#probeAt;
+  }
+
+  /** Sends an OPTIONS. The first call of all only picks a moment, so that targets do not all ask at once. */
+  expire(now: Millis): void {
+    if (this.#probeAt === undefined || this.#everySeconds === undefined) return;
+    if (this.#probeAt === 0) {
+      this.#probeAt = now + 1 + below(this.#random, FIRST_PROBE_WITHIN);
+      return;
+    }
+    this.#probing = true;
+    this.#probeAt = now + Math.max(PROBE_LOST, this.#everySeconds * SECOND);
+    this.#outputs.probe(this, now);
+  }
+
+  #become(health: "up" | "down", reason: string, now: Millis): void {
+    this.#reason = reason;
+    if (this.#health === health) return;
+    // An unknown target that turns out to be up is no news.
+    const news = !(this.#health === "unknown" && health === "up");
+    this.#health = health;
+    this.#since = now;
+    if (news) {
+      this.#outputs.fact({ fact: health === "up" ? "peer.up" : "peer.down", peer: this.peer, target: this.id, reason });
+    }
+  }
+}
+
+export function targetId(target: TargetSettings): string {
+  if (target.kind === "uri") return target.uri;
+  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
+  return `${target.protocol}:${host}:${target.port}`;
+}
