@@ -10,6 +10,7 @@ import { Routing, type RoutingOutput } from "../routing/index.ts";
 import { type ServerTransaction, Transactions } from "../transaction/index.ts";
 import { type Hop, Transport, type TransportInput, type TransportOutput } from "../transport/index.ts";
 import { Prober } from "./prober.ts";
+import { Recorder } from "./recorder.ts";
 import type { EngineView } from "./view.ts";
 
 export type EngineInput =
@@ -40,10 +41,14 @@ export class Engine {
   readonly #routing: Routing;
   readonly #calls: Calls;
   readonly #prober: Prober;
+  readonly #recorder: Recorder;
+  #realms: ReadonlyMap<string, string>;
   #outputs: EngineOutput[] = [];
 
   constructor({ settings, random, version }: EngineOptions) {
     const agenda = this.#agenda;
+    this.#realms = realmsByListener(settings);
+    this.#recorder = new Recorder((listener) => this.#realms.get(listener) ?? listener);
     const emit = (output: EngineOutput): void => {
       this.#outputs.push(output);
     };
@@ -107,6 +112,7 @@ export class Engine {
     this.#dispatch(input, now);
     const outputs = this.#outputs;
     this.#outputs = [];
+    for (const output of outputs) if (output.out !== "relay") this.#recorder.output(output, now);
     return outputs;
   }
 
@@ -127,6 +133,7 @@ export class Engine {
       }),
       calls: () => this.#calls.view(),
       peers: () => this.#routing.view(),
+      trace: (callIds) => this.#recorder.entries(callIds),
     };
   }
 
@@ -150,6 +157,7 @@ export class Engine {
         this.#calls.end(input.call, "operator", now);
         return;
       default:
+        this.#recorder.input(input, now);
         this.#transport.handle(input, now);
     }
   }
@@ -166,9 +174,15 @@ export class Engine {
 
   /** A new configuration: what is in use lives on under the old values, what comes next sees the new ones. */
   #reload(settings: Settings, now: Millis): void {
+    this.#realms = realmsByListener(settings);
     this.#transport.apply(settings, now);
     this.#routing.apply(settings, now);
     this.#media.apply(settings);
     this.#calls.apply(settings);
   }
 }
+
+const realmsByListener = (settings: Settings): Map<string, string> =>
+  new Map(
+    [...settings.realms.values()].flatMap(({ listeners }) => listeners.map(({ id, realm }) => [id, realm] as const)),
+  );

@@ -1,11 +1,14 @@
 import type { CallView } from "../call/index.ts";
 import type { PeerView } from "../routing/index.ts";
+import type { TraceEntry } from "./recorder.ts";
 
 /** What is going on, as plain values for the control socket. Every part is made when asked for. */
 export interface EngineView {
   status(): StatusView;
   calls(): readonly CallView[];
   peers(): readonly PeerView[];
+  /** The last messages on every wire, or those of some Call-IDs only, oldest first. */
+  trace(callIds?: ReadonlySet<string>): readonly TraceEntry[];
 }
 
 export interface StatusView {
