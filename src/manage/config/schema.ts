@@ -1,0 +1,210 @@
+/**
+ * The shape of the operator's file: JSON Schema 2020-12 and TypeScript types in one. `config/schema/` holds it as a
+ * file for editors, and a test holds that file to this one. The format grows; it does not break.
+ *
+ * Alternatives are written as `type: [...]`, never as `anyOf`: a fault then names one thing that is wrong.
+ */
+import Type, { type Static } from "typebox";
+
+/** Names of realms and peers stand in logs, views and commands, so they are single words. */
+export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
+
+const closed = { additionalProperties: false } as const;
+
+const text = (description: string, maxLength = 255) => Type.String({ description, minLength: 1, maxLength });
+const texts = (description: string, maxItems: number, minItems = 0) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { description, minItems, maxItems, uniqueItems: true });
+const count = (description: string, minimum: number, maximum: number) =>
+  Type.Integer({ description, minimum, maximum });
+const word = <const Words extends readonly string[]>(description: string, words: Words) =>
+  Type.Unsafe<Words[number]>({ type: "string", description, enum: words });
+
+/** A JSON object used as a table from names to values. */
+const table = <T extends Type.TSchema>(description: string, value: T, limits: { min?: number; max: number }) =>
+  Type.Unsafe<Record<string, Static<T>>>({
+    type: "object",
+    description,
+    minProperties: limits.min ?? 0,
+    maxProperties: limits.max,
+    propertyNames: { type: "string", pattern: NAME_PATTERN },
+    additionalProperties: value,
+  });
+
+const mark = (description: string) =>
+  Type.Unsafe<string | number>({
+    type: ["string", "integer"],
+    description: `${description}: a name as in RFC 4594 (EF, AF41, CS3, BE …) or a number.`,
+    minimum: 0,
+    maximum: 63,
+    minLength: 1,
+    maxLength: 8,
+  });
+
+const Tls = Type.Object(
+  {
+    certificate: text("PEM file: our certificate, then those between it and the root.", 4_096),
+    key: text("PEM file: the private key of the certificate, not encrypted.", 4_096),
+    ca: Type.Optional(text("PEM file: the certificates that we trust the other side by.", 4_096)),
+    verify: Type.Optional(
+      word(
+        "Whose certificate is checked: nobody's, the server's when we connect, or also the client's when we accept. RFC 5922 names.",
+        ["none", "server", "mutual"],
+      ),
+    ),
+  },
+  { ...closed, description: "What TLS listeners and TLS connections of this realm use." },
+);
+
+const Media = Type.Object(
+  {
+    address: Type.Unsafe<string | string[]>({
+      type: ["string", "array"],
+      description: "The IP address that media flows through, or an array of one IPv4 and one IPv6 address.",
+      minLength: 1,
+      maxLength: 255,
+      items: { type: "string", minLength: 1, maxLength: 255 },
+      minItems: 1,
+      maxItems: 2,
+    }),
+    ports: text("UDP ports for media, as in 20000-29999. A call with audio and video takes four."),
+    path: Type.Optional(word("How packets travel.", ["auto", "socket", "af_xdp", "xdp"])),
+    silenceSeconds: Type.Optional(
+      count("How long a side may bring no media before the call is cleared. 0: for ever. Default 60.", 0, 86_400),
+    ),
+  },
+  closed,
+);
+
+const Dscp = Type.Object(
+  {
+    signalling: Type.Optional(mark("SIP")),
+    audio: Type.Optional(mark("Audio")),
+    video: Type.Optional(mark("Video")),
+    other: Type.Optional(mark("Every other RTP stream")),
+  },
+  { ...closed, description: "DiffServ code points of what we send into this realm." },
+);
+
+const Realm = Type.Object(
+  {
+    trust: word("How far this side is trusted.", ["none", "peer", "full"]),
+    listen: texts("Where we take SIP: udp:, tcp: or tls:, then the IP address and the port.", 64, 1),
+    domain: Type.Optional(text("Our name on this side: in From, To, Contact and P-Asserted-Identity.")),
+    advertise: Type.Optional(
+      Type.Unsafe<string | null>({
+        type: ["string", "null"],
+        description: "The public IP address, where the box itself is behind 1:1 NAT.",
+        minLength: 1,
+        maxLength: 255,
+      }),
+    ),
+    publicDomains: Type.Optional(texts("Host names that may show on any side.", 256)),
+    tls: Type.Optional(Tls),
+    media: Media,
+    srtp: word("Must media be encrypted on this side?", ["required", "preferred", "off"]),
+    srtpKeys: Type.Optional(
+      Type.Array(word("How SRTP keys are agreed.", ["sdes", "dtls"]), {
+        description: "How SRTP keys are agreed, best first.",
+        minItems: 1,
+        maxItems: 2,
+        uniqueItems: true,
+      }),
+    ),
+    sdesWithoutTls: Type.Optional(
+      Type.Boolean({ description: "May SDES keys travel over signalling that is not encrypted? Default false." }),
+    ),
+    dscp: Type.Optional(Dscp),
+    sips: Type.Optional(
+      word("A sips: request that would leave over an insecure hop of this realm. RFC 5630.", ["refuse", "translate"]),
+    ),
+    allowHeaders: Type.Optional(texts("Header names, beyond the built-in list, that may cross into this realm.", 64)),
+  },
+  closed,
+);
+
+const Peer = Type.Object(
+  {
+    realm: text("The realm that it lives in."),
+    targets: texts("Where it is, best first: udp:, tcp: or tls: with host:port, or a SIP URI (RFC 3263).", 32, 1),
+    sources: Type.Optional(texts("CIDRs: when not empty, they alone tell who the peer is.", 256)),
+    options: Type.Optional(
+      Type.Object(
+        { everySeconds: count("Time between two OPTIONS to each target.", 1, 3_600) },
+        { ...closed, description: "Health checks. Absent: the peer is believed to be up." },
+      ),
+    ),
+    maxCalls: Type.Optional(count("Live calls to and from the peer, in one sum.", 1, 1_000_000)),
+    maxCallsPerSecond: Type.Optional(
+      Type.Number({
+        description: "New calls to and from the peer, in one sum.",
+        exclusiveMinimum: 0,
+        maximum: 100_000,
+      }),
+    ),
+    tcpForLargeRequests: Type.Optional(
+      Type.Boolean({
+        description: "May a request over the UDP size limit go by TCP? RFC 3261 §18.1.1. Default false.",
+      }),
+    ),
+  },
+  closed,
+);
+
+const Route = Type.Object(
+  {
+    when: Type.Optional(
+      Type.Object(
+        {
+          from: Type.Optional(text("The peer that the request comes from.")),
+          realm: Type.Optional(text("The realm that the request comes from.")),
+          number: Type.Optional(text("A regular expression over the user part of the Request-URI.", 512)),
+          host: Type.Optional(text("The host of the Request-URI.")),
+          method: Type.Optional(Type.String({ description: "The method.", pattern: "^[A-Z]{1,32}$" })),
+        },
+        { ...closed, description: "Every condition must hold. Absent or empty: it always does." },
+      ),
+    ),
+    to: texts("Peers, best first.", 32, 1),
+  },
+  closed,
+);
+
+const Limits = Type.Object(
+  {
+    calls: Type.Optional(count("Live calls of the whole box. More get 503.", 1, 1_000_000)),
+    transactions: Type.Optional(count("Live transactions of the whole box. More get 503.", 1, 10_000_000)),
+    connections: Type.Optional(count("Stream connections of the whole box. More are not accepted.", 1, 1_000_000)),
+    connectionsPerSource: Type.Optional(
+      count("Stream connections from one address. Realms with full trust are exempt.", 1, 1_000_000),
+    ),
+  },
+  closed,
+);
+
+export const FileSchema = Type.Object(
+  {
+    $schema: Type.Optional(Type.String({ description: "For editors.", maxLength: 4_096 })),
+    name: Type.Optional(Type.String({ description: "Name of this box, in logs.", pattern: NAME_PATTERN })),
+    control: Type.Optional(text("Path of the control socket.", 4_096)),
+    drainSeconds: Type.Optional(count("How long SIGTERM waits for calls to end. Default 0.", 0, 86_400)),
+    realms: table("The sides of the box.", Realm, { min: 1, max: 64 }),
+    peers: Type.Optional(table("Neighbours with a static address.", Peer, { max: 10_000 })),
+    routes: Type.Optional(
+      Type.Array(Route, { description: "The first whose every condition holds is taken.", maxItems: 10_000 }),
+    ),
+    limits: Type.Optional(Limits),
+  },
+  closed,
+);
+
+export type ConfigFile = Static<typeof FileSchema>;
+export type ConfigRealm = ConfigFile["realms"][string];
+export type ConfigPeer = NonNullable<ConfigFile["peers"]>[string];
+export type ConfigRoute = NonNullable<ConfigFile["routes"]>[number];
+
+/** The schema as editors read it from `config/schema/`. */
+export const schemaDocument = (): object => ({
+  $schema: "https://json-schema.org/draft/2020-12/schema",
+  title: "Sallyport configuration",
+  ...FileSchema,
+});
