@@ -1,0 +1,52 @@
+/** Offer and answer: RFC 3264 as functions. They judge; the media room acts. */
+import { profileOf } from "./profile.ts";
+import type { Media, Sdp } from "./sdp.ts";
+
+/** Why this answer does not fit that offer; `undefined` when it does. RFC 3264 §6. */
+export function answerFault(offer: Sdp, answer: Sdp): string | undefined {
+  if (answer.media.length !== offer.media.length) {
+    return `the answer has ${answer.media.length} m= lines, the offer ${offer.media.length}`;
+  }
+  for (const [index, answered] of answer.media.entries()) {
+    const fault = lineFault(offer.media[index] as Media, answered);
+    if (fault !== undefined) return `m= line ${index + 1}: ${fault}`;
+  }
+  return undefined;
+}
+
+function lineFault(offered: Media, answered: Media): string | undefined {
+  if (answered.port === 0) return undefined;
+  if (offered.port === 0) return "it answers a stream that was not offered";
+  if (answered.kind !== offered.kind) return `it answers ${offered.kind} with ${answered.kind}`;
+  if (!sameFamily(offered.protocol, answered.protocol)) {
+    return `it answers ${offered.protocol} with ${answered.protocol}`;
+  }
+  if (!answered.formats.some((format) => offered.formats.includes(format))) return "none of its formats was offered";
+  return undefined;
+}
+
+// Deviation: RFC 3264 §6 wants the very protocol back; endpoints answer RTP/AVPF with RTP/AVP, and keys with RTP/SAVP.
+// Whether the protection is enough is the media room's verdict.
+function sameFamily(offered: string, answered: string): boolean {
+  const one = profileOf(offered);
+  const other = profileOf(answered);
+  return one === undefined || other === undefined ? offered === answered : one.dtls === other.dtls;
+}
+
+/** Why this offer cannot follow what was agreed before; `undefined` when it can. RFC 3264 §8. */
+export function reofferFault(agreedLines: number, offer: Sdp): string | undefined {
+  if (offer.media.length < agreedLines) {
+    return `the new offer has ${offer.media.length} m= lines, there were ${agreedLines}`;
+  }
+  return undefined;
+}
+
+/** Payload types are 0 to 127, each named once. RFC 3550 §5.1, RFC 8866 §5.14. */
+export function areRtpFormats(formats: readonly string[]): boolean {
+  for (const [index, format] of formats.entries()) {
+    if (!PAYLOAD_TYPE.test(format) || formats.indexOf(format) !== index) return false;
+  }
+  return formats.length > 0;
+}
+
+const PAYLOAD_TYPE = /^(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-7])$/;

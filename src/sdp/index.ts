@@ -1,0 +1,10 @@
+export * from "./answer.ts";
+export * from "./attributes.ts";
+export * from "./codecs.ts";
+export * from "./crypto.ts";
+export * from "./direction.ts";
+export * from "./format.ts";
+export * from "./limits.ts";
+export { parseSdp } from "./parse.ts";
+export * from "./profile.ts";
+export * from "./sdp.ts";
