@@ -1,5 +1,5 @@
 /** Which headers of a message cross to the other leg, and how they read there. */
-import type { RealmSettings } from "../base/index.ts";
+import { PeerError, type RealmSettings } from "../base/index.ts";
 import { type HeaderField, type Message, type NameAddr, PAssertedIdentity, Reason } from "../message/index.ts";
 import { type AllowedHeader, NEVER_CROSS, tableFor } from "./header-table.ts";
 import { SideNames } from "./leaks.ts";
@@ -83,11 +83,17 @@ function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossi
 /** Every header whose values are name-addr reads alike: RFC 3261 §25.1. */
 const ADDRESS: HeaderField<NameAddr> = PAssertedIdentity;
 
+/** Throws when the user part itself tells: then nothing of the value is fit to cross. */
 function hide(address: NameAddr, allowed: AllowedHeader, names: SideNames, crossing: Crossing): NameAddr {
   const { to } = crossing;
-  const hidden = hideNameAddr(address, { to, host: crossing.host ?? ourHost(to), params: allowed.params ?? [] });
+  const host = crossing.host ?? ourHost(to);
+  const hidden = hideNameAddr(address, { to, host, params: allowed.params ?? [] });
   const { display, ...rest } = hidden;
-  return display === undefined || names.in(display) ? rest : hidden;
+  const value = display === undefined || names.in(display) ? rest : hidden;
+  if (names.inUri(ADDRESS.format({ ...value, uri: value.uri.replace(host, "") }))) {
+    throw new PeerError(400, `${allowed.name}: its user part names a host`);
+  }
+  return value;
 }
 
 function withoutText<R extends { readonly text?: string }>(reason: R): R {

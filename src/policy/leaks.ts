@@ -17,14 +17,21 @@ export const mentionsAddress = (text: string): boolean => IPV4.test(text) || IPV
 /** A URI with an authority, which says where something is. */
 export const mentionsUri = (text: string): boolean => URL_LIKE.test(text);
 
-/** Does `text` hold `host` as a word of its own? `host` in lower case. */
+/**
+ * Does `text` hold `host`? `host` in lower case. A name of one short label must stand as a word of its own (a box called
+ * `box` would swallow half the language), any other counts wherever it stands.
+ */
 export function leaksHost(text: string, host: string): boolean {
   const lower = text.toLowerCase();
+  if (host.length >= SURELY_A_NAME || host.includes(".") || host.includes(":")) return lower.includes(host);
   for (let at = lower.indexOf(host); at >= 0; at = lower.indexOf(host, at + 1)) {
     if (!isWordChar(lower.charCodeAt(at - 1)) && !isWordChar(lower.charCodeAt(at + host.length))) return true;
   }
   return false;
 }
+
+/** A label of this length is hardly an everyday word. */
+const SURELY_A_NAME = 12;
 
 const isWordChar = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x7a) || code === 0x2d || code === 0x5f;
@@ -48,9 +55,14 @@ export class SideNames {
     this.#shown = shown;
   }
 
-  /** Does `text` tell where the other side is? */
+  /** Does `text` tell where the other side is, or carry a URI that might? */
   in(text: string): boolean {
-    if (mentionsAddress(text) || mentionsUri(text)) return true;
+    return mentionsUri(text) || this.inUri(text);
+  }
+
+  /** The same for text that is a URI by its nature. */
+  inUri(text: string): boolean {
+    if (mentionsAddress(text)) return true;
     this.#names ??= this.#gather();
     return this.#names.some((name) => leaksHost(text, name));
   }
@@ -71,7 +83,7 @@ export class SideNames {
     if (message.kind === "request") for (const match of message.uri.matchAll(HOST_IN_VALUE)) add(match[1]);
     const callId = message.headers.raw("call-id");
     add(callId);
-    add(callId?.split("@")[1]);
+    for (const part of callId?.split("@") ?? []) add(part);
     return [...names];
   }
 }

@@ -1,0 +1,80 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Trust } from "../../../src/base/index.ts";
+import { parseMessage } from "../../../src/message/index.ts";
+import {
+  ALLOWED_HEADERS_FULL,
+  ALLOWED_HEADERS_NONE,
+  ALLOWED_HEADERS_PEER,
+  crossingHeaders,
+} from "../../../src/policy/index.ts";
+import { realm } from "../../unit/policy/realms.ts";
+
+/** What the inside is called and where it is. None of it may show outside, in any case. */
+const secrets = ["10.0.0.9", "pbx.lan", "2001:db8::9", "a84b4c76e66710"];
+
+const names = [...ALLOWED_HEADERS_NONE, ...ALLOWED_HEADERS_PEER, ...ALLOWED_HEADERS_FULL].map(({ name }) => name);
+const strange = ["P-Asserted-Identity ", "X-Custom", "Contact", "Call-Info", "Server", "subject", "i", "s"];
+
+const piece = fc.oneof(
+  fc.constantFrom(...secrets, ...secrets.map((secret) => secret.toUpperCase())),
+  fc.constantFrom(
+    "<",
+    ">",
+    '"',
+    ";",
+    "=",
+    ",",
+    "@",
+    "sip:",
+    "tel:",
+    "bob",
+    "text",
+    "cause=16",
+    "Q.850",
+    " ",
+    "[",
+    "]",
+    ":",
+  ),
+  fc.constantFrom("<sip:bob@", ">;reason=", '"Bob" ', ";phone-context=", ";user=phone", ";maddr=", "?X=", "urn:", "\\"),
+  fc.string({ maxLength: 6 }).map((text) => text.replace(/[^ -~]/g, "")),
+);
+const line = fc.record({
+  name: fc.constantFrom(...names, ...strange),
+  value: fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join("")),
+});
+
+test("no header carries a host or an address of its side across, at any trust", () => {
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 8 }), fc.constantFrom<Trust>("none", "peer", "full"), (lines, trust) => {
+      const message = parseMessage(request(lines.map(({ name, value }) => `${name}: ${value}`)));
+      const from = realm("inside");
+      const to = realm("outside", { trust, allowHeaders: ["x-custom", "call-info"] });
+      const crossed = crossingHeaders(message, { from, to, kind: "request", inDialog: false });
+      const text = crossed
+        .map(([name, value]) => `${name}: ${value}`)
+        .join("\n")
+        .toLowerCase();
+      for (const secret of secrets) expect(text).not.toContain(secret);
+      for (const [name] of crossed) expect([...names, "X-Custom", "Call-Info"]).toContain(name);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+const request = (lines: readonly string[]): string =>
+  [
+    "INVITE sip:+49301@10.0.0.1 SIP/2.0",
+    "Via: SIP/2.0/UDP pbx.lan:5080;branch=z9hG4bK1;received=10.0.0.9",
+    "Max-Forwards: 70",
+    "From: <sip:+4930@pbx.lan>;tag=1",
+    "To: <sip:+49301@10.0.0.1>",
+    "Call-ID: a84b4c76e66710@pbx.lan",
+    "CSeq: 1 INVITE",
+    "Contact: <sip:+4930@[2001:db8::9]:5080>",
+    ...lines,
+    "Content-Length: 0",
+    "",
+    "",
+  ].join("\r\n");
