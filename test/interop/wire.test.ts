@@ -1,0 +1,154 @@
+/** What tshark sees on both sides of the box during a call: marks, encryption, and nothing of the other side. */
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Box, makeFolder, makeTls } from "../support/box.ts";
+import { Capture } from "../support/capture.ts";
+import { twoDoors } from "../support/configurations.ts";
+import { type Hosts, makeHosts } from "../support/network-namespaces.ts";
+import { SrtpCheck } from "../support/srtp-check.ts";
+import { expectTones } from "../support/tone-call.ts";
+
+const EF = "46";
+const CS3 = "24";
+
+let hosts: Hosts;
+
+beforeAll(() => {
+  hosts = makeHosts("sypwr", 63);
+}, 60_000);
+
+afterAll(() => hosts?.remove());
+
+describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }) => {
+  const folder = makeFolder(`wire-${family}`);
+  const filter = family === 4 ? "ip" : "ipv6";
+  let ip: Hosts["ip"];
+  let outside: Capture;
+  let inside: Capture;
+
+  beforeAll(async () => {
+    ip = family === 4 ? hosts.ip : hosts.ip6;
+    const tls = makeTls(folder);
+    const host = (address: string): string => (family === 4 ? address : `[${address}]`);
+    const config = twoDoors({
+      ...ip,
+      carrier: `udp:${host(ip.outside)}:5060`,
+      pbx: `udp:${host(ip.inside)}:5060`,
+      // SDES over UDP so that the capture shows the keys, and each packet can be checked against them.
+      sdesWithoutTls: true,
+    });
+    const box = await Box.start(folder, config, { netns: hosts.box });
+    outside = await Capture.start(folder, hosts.box, hosts.interfaces.outside);
+    inside = await Capture.start(folder, hosts.box, hosts.interfaces.inside);
+    await expectTones({
+      folder: join(folder, "call"),
+      tls,
+      caller: { ip: ip.outside, port: 5060, transport: "udp", encryption: "srtp-mand", netns: hosts.outside },
+      callee: { ip: ip.inside, port: 5060, transport: "udp", encryption: "none", netns: hosts.inside },
+      dial: `sip:callee@${host(ip.boxOutside)}:5060`,
+      seconds: 8, // Long enough for RTCP, every 5 s.
+    });
+    await box.stop();
+    await outside.stop();
+    await inside.stop();
+  }, 90_000);
+
+  test("every SIP packet of the box is marked CS3, every RTP and RTCP packet EF", () => {
+    for (const [capture, source] of [[outside, ip.boxOutside] as const, [inside, ip.boxInside] as const]) {
+      const field = family === 4 ? "ip.dsfield.dscp" : "ipv6.tclass.dscp";
+      const rows = capture.rows(`${filter}.src == ${source} && udp`, ["udp.srcport", field]);
+      const signalling = rows.filter(([port]) => port === "5060");
+      const media = rows.filter(([port]) => port !== "5060");
+      expect(signalling.length).toBeGreaterThan(3);
+      expect(media.length).toBeGreaterThan(200);
+      expect(new Set(signalling.map(([, mark]) => mark))).toEqual(new Set([CS3]));
+      expect(new Set(media.map(([, mark]) => mark))).toEqual(new Set([EF]));
+    }
+  });
+
+  test("every media packet of the box on the outside authenticates as SRTP: no plain RTP", () => {
+    const keys = cryptoOf(sipOf(outside, `${filter}.src == ${ip.boxOutside}`));
+    expect(keys).toHaveLength(1);
+    const check = new SrtpCheck(keys[0] as string);
+    const packets = mediaOf(outside, `${filter}.src == ${ip.boxOutside}`).filter(isRtp);
+    expect(packets.length).toBeGreaterThan(200);
+    expect(packets.filter((packet) => !check.authenticates(packet))).toEqual([]);
+    // The check can fail: with another key nothing authenticates.
+    const other = new SrtpCheck(Buffer.alloc(30, 7).toString("base64"));
+    expect(packets.some((packet) => other.authenticates(packet))).toBe(false);
+  });
+
+  test("a key of one side never appears on the other, and no key at all inside", () => {
+    const theirs = cryptoOf(sipOf(outside, `${filter}.src == ${ip.outside}`));
+    const ours = cryptoOf(sipOf(outside, `${filter}.src == ${ip.boxOutside}`));
+    expect(theirs.length).toBeGreaterThan(0);
+    expect(theirs.filter((key) => ours.includes(key))).toEqual([]);
+    expect(sipOf(inside, filter)).not.toMatch(/inline:|a=crypto/);
+  });
+
+  test("no byte that the box sends on one side holds an address, identifier or name of the other", () => {
+    const sides = [
+      { from: outside, host: ip.outside, box: ip.boxOutside, to: inside, sender: ip.boxInside },
+      { from: inside, host: ip.inside, box: ip.boxInside, to: outside, sender: ip.boxOutside },
+    ];
+    for (const { from, host, box, to, sender } of sides) {
+      const secrets = [
+        host,
+        box,
+        ...identifiersIn(sipOf(from, filter)),
+        ...cnamesIn(mediaOf(from, `${filter}.src == ${host}`)),
+      ];
+      expect(secrets.length).toBeGreaterThan(8);
+      const sent = [sipOf(to, `${filter}.src == ${sender}`), ...mediaOf(to, `${filter}.src == ${sender}`).map(latin1)];
+      const leaks = secrets.filter((secret) => sent.some((bytes) => bytes.includes(secret)));
+      expect(leaks).toEqual([]);
+    }
+  });
+});
+
+const payloads = (capture: Capture, filter: string): Buffer[] =>
+  capture
+    .rows(filter, ["udp.payload"], ["--disable-protocol", "sip", "--disable-protocol", "rtp"])
+    .map(([hex = ""]) => Buffer.from(hex.replaceAll(":", ""), "hex"));
+
+const sipOf = (capture: Capture, filter: string): string =>
+  payloads(capture, `${filter} && udp.port == 5060`).map(latin1).join("\n");
+
+const mediaOf = (capture: Capture, filter: string): Buffer[] =>
+  payloads(capture, `${filter} && udp && !(udp.port == 5060)`);
+
+const latin1 = (bytes: Buffer): string => bytes.toString("latin1");
+
+/** RFC 5761 §4: RTCP packet types stand where marker and payload type of RTP would be 64 to 95. */
+const isRtp = (packet: Buffer): boolean => {
+  const type = (packet[1] as number) & 0x7f;
+  return (packet[0] as number) >> 6 === 2 && (type < 64 || type > 95);
+};
+
+const cryptoOf = (sip: string): string[] => [
+  ...new Set([...sip.matchAll(/AES_CM_128_HMAC_SHA1_80 inline:([A-Za-z0-9+/=]+)/g)].map((match) => match[1] as string)),
+];
+
+/** Call-IDs, tags, branches, SDP session ids and media ports of one side. */
+function identifiersIn(sip: string): string[] {
+  const patterns = [
+    /^Call-ID: *(\S+)/gim,
+    /;tag=([^;>\s]+)/g,
+    /branch=([^;,\s]+)/g,
+    /^o=\S+ (\d{5,}) /gm,
+    /^m=audio (\d+)/gm,
+    /^X-[^:]*: *(\S+)/gim,
+  ];
+  const found = patterns.flatMap((pattern) => [...sip.matchAll(pattern)].map((match) => match[1] as string));
+  return [...new Set(found)].filter((text) => text.length > 3);
+}
+
+/** CNAMEs in plain RTCP source descriptions (RFC 3550 §6.5.1). */
+function cnamesIn(packets: readonly Buffer[]): string[] {
+  const names = packets.flatMap((packet) => {
+    const at = packet.findIndex((byte, index) => index % 4 === 0 && byte >> 5 === 4 && packet[index + 1] === 202);
+    const length = at < 0 ? 0 : (packet[at + 9] ?? 0);
+    return at >= 0 && packet[at + 8] === 1 ? [packet.toString("latin1", at + 10, at + 10 + length)] : [];
+  });
+  return [...new Set(names)].filter((name) => name.length > 3);
+}

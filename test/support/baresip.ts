@@ -1,0 +1,103 @@
+/** baresip, headless: plays a tone, records what it hears, calls and answers by command line. */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Child } from "./child.ts";
+import { writeTone } from "./tone.ts";
+
+export interface SoftphoneOptions {
+  readonly folder: string;
+  readonly name: string;
+  readonly ip: string;
+  /** SIP port; its TLS listener is the next one. */
+  readonly port: number;
+  readonly transport: "udp" | "tcp" | "tls";
+  readonly encryption: "none" | "srtp" | "srtp-mand";
+  /** What it plays. */
+  readonly hertz: number;
+  readonly firstRtpPort: number;
+  /** Path of a CA file that its TLS peers must be signed by. */
+  readonly ca: string;
+  /** Path of its own certificate and key in one PEM file. */
+  readonly certificate: string;
+  /** Dialled at once; absent: it waits, and answers by itself. */
+  readonly dial?: string;
+  /** Ends by itself after so long. */
+  readonly seconds: number;
+  readonly netns?: string;
+}
+
+export class Softphone {
+  readonly child: Child;
+  readonly #folder: string;
+
+  constructor(options: SoftphoneOptions) {
+    this.#folder = join(options.folder, options.name);
+    mkdirSync(this.#folder, { recursive: true });
+    const tone = join(this.#folder, "tone.wav");
+    writeTone(tone, options.hertz, options.seconds + 5);
+    writeFileSync(join(this.#folder, "config"), configOf(options, this.#folder, tone));
+    writeFileSync(join(this.#folder, "contacts"), "");
+    writeFileSync(join(this.#folder, "accounts"), accountOf(options));
+    const dial = options.dial === undefined ? [] : ["-e", `/dial ${options.dial}`];
+    const family = options.ip.includes(":") ? "-6" : "-4";
+    this.child = new Child(
+      "baresip",
+      [family, "-s", "-f", this.#folder, "-t", String(options.seconds), ...dial],
+      options.netns === undefined ? {} : { netns: options.netns },
+    );
+  }
+
+  /** Up and waiting for calls. */
+  ready(): Promise<string> {
+    return this.child.line(/baresip is ready/);
+  }
+
+  /** The recording of what it heard; `undefined` when there is none. */
+  get recording(): string | undefined {
+    const name = readdirSync(this.#folder).find((file) => /dec.*\.wav$/.test(file));
+    return name === undefined ? undefined : join(this.#folder, name);
+  }
+}
+
+function accountOf({ name, ip, port, transport, encryption, dial }: SoftphoneOptions): string {
+  const host = ip.includes(":") ? `[${ip}]` : ip;
+  const words = [
+    `<sip:${name}@${host}:${transport === "tls" ? port + 1 : port};transport=${transport}>`,
+    "regint=0",
+    "audio_codecs=PCMU/8000/1",
+    ...(encryption === "none" ? [] : [`mediaenc=${encryption}`]),
+    ...(dial === undefined ? ["answermode=auto"] : []),
+  ];
+  return `${words.join(";")}\n`;
+}
+
+function configOf(options: SoftphoneOptions, folder: string, tone: string): string {
+  const { ip, port, ca, certificate, firstRtpPort } = options;
+  const host = ip.includes(":") ? `[${ip}]` : ip;
+  return `${[
+    "poll_method epoll",
+    "call_local_timeout 30",
+    "call_max_calls 4",
+    `sip_listen ${host}:${port}`,
+    `net_interface ${ip}`,
+    "audio_player aufile,/dev/null",
+    `audio_source aufile,${tone}`,
+    "audio_alert aufile,/dev/null",
+    "ausrc_srate 8000",
+    "auplay_srate 8000",
+    "ausrc_channels 1",
+    "auplay_channels 1",
+    "audio_level no",
+    `rtp_ports ${firstRtpPort}-${firstRtpPort + 99}`,
+    "rtcp_mux no",
+    "jitter_buffer_delay 5-10",
+    "rtp_stats yes",
+    "rtp_timeout 30",
+    `sip_cafile ${ca}`,
+    `sip_certificate ${certificate}`,
+    `snd_path ${folder}`,
+    "module_path /usr/lib/baresip/modules",
+    ...["g711", "aufile", "sndfile", "srtp", "uuid"].map((name) => `module ${name}.so`),
+    ...["account", "menu", "debug_cmd"].map((name) => `module_app ${name}.so`),
+  ].join("\n")}\n`;
+}
