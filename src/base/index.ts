@@ -2,6 +2,7 @@ export * from "./bounded.ts";
 export * from "./counters.ts";
 export * from "./errors.ts";
 export * from "./facts.ts";
+export * from "./hash.ts";
 export * from "./hop.ts";
 export * from "./net.ts";
 export * from "./random.ts";

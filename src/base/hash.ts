@@ -1,0 +1,9 @@
+/**
+ * FNV-1a over the characters, 32 bits. For tags and keys that must come out the same again, from a random `seed` so
+ * that nobody outside can aim at a collision; not for anything secret.
+ */
+export function hash32(text: string, seed: number): number {
+  let hash = (seed ^ 0x811c9dc5) | 0;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash ^ (hash >>> 15)) >>> 0;
+}

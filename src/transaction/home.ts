@@ -1,0 +1,18 @@
+import type { Millis } from "../base/index.ts";
+import type { Request, Response } from "../message/index.ts";
+import type { ClientTransaction } from "./client.ts";
+import type { ServerTransaction } from "./server.ts";
+import type { ClientOwner, TransportPort } from "./words.ts";
+
+export type Place = "live" | "lingering" | "gone";
+
+/** What a transaction may ask of the layer that keeps it. */
+export interface Home {
+  readonly transport: TransportPort;
+  /** Call it after each event: finds the transaction its place among the waiting, the lingering or the gone. */
+  settle(transaction: ClientTransaction | ServerTransaction, now: Millis): void;
+  /** Sends the CANCEL of an INVITE as a transaction of its own. */
+  cancel(invite: ClientTransaction, text: string, owner: ClientOwner, now: Millis): void;
+  strayResponse(response: Response, transaction: ClientTransaction, now: Millis): void;
+  passAck(ack: Request, transaction: ServerTransaction, now: Millis): void;
+}

@@ -1,0 +1,55 @@
+/** Which messages belong together: RFC 3261 §17.1.3 and §17.2.3, and §8.2.2.2 for merged requests. */
+import { hash32, type Random } from "../base/index.ts";
+import { CallId, CSeq, From, type Request, To, type ViaValue } from "../message/index.ts";
+
+/** A branch that begins so was chosen to be unique. RFC 3261 §8.1.1.7. */
+export const MAGIC_COOKIE = "z9hG4bK";
+
+/** Limit: characters of a key as it stands in our tables. What is longer is held as its beginning and a hash. */
+const KEY_LENGTH = 256;
+
+export class Keys {
+  readonly #seeds: readonly [number, number];
+
+  constructor(random: Random) {
+    this.#seeds = [random.uint32(), random.uint32()];
+  }
+
+  /**
+   * The key of the server transaction that `request` belongs to; ACK and CANCEL have the key of their INVITE. A
+   * realm's transactions cannot be reached from another realm. Throws PeerError when a header it needs is malformed.
+   */
+  server(request: Request, via: ViaValue, realm: string): string {
+    const branch = via.params.get("branch");
+    const method = request.method === "ACK" || request.method === "CANCEL" ? "INVITE" : request.method;
+    if (branch?.startsWith(MAGIC_COOKIE) && branch.length > MAGIC_COOKIE.length) {
+      return this.#bounded(`${branch} ${via.host}:${via.port ?? ""} ${method} ${realm}`);
+    }
+    // RFC 2543: the To tag is left out, since the ACK has one that the INVITE had not; the machine's state decides.
+    const tail = `${via.host}:${via.port ?? ""} ${branch ?? ""} ${method} ${realm} ${request.uri}`;
+    return this.#bounded(`2543 ${this.#identity(request)} ${tail}`);
+  }
+
+  /** The same for a request that reached us twice by different ways; `undefined` inside a dialog. */
+  merged(request: Request, realm: string): string | undefined {
+    if (request.get(To)?.params.has("tag")) return undefined;
+    return this.#bounded(`${this.#identity(request)} ${request.method} ${realm}`);
+  }
+
+  /** A To tag for an answer without a transaction: the same again for a copy of the request. RFC 3261 §8.2.7. */
+  statelessTag(request: Request): string {
+    const text = request.headers.raw("Call-ID") ?? "";
+    return hash32(text, this.#seeds[0]).toString(36) + hash32(text, this.#seeds[1]).toString(36);
+  }
+
+  #identity(request: Request): string {
+    const cseq = request.get(CSeq)?.number;
+    return `${request.get(CallId)} ${request.get(From)?.params.get("tag") ?? ""} ${cseq}`;
+  }
+
+  #bounded(key: string): string {
+    if (key.length <= KEY_LENGTH) return key;
+    const [first, second] = this.#seeds;
+    return `${key.slice(0, 64)} ${key.length} ${hash32(key, first)} ${hash32(key, second)}`;
+  }
+}
