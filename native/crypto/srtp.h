@@ -52,7 +52,8 @@ std::optional<Suite> suite_named(std::string_view sdes_name) noexcept;
 
 enum class Direction : std::uint8_t { kReceive, kSend };
 
-/// What became of one job. Everything but kGood left the packet's bytes and the context as they were.
+/// What became of one job. Everything but kGood and kCipherFailed left the
+/// packet's bytes and the context as they were.
 enum class Verdict : std::uint8_t {
   kGood,
   kMalformed,       ///< Too short, not version 2, header longer than the packet, or no context given.
@@ -64,9 +65,10 @@ enum class Verdict : std::uint8_t {
   kKeyExpired,      ///< The key's lifetime or the index space is used up: negotiate a new key.
   kIndexUsed,       ///< Sending this sequence number again would reuse a keystream.
   kNoRoom,          ///< `room` holds no tag: nothing was written.
-  kWrongDirection,  ///< A sending context given to `unprotect`, or the other way round.
+  kWrongContext,    ///< A sending one given to `unprotect` or the other way round, or of the other engine kind.
+  kCipherFailed,    ///< The library gave up (no memory): drop the packet, whose bytes may be spoilt.
 };
-inline constexpr std::size_t kVerdictCount = 11;
+inline constexpr std::size_t kVerdictCount = 12;
 const char* name(Verdict verdict) noexcept;
 
 /// Limit: packets behind the newest one that are still told apart, for RTP and for RTCP. Ten seconds of
@@ -167,10 +169,10 @@ class SrtpEngine {
 
   SrtpEngine(const SrtpEngine&) = delete;
   SrtpEngine& operator=(const SrtpEngine&) = delete;
-  virtual ~SrtpEngine();
+  ~SrtpEngine();
 
-  virtual EngineKind kind() const noexcept = 0;
-  virtual const char* description() const noexcept = 0;  ///< For the log: "ipsec-mb 1.3.0 avx512".
+  EngineKind kind() const noexcept;
+  const char* description() const noexcept;  ///< For the log: "ipsec-mb 1.3.0 avx512".
 
   /// Null when the key is not exactly as long as the suite wants, the MKI too long or a limit out of range.
   SrtpContextPtr open(Direction direction, const SrtpKeying& keying);
@@ -184,13 +186,10 @@ class SrtpEngine {
   /// could follow (RFC 3711 §3.3.1); here it is kTooOld. SRTCP indices are given out by us.
   void protect(std::span<SrtpJob> jobs) noexcept;
 
- protected:
-  SrtpEngine() = default;
-
  private:
-  friend struct EngineParts;
-  struct Work;
-  std::unique_ptr<Work> work_;
+  struct Parts;
+  explicit SrtpEngine(std::unique_ptr<Parts> parts) noexcept;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace sallyport::crypto

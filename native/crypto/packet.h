@@ -1,0 +1,63 @@
+/// Where things stand in an RTP, SRTP, RTCP or SRTCP packet. Total: any bytes are answered.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "crypto/srtp.h"
+
+namespace sallyport::crypto {
+
+inline constexpr std::uint32_t kRtpHeaderBytes = 12;
+inline constexpr std::uint32_t kRtcpHeaderBytes = 8;      // Up to and with the sender's SSRC.
+inline constexpr std::uint32_t kRtcpIndexBytes = 4;       // E bit and index.
+inline constexpr std::uint32_t kDatagramLimit = 65'535;   // Limit: bytes of a packet; a longer one is malformed.
+
+inline std::uint16_t read16(const std::uint8_t* at) noexcept { return static_cast<std::uint16_t>(at[0] << 8 | at[1]); }
+inline std::uint32_t read32(const std::uint8_t* at) noexcept {
+  return std::uint32_t{read16(at)} << 16 | read16(at + 2);
+}
+inline void write32(std::uint8_t* at, std::uint32_t value) noexcept {
+  at[0] = static_cast<std::uint8_t>(value >> 24);
+  at[1] = static_cast<std::uint8_t>(value >> 16);
+  at[2] = static_cast<std::uint8_t>(value >> 8);
+  at[3] = static_cast<std::uint8_t>(value);
+}
+
+/// Bytes of fixed header, contributing sources and extension (RFC 3550 §5.1), or 0 when `size` bytes
+/// cannot hold them with `trailer` bytes behind.
+inline std::uint32_t rtp_header_bytes(const std::uint8_t* data, std::uint32_t size, std::uint32_t trailer) noexcept {
+  if (size > kDatagramLimit || size < kRtpHeaderBytes + trailer || data[0] >> 6 != 2) return 0;
+  const std::uint32_t limit = size - trailer;
+  std::uint32_t header = kRtpHeaderBytes + 4 * (data[0] & 0x0fu);
+  if (data[0] & 0x10) {
+    if (header + 4 > limit) return 0;
+    header += 4 + 4 * std::uint32_t{read16(data + header + 2)};
+  }
+  return header <= limit ? header : 0;
+}
+
+inline bool rtcp_fits(const std::uint8_t* data, std::uint32_t size, std::uint32_t trailer) noexcept {
+  return size <= kDatagramLimit && size >= kRtcpHeaderBytes + trailer && data[0] >> 6 == 2;
+}
+
+inline void xor_into(std::uint8_t* at, std::uint64_t value, std::size_t bytes) noexcept {
+  for (std::size_t i = bytes; i-- > 0; value >>= 8) at[i] ^= static_cast<std::uint8_t>(value);
+}
+
+/// RFC 3711 §4.1.1. The same for RTCP, with its index.
+inline void counter_iv(std::uint8_t (&iv)[16], const std::uint8_t* salt, std::uint32_t ssrc, std::uint64_t index) noexcept {
+  std::memcpy(iv, salt, 14);
+  iv[14] = iv[15] = 0;
+  xor_into(iv + 4, ssrc, 4);
+  xor_into(iv + 8, index, 6);
+}
+
+/// RFC 7714 §8.1 and §9.1.
+inline void gcm_nonce(std::uint8_t (&nonce)[12], const std::uint8_t* salt, std::uint32_t ssrc, std::uint64_t index) noexcept {
+  std::memcpy(nonce, salt, 12);
+  xor_into(nonce + 2, ssrc, 4);
+  xor_into(nonce + 6, index, 6);
+}
+
+}  // namespace sallyport::crypto
