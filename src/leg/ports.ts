@@ -2,31 +2,12 @@
  * What a leg needs of the rooms around it, as shapes: the transport itself may not be imported here, and the call above
  * may not import the transactions.
  */
-import type { Address, Agenda, Millis, Protocol, Random } from "../base/index.ts";
+import type { Agenda, Destination, Hop, Millis, Random } from "../base/index.ts";
+import type { Response } from "../message/index.ts";
 import type { ClientOwner, ClientTransaction, ServerOwner, ServerTransaction, Transactions } from "../transaction/index.ts";
 
+export type { Destination, Hop } from "../base/index.ts";
 export type { ClientOwner, ClientTransaction, ServerOwner, ServerTransaction, Transactions };
-
-/** Where a message came from. */
-export interface Hop {
-  readonly realm: string;
-  readonly listener: string;
-  readonly protocol: Protocol;
-  readonly remote: Address;
-  /** 0 for UDP. */
-  readonly connection: number;
-  readonly tlsNames: readonly string[];
-}
-
-/** Where a request goes, resolved. */
-export interface Destination {
-  readonly realm: string;
-  readonly protocol: Protocol;
-  readonly remote: Address;
-  readonly serverName?: string;
-  readonly connection?: number;
-  readonly tcpForLargeRequests?: boolean;
-}
 
 /** Our own address as the other end of a hop sees it. */
 export interface Local {
@@ -52,4 +33,10 @@ export interface LegHouse {
   readonly agenda: Agenda;
   readonly transactions: Transactions;
   readonly transport: LegTransport;
+}
+
+/** Whoever waits for the answers to a request of ours. A request that found no way was never a transaction. */
+export interface LegClient {
+  response(response: Response, transaction: ClientTransaction | undefined, now: Millis): void;
+  failed(cause: "timeout" | "unreachable", transaction: ClientTransaction | undefined, now: Millis): void;
 }

@@ -1,0 +1,159 @@
+/** One dialog of a leg, early or confirmed: RFC 3261 §12. */
+import { type Destination, type Hop, isReliable, type Millis, PeerError } from "../base/index.ts";
+import { Contact, type Message, type Request, RequestDraft, type Response } from "../message/index.ts";
+import type { Leg } from "./leg.ts";
+import { type RouteHop, routeSetOf, type Way, wayTo } from "./route-set.ts";
+
+/**
+ * Who owes an answer to an offer in this dialog (RFC 3264 §4, RFC 6337 §2). `none`: nothing was offered yet.
+ */
+export type Exchange = "none" | "ours" | "theirs" | "settled";
+
+/** The ACK we sent for a 2xx, to be sent again for each copy of it. */
+interface SentAck {
+  readonly seq: number;
+  readonly handle: { resend(now: Millis): void };
+}
+
+export class Dialog {
+  readonly leg: Leg;
+  readonly callId: string;
+  readonly localTag: string;
+  /** `undefined`: a peer of RFC 2543 that gives no tag. */
+  remoteTag: string | undefined;
+  /** From and To as they stand in our requests, tags included. */
+  local: string;
+  remote: string;
+  localSeq: number;
+  remoteSeq: number | undefined;
+  confirmed = false;
+  exchange: Exchange = "none";
+  /** The dialog of the other leg that this one belongs with. */
+  twin: Dialog | undefined;
+  /** RFC 3262 §4: the last reliable 1xx that we took. */
+  lastRSeq: number | undefined;
+  acked: SentAck | undefined;
+  /** Methods that the peer said it takes (Allow); `undefined`: it did not say. */
+  allows: string | undefined;
+  #hop: Hop | undefined;
+  #target: string;
+  #routeSet: readonly RouteHop[] = [];
+  #way: Way | undefined;
+  #reached: Destination | undefined;
+
+  constructor(leg: Leg, callId: string, localTag: string, target: string, localSeq: number) {
+    this.leg = leg;
+    this.callId = callId;
+    this.localTag = localTag;
+    this.local = "";
+    this.remote = "";
+    this.#target = target;
+    this.localSeq = localSeq;
+  }
+
+  /** The remote target as it is now. */
+  get target(): string {
+    return this.#target;
+  }
+
+  get hop(): Hop | undefined {
+    return this.#hop;
+  }
+
+  /** What a request that creates the dialog tells about the caller: RFC 3261 §12.1.1. Throws PeerError(400). */
+  takeRequest(request: Request, hop: Hop): void {
+    this.#hop = hop;
+    this.#routeSet = routeSetOf(request, "as written");
+    this.#retarget(request, "the caller");
+    this.allows = request.headers.raw("allow");
+  }
+
+  /** What a response that creates or confirms the dialog tells about the callee: RFC 3261 §12.1.2, §13.2.2.4. */
+  takeResponse(response: Response, hop: Hop): void {
+    this.#hop = hop;
+    this.remoteTag = response.toTag;
+    this.remote = response.headers.raw("to") ?? this.remote;
+    this.#routeSet = routeSetOf(response, "reversed");
+    this.#way = undefined;
+    if (response.headers.has("contact")) this.#retarget(response, "the callee");
+    this.allows = response.headers.raw("allow") ?? this.allows;
+  }
+
+  /** A target refresh (RFC 3261 §12.2): Contact may move, the route set stays. Throws PeerError(400). */
+  refresh(message: Message, hop: Hop): void {
+    this.#hop = hop;
+    if (message.headers.has("contact")) this.#retarget(message, "the peer");
+  }
+
+  /** Where the last message of the peer came from. */
+  heardFrom(hop: Hop): void {
+    if (this.#hop?.connection !== hop.connection) this.#reached = undefined;
+    this.#hop = hop;
+  }
+
+  allowsMethod(method: string): boolean {
+    return this.allows === undefined || this.allows.toUpperCase().split(/[\s,]+/).includes(method);
+  }
+
+  /** A request inside the dialog, complete but for what the call adds. RFC 3261 §12.2.1.1. */
+  draft(method: string, seq: number, maxForwards: number): RequestDraft {
+    const way = this.#wayNow();
+    const draft = new RequestDraft(method, way.requestUri);
+    for (const route of way.routes) draft.add("Route", route);
+    return draft
+      .add("Max-Forwards", String(maxForwards))
+      .add("From", this.local)
+      .add("To", this.remote)
+      .add("Call-ID", this.callId)
+      .add("CSeq", `${seq} ${method}`);
+  }
+
+  /** Finds the next hop, perhaps at once; `undefined`: there is no way. */
+  reach(now: Millis, done: (destination: Destination | undefined, now: Millis) => void): void {
+    if (this.#reached !== undefined) {
+      done(this.#reached, now);
+      return;
+    }
+    const hop = this.#hop;
+    if (hop !== undefined && this.leg.nated && this.#routeSet.length === 0) {
+      done((this.#reached = backOver(hop)), now);
+      return;
+    }
+    const way = this.#wayNow();
+    const resolved = (found: readonly Destination[], at: Millis): void => {
+      const reached = this.#choose(found[0]);
+      if (way === this.#way) this.#reached = reached;
+      done(reached, at);
+    };
+    this.leg.house.transport.resolve({ realm: this.leg.realm, uri: way.nextHop }, resolved, now);
+  }
+
+  /** A stream that the peer itself uses is kept (RFC 5923): its Contact may name a port that nobody can reach. */
+  #choose(found: Destination | undefined): Destination | undefined {
+    const hop = this.#hop;
+    if (found === undefined) return hop === undefined ? undefined : backOver(hop);
+    const large = this.leg.tcpForLargeRequests ? { ...found, tcpForLargeRequests: true } : found;
+    if (hop === undefined || !isReliable(found.protocol) || hop.protocol !== found.protocol) return large;
+    return { ...large, connection: hop.connection };
+  }
+
+  #wayNow(): Way {
+    return (this.#way ??= wayTo(this.#target, this.#routeSet));
+  }
+
+  #retarget(message: Message, whose: string): void {
+    const contact = message.get(Contact);
+    const uri = contact === undefined || contact === "*" ? undefined : contact.uri;
+    if (uri === undefined) {
+      if (this.#target !== "") return; // RFC 2543 let Contact out: the address that we know stays.
+      throw new PeerError(400, `Contact: ${whose} gives none`);
+    }
+    if (uri === this.#target) return;
+    this.#target = uri;
+    this.#way = undefined;
+    this.#reached = undefined;
+  }
+}
+
+const backOver = ({ realm, protocol, remote, connection }: Hop): Destination =>
+  connection === 0 ? { realm, protocol, remote } : { realm, protocol, remote, connection };

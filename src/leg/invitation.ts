@@ -1,0 +1,162 @@
+/**
+ * The INVITE that we send to make a leg: early dialogs of its forks, the first 2xx, and the 2xx of other forks, which are
+ * acknowledged and ended. RFC 3261 §13.2, RFC 3262 §4.
+ */
+import { type Destination, type Hop, type Millis, PeerError } from "../base/index.ts";
+import { type RequestDraft, type Response, Require, RSeq } from "../message/index.ts";
+import type { Dialog } from "./dialog.ts";
+import type { Leg } from "./leg.ts";
+import type { ClientOwner, ClientTransaction } from "./ports.ts";
+import { FORK_LIMIT } from "./timing.ts";
+
+export interface Progress {
+  readonly dialog: Dialog;
+  readonly response: Response;
+  /** Set when the 1xx wants a PRACK. */
+  readonly rseq: number | undefined;
+}
+
+export interface InvitationOwner {
+  invitationTrying(now: Millis): void;
+  invitationProgress(progress: Progress, now: Millis): void;
+  /** The first 2xx. */
+  invitationAccepted(dialog: Dialog, response: Response, now: Millis): void;
+  /** A 2xx of another fork, or of any fork once there is no more use for it. */
+  invitationUnwanted(dialog: Dialog, now: Millis): void;
+  invitationRefused(response: Response, now: Millis): void;
+  invitationFailed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void;
+}
+
+export class Invitation implements ClientOwner {
+  readonly seq: number;
+  readonly #leg: Leg;
+  readonly #owner: InvitationOwner;
+  #transaction: ClientTransaction | undefined;
+  #winner: Dialog | undefined;
+  #finished = false;
+
+  constructor(leg: Leg, owner: InvitationOwner, seq: number) {
+    this.#leg = leg;
+    this.#owner = owner;
+    this.seq = seq;
+  }
+
+  get pending(): boolean {
+    return !this.#finished;
+  }
+
+  start(draft: RequestDraft, destination: Destination, now: Millis): void {
+    this.#transaction = this.#leg.house.transactions.request(draft, destination, this, now);
+  }
+
+  cancel(headers: readonly (readonly [string, string])[], now: Millis): void {
+    if (!this.#finished) this.#transaction?.cancel(headers, now);
+  }
+
+  response(response: Response, transaction: ClientTransaction, now: Millis): void {
+    if (!this.#finished) this.#owner.invitationTrying(now);
+    if (response.status === 100) return;
+    if (response.status < 200) return this.#onProgress(response, transaction.hop, now);
+    if (response.status < 300) return this.accept(response, transaction.hop, now);
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#owner.invitationRefused(response, now);
+  }
+
+  failed(cause: "timeout" | "unreachable", _transaction: ClientTransaction, now: Millis): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#owner.invitationFailed(cause, now);
+  }
+
+  /** Also the way of a 2xx that came after its transaction ended. */
+  accept(response: Response, hop: Hop, now: Millis): void {
+    const dialog = this.#dialogOf(response, hop, 2 * FORK_LIMIT);
+    if (dialog === undefined) return;
+    if (dialog === this.#winner || dialog.acked !== undefined) {
+      dialog.acked?.handle.resend(now);
+      return;
+    }
+    if (!this.#takeAnswer(dialog, response, hop)) return this.#bad(dialog, now);
+    const first = this.#winner === undefined && !this.#finished;
+    this.#finished = true;
+    if (!first) return this.#owner.invitationUnwanted(dialog, now);
+    this.#winner = dialog;
+    this.#owner.invitationAccepted(dialog, response, now);
+  }
+
+  /**
+   * The leg is over. The transaction, which waits for late 2xx for another half minute, lets go of it; unless there
+   * were forks, whose answers must be ended.
+   */
+  close(): void {
+    this.#finished = true;
+    if (this.#leg.dialogs.length === 1) this.#transaction?.forget();
+  }
+
+  #onProgress(response: Response, hop: Hop, now: Millis): void {
+    if (this.#finished) return;
+    const dialog = this.#dialogOf(response, hop, FORK_LIMIT);
+    if (dialog === undefined) return;
+    let rseq: number | undefined;
+    try {
+      if (response.headers.has("contact")) dialog.takeResponse(response, hop);
+      rseq = reliableNumber(response);
+    } catch (error) {
+      if (error instanceof PeerError) return; // A 1xx that we cannot read is as good as none.
+      throw error;
+    }
+    if (rseq !== undefined) {
+      // RFC 3262 §4: in order, each once; a copy means that our PRACK is still on its way.
+      if (dialog.lastRSeq !== undefined && rseq !== dialog.lastRSeq + 1) return;
+      dialog.lastRSeq = rseq;
+    }
+    this.#owner.invitationProgress({ dialog, response, rseq }, now);
+  }
+
+  /** The dialog by its To tag, made when it is new. `undefined`: too many forks, or a To that we cannot read. */
+  #dialogOf(response: Response, hop: Hop, limit: number): Dialog | undefined {
+    const leg = this.#leg;
+    const tag = response.toTag;
+    for (const dialog of leg.dialogs) if (dialog.remoteTag === tag) return dialog;
+    const first = leg.dialogs[0];
+    if (first !== undefined && leg.dialogs.length === 1 && first.remoteTag === undefined) {
+      first.remoteTag = tag; // The dialog that was prepared with the INVITE, and had no peer yet.
+      first.remote = response.headers.raw("to") ?? first.remote;
+      first.heardFrom(hop);
+      return first;
+    }
+    if (leg.dialogs.length >= limit) return undefined;
+    const fork = leg.addFork(this.seq);
+    fork.remoteTag = tag;
+    fork.remote = response.headers.raw("to") ?? "";
+    fork.heardFrom(hop);
+    return fork;
+  }
+
+  #takeAnswer(dialog: Dialog, response: Response, hop: Hop): boolean {
+    try {
+      dialog.takeResponse(response, hop);
+      dialog.confirmed = true;
+      return true;
+    } catch (error) {
+      if (error instanceof PeerError) return false;
+      throw error;
+    }
+  }
+
+  /** A 2xx that makes no dialog one could use: there is somebody who must be told to go. */
+  #bad(dialog: Dialog, now: Millis): void {
+    const first = this.#winner === undefined && !this.#finished;
+    this.#finished = true;
+    this.#owner.invitationUnwanted(dialog, now);
+    if (first) this.#owner.invitationFailed("protocol-error", now);
+  }
+}
+
+/** RFC 3262 §4: reliable is what says `Require: 100rel` and has an RSeq. */
+function reliableNumber(response: Response): number | undefined {
+  if (!response.headers.has("rseq")) return undefined;
+  const required = response.getAll(Require).some((option) => option.toLowerCase() === "100rel");
+  return required ? response.get(RSeq) : undefined;
+}

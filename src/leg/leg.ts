@@ -1,0 +1,529 @@
+/** One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts. */
+import { below, type Destination, type Hop, hostText, type Millis, type Protocol, token } from "../base/index.ts";
+import {
+  type RAckValue,
+  RAck,
+  type Request,
+  RequestDraft,
+  type Response,
+  type ResponseDraft,
+  responseTo,
+} from "../message/index.ts";
+import { Dialog } from "./dialog.ts";
+import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
+import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
+import { type LegEffect, type LegEvent, legFigure, type LegState } from "./leg-state.ts";
+import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
+import type { ClientTransaction, LegClient, LegHouse, ServerTransaction } from "./ports.ts";
+import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
+
+/** The call, as its legs see it. Every word says which leg speaks. */
+export interface LegOwner {
+  /** The called side: 101 to 199. */
+  legProgress(leg: Leg, progress: Progress, now: Millis): void;
+  /** The called side: something came back, if only a 100. */
+  legTrying(leg: Leg, now: Millis): void;
+  /** The called side: the first 2xx. The ACK is the call's to send. */
+  legAnswered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void;
+  legRefused(leg: Leg, response: Response, now: Millis): void;
+  legFailed(leg: Leg, cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void;
+  /** The calling side gave up. */
+  legCancelled(leg: Leg, cancel: Request, now: Millis): void;
+  /** A response to the leg's INVITE could not be delivered. */
+  legLost(leg: Leg, cause: "unreachable" | "no-prack", now: Millis): void;
+  /** The first ACK for a 2xx of ours. */
+  legAcked(leg: Leg, dialog: Dialog, ack: Request, invite: InviteServer, now: Millis): void;
+  legUnacknowledged(leg: Leg, now: Millis): void;
+  /** BYE came and was answered. */
+  legBye(leg: Leg, bye: Request, now: Millis): void;
+  legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void;
+  legReinviteCancelled(leg: Leg, invite: InviteServer, cancel: Request, now: Millis): void;
+  /** A PRACK for a reliable 1xx of ours; `note` is what the call gave with it. */
+  legPracked(leg: Leg, dialog: Dialog, prack: Request, server: ServerTransaction, note: PrackNote | undefined, now: Millis): void;
+  /** Any other request inside the dialog. */
+  legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void;
+  /** Nothing is left of the leg but what its transactions still repeat. */
+  legOver(leg: Leg, now: Millis): void;
+}
+
+export interface LegOptions {
+  readonly house: LegHouse;
+  readonly owner: LegOwner;
+  readonly side: "caller" | "callee";
+  readonly realm: string;
+  /** Every hop of this leg is promised to be secure: its URIs are sips (RFC 5630). */
+  readonly secure: boolean;
+  /** User-Agent or Server; `undefined`: none is shown. */
+  readonly product: string | undefined;
+  readonly tcpForLargeRequests: boolean;
+  /** The peer's own address cannot be reached: requests go back to where its messages come from. */
+  readonly nated: boolean;
+  /** All dialogs of the box by our own tag. */
+  readonly book: Map<string, Dialog>;
+}
+
+/** How a leg is to end: the status for an INVITE without an answer, and the Reason for CANCEL and BYE (RFC 3326). */
+export interface Ending {
+  readonly status: number;
+  readonly phrase?: string | undefined;
+  readonly reason: string;
+  readonly headers?: readonly (readonly [string, string])[];
+}
+
+const TAG_CHARS = 20;
+const CALL_ID_CHARS = 26;
+const CONTACT_CHARS = 12;
+const MAX_FORWARDS = 70;
+/** RFC 3261 §14.2. */
+const RETRY_AFTER_SECONDS = 10;
+
+export const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
+
+export class Leg implements InviteServerOwner, InvitationOwner {
+  readonly house: LegHouse;
+  readonly side: "caller" | "callee";
+  readonly realm: string;
+  readonly secure: boolean;
+  readonly tcpForLargeRequests: boolean;
+  readonly nated: boolean;
+  /** Early forks; the first is the one that was prepared with the INVITE. */
+  readonly dialogs: Dialog[] = [];
+  /** The confirmed one. */
+  dialog: Dialog | undefined;
+  /** The INVITE that came last on this leg. */
+  inviteServer: InviteServer | undefined;
+  invitation: Invitation | undefined;
+  reinvite: Reinvite | undefined;
+  /** Extensions that we say we support (Supported); empty: none. */
+  supported = "replaces";
+  readonly #owner: LegOwner;
+  readonly #product: string | undefined;
+  readonly #book: Map<string, Dialog>;
+  /** The user part of our Contact: a peer that was given it means this leg (Refer-To). */
+  contactUser = "";
+  #callId = "";
+  #firstInvite: InviteServer | undefined;
+  #contact = "";
+  #state: LegState;
+  #ending: Ending = { status: 487, reason: "" };
+
+  constructor(options: LegOptions, state: "invited" | "inviting") {
+    this.house = options.house;
+    this.side = options.side;
+    this.realm = options.realm;
+    this.secure = options.secure;
+    this.nated = options.nated;
+    this.tcpForLargeRequests = options.tcpForLargeRequests;
+    this.#owner = options.owner;
+    this.#product = options.product;
+    this.#book = options.book;
+    this.#state = state;
+  }
+
+  /** The leg of a caller. Throws PeerError(400) when the INVITE makes no dialog; nothing was kept then. */
+  static invited(options: LegOptions, request: Request, server: ServerTransaction): Leg {
+    const leg = new Leg(options, "invited");
+    leg.#callId = request.callId;
+    leg.#setContact(server.hop);
+    const dialog = new Dialog(leg, leg.#callId, token(leg.house.random, TAG_CHARS), "", 0);
+    dialog.takeRequest(request, server.hop);
+    leg.#adopt(dialog, request);
+    leg.inviteServer = new InviteServer(leg.house, leg, request, server);
+    leg.#firstInvite = leg.inviteServer;
+    return leg;
+  }
+
+  /** The leg toward a callee; `invite` sends. */
+  static inviting(options: LegOptions): Leg {
+    return new Leg(options, "inviting");
+  }
+
+  get state(): LegState {
+    return this.#state;
+  }
+
+  get callId(): string {
+    return this.#callId;
+  }
+
+  get first(): Dialog {
+    return this.dialogs[0] as Dialog;
+  }
+
+  /** May an INVITE of ours go out now? RFC 3261 §14.1. */
+  get idle(): boolean {
+    return (
+      this.#state === "up" &&
+      this.inviteServer?.pending !== true &&
+      this.inviteServer?.awaitingAck !== true &&
+      this.reinvite?.pending !== true
+    );
+  }
+
+  // — The calling side: what we answer.
+
+  /** One more early dialog with a tag of its own, for another fork of the callee's side. RFC 3261 §12.1.1. */
+  forkTowardCaller(): Dialog {
+    const request = (this.inviteServer as InviteServer).request;
+    const dialog = new Dialog(this, this.#callId, token(this.house.random, TAG_CHARS), "", 0);
+    dialog.takeRequest(request, (this.inviteServer as InviteServer).hop);
+    return this.#adopt(dialog, request);
+  }
+
+  progress(dialog: Dialog, status: number, parcel: Parcel, reliably: boolean, note: PrackNote | undefined, now: Millis): void {
+    if (this.#state === "invited") this.inviteServer?.progress(dialog, status, parcel, reliably, note, now);
+  }
+
+  /** 200 to the caller: `dialog` is the one that is confirmed by it. */
+  answer(dialog: Dialog, parcel: Parcel, now: Millis): void {
+    if (this.#state !== "invited") return;
+    this.#choose(dialog);
+    this.#happen("answer", now);
+    this.inviteServer?.answer(dialog, parcel, now);
+  }
+
+  refuse(status: number, parcel: Parcel, now: Millis, phrase?: string): void {
+    if (this.#state !== "invited") return;
+    this.inviteServer?.refuse(this.first, status, parcel, now, phrase);
+    this.#happen("refusal", now);
+  }
+
+  // — The called side: what we ask.
+
+  /**
+   * Sends the INVITE. `from` without tag and `to` are complete header values; `target` is the Request-URI.
+   */
+  invite(
+    invite: { readonly target: string; readonly from: string; readonly to: string; readonly maxForwards: number },
+    parcel: Parcel,
+    destination: Destination,
+    now: Millis,
+  ): void {
+    this.#callId = token(this.house.random, CALL_ID_CHARS);
+    this.#setContact(destination);
+    const dialog = new Dialog(this, this.#callId, token(this.house.random, TAG_CHARS), invite.target, 1);
+    dialog.local = `${invite.from};tag=${dialog.localTag}`;
+    dialog.remote = invite.to;
+    this.dialogs.push(dialog);
+    this.#book.set(dialog.localTag, dialog);
+    const draft = new RequestDraft("INVITE", invite.target)
+      .add("Max-Forwards", String(invite.maxForwards))
+      .add("From", dialog.local)
+      .add("To", invite.to)
+      .add("Call-ID", this.#callId)
+      .add("CSeq", "1 INVITE");
+    this.dressRequest(draft, "INVITE");
+    fill(draft, parcel);
+    this.invitation = new Invitation(this, this, 1);
+    this.invitation.start(draft, destination, now);
+  }
+
+  /** One more early dialog of our INVITE: same Call-ID and local tag, another peer. */
+  addFork(seq: number): Dialog {
+    const { first } = this;
+    const fork = new Dialog(this, this.#callId, first.localTag, first.target, seq);
+    fork.local = first.local;
+    this.dialogs.push(fork);
+    return fork;
+  }
+
+  // — Both sides, inside a dialog.
+
+  /** The ACK for the 2xx that `dialog` gave to our INVITE with this CSeq. */
+  ack(dialog: Dialog, seq: number, parcel: Parcel, now: Millis): void {
+    if (dialog.acked?.seq === seq) return;
+    dialog.reach(now, (destination, at) => {
+      if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
+      const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
+      fill(draft, parcel);
+      dialog.acked = { seq, handle: this.house.transactions.ack(draft, destination, at) };
+    });
+  }
+
+  startReinvite(owner: ReinviteOwner, dialog: Dialog, parcel: Parcel, maxForwards: number, now: Millis): Reinvite {
+    this.reinvite = new Reinvite(owner, dialog, parcel, maxForwards);
+    this.reinvite.start(now);
+    return this.reinvite;
+  }
+
+  /** Any request but INVITE, ACK and BYE. */
+  send(dialog: Dialog, method: string, parcel: Parcel, owner: LegClient, maxForwards: number, now: Millis): void {
+    dialog.reach(now, (destination, at) => {
+      if (destination === undefined) return owner.failed("unreachable", undefined, at);
+      const draft = dialog.draft(method, ++dialog.localSeq, maxForwards);
+      this.dressRequest(draft, method);
+      fill(draft, parcel);
+      this.house.transactions.request(draft, destination, owner, at);
+    });
+  }
+
+  /** RFC 3262 §4: RAck names the 1xx and the INVITE that it answered. */
+  prack(dialog: Dialog, rseq: number, parcel: Parcel, owner: LegClient, now: Millis): void {
+    const rack: readonly [string, string] = ["RAck", `${rseq} ${this.invitation?.seq ?? 1} INVITE`];
+    this.send(dialog, "PRACK", { ...parcel, headers: [rack, ...parcel.headers] }, owner, MAX_FORWARDS, now);
+  }
+
+  /** The call is over: however far this leg came, it ends, once. */
+  end(ending: Ending, now: Millis): void {
+    this.#ending = ending;
+    this.#happen("end", now);
+  }
+
+  /** A request inside one of our dialogs. It is answered here, or handed to the call. Throws PeerError(400). */
+  receive(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    const seq = request.cseq.number;
+    if (dialog.remoteSeq !== undefined && seq <= dialog.remoteSeq) return reply(request, server, dialog, 500, now);
+    dialog.remoteSeq = seq;
+    dialog.heardFrom(server.hop);
+    if (request.method === "BYE") return this.#onBye(dialog, request, server, now);
+    if (this.#state === "gone" || this.#state === "leaving") return reply(request, server, dialog, 481, now);
+    if (request.method === "INVITE") return this.#onReinvite(dialog, request, server, now);
+    if (request.method === "PRACK") return this.#onPrack(dialog, request, server, now);
+    if (request.method === "UPDATE") dialog.refresh(request, server.hop);
+    this.#owner.legRequest(this, dialog, request, server, now);
+  }
+
+  /** An ACK that came in one of our dialogs. */
+  receiveAck(dialog: Dialog, ack: Request, now: Millis): void {
+    const invite = this.inviteServer;
+    if (invite === undefined || invite.dialog !== dialog || ack.cseq.number !== invite.seq) return;
+    if (!invite.acked()) return;
+    if (invite === this.#firstInvite) this.#happen("ACK", now);
+    this.#owner.legAcked(this, dialog, ack, invite, now);
+  }
+
+  // — InviteServerOwner
+
+  dress(draft: ResponseDraft): void {
+    draft.add("Contact", this.#contact).add("Allow", ALLOW).add("Supported", "100rel, replaces");
+    if (this.#product !== undefined) draft.add("Server", this.#product);
+  }
+
+  cancelled(invite: InviteServer, cancel: Request, now: Millis): void {
+    if (invite === this.#firstInvite) this.#owner.legCancelled(this, cancel, now);
+    else this.#owner.legReinviteCancelled(this, invite, cancel, now);
+  }
+
+  lost(_invite: InviteServer, cause: "unreachable" | "no-prack", now: Millis): void {
+    this.#owner.legLost(this, cause, now);
+  }
+
+  unacknowledged(_invite: InviteServer, now: Millis): void {
+    this.#ending = { status: 408, reason: 'SIP;cause=408;text="No ACK"' };
+    this.#happen(this.#state === "up" ? "end" : "no ACK", now);
+    this.#owner.legUnacknowledged(this, now);
+  }
+
+  // — InvitationOwner
+
+  invitationTrying(now: Millis): void {
+    if (this.#state === "inviting") this.#owner.legTrying(this, now);
+  }
+
+  invitationProgress(progress: Progress, now: Millis): void {
+    if (this.#state === "inviting") this.#owner.legProgress(this, progress, now);
+  }
+
+  invitationAccepted(dialog: Dialog, response: Response, now: Millis): void {
+    const wanted = this.#state === "inviting";
+    this.#choose(dialog);
+    this.#happen("2xx", now);
+    if (wanted) this.#owner.legAnswered(this, dialog, response, now);
+  }
+
+  invitationUnwanted(dialog: Dialog, now: Millis): void {
+    this.ack(dialog, this.invitation?.seq ?? 1, NOTHING, now);
+    this.send(dialog, "BYE", withHeaders(["Reason", UNWANTED]), IGNORED, MAX_FORWARDS, now);
+  }
+
+  invitationRefused(response: Response, now: Millis): void {
+    const wanted = this.#state === "inviting";
+    this.#happen("3xx-6xx", now);
+    if (wanted) this.#owner.legRefused(this, response, now);
+  }
+
+  invitationFailed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
+    const wanted = this.#state === "inviting";
+    this.#happen("failed", now);
+    if (wanted) this.#owner.legFailed(this, cause, now);
+  }
+
+  /** What the leg itself writes into a request beyond the dialog's headers. */
+  dressRequest(draft: RequestDraft, method: string): void {
+    if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
+    if (method === "INVITE" || method === "UPDATE") {
+      draft.add("Allow", ALLOW);
+      if (this.supported !== "") draft.add("Supported", this.supported);
+    }
+    if (this.#product !== undefined) draft.add("User-Agent", this.#product);
+  }
+
+  // — The figure at work.
+
+  #happen(event: LegEvent, now: Millis): void {
+    const rule = legFigure[this.#state][event];
+    if (rule === undefined) return;
+    this.#state = rule[0];
+    if (this.#state === "leaving" || this.#state === "gone" || this.#state === "parting") this.#dropChanges(now);
+    for (let i = 1; i < rule.length; i++) this.#do(rule[i] as LegEffect, now);
+  }
+
+  #do(effect: LegEffect, now: Millis): void {
+    switch (effect) {
+      case "refuse": {
+        const { status, phrase, headers = [] } = this.#ending;
+        this.inviteServer?.refuse(this.first, status, { headers, body: "", type: undefined }, now, phrase);
+        return;
+      }
+      case "send CANCEL":
+        this.invitation?.cancel(reasonHeaders(this.#ending), now);
+        return;
+      case "send ACK":
+        if (this.dialog !== undefined) this.ack(this.dialog, this.invitation?.seq ?? 1, NOTHING, now);
+        return;
+      case "send BYE":
+        this.#sendBye(now);
+        return;
+      case "close":
+        this.#close(now);
+        return;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #sendBye(now: Millis): void {
+    const dialog = this.dialog ?? this.first;
+    // A 2xx that waited for an answer of the other side gets its ACK all the same: it must stop.
+    if (this.invitation !== undefined) this.ack(dialog, this.invitation.seq, NOTHING, now);
+    const headers = reasonHeaders(this.#ending);
+    const done = (at: Millis): void => this.#happen("BYE done", at);
+    this.send(dialog, "BYE", { headers, body: "", type: undefined }, new FinalOnly(done), MAX_FORWARDS, now);
+  }
+
+  /** INVITEs inside the dialog end with it: RFC 3261 §15.1.2. */
+  #dropChanges(now: Millis): void {
+    this.reinvite?.close();
+    const invite = this.inviteServer;
+    if (invite?.pending && invite !== this.#firstInvite) invite.refuse(this.first, 487, NOTHING, now);
+  }
+
+  #close(now: Millis): void {
+    this.inviteServer?.close();
+    this.invitation?.close();
+    for (const dialog of this.dialogs) this.#book.delete(dialog.localTag);
+    this.#owner.legOver(this, now);
+  }
+
+  #onBye(dialog: Dialog, bye: Request, server: ServerTransaction, now: Millis): void {
+    const before = this.#state;
+    // RFC 3261 §15: a callee may not end an early dialog by BYE; its INVITE has an answer of its own.
+    if (before === "inviting" || before === "cancelling" || before === "gone") {
+      return reply(bye, server, dialog, 481, now);
+    }
+    reply(bye, server, dialog, 200, now);
+    if (before === "invited") this.#ending = { status: 487, reason: "" };
+    const wanted = before !== "leaving" && before !== "parting";
+    this.#happen("BYE", now);
+    if (wanted) this.#owner.legBye(this, bye, now);
+  }
+
+  #onReinvite(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    const invite = this.inviteServer;
+    if (invite?.pending) {
+      // RFC 3261 §14.2: a second INVITE before the first has its answer.
+      return reply(request, server, dialog, 500, now, String(below(this.house.random, RETRY_AFTER_SECONDS + 1)));
+    }
+    if (this.#state !== "up" || invite?.awaitingAck || this.reinvite?.inFlight) {
+      return reply(request, server, dialog, 491, now);
+    }
+    dialog.refresh(request, server.hop);
+    this.inviteServer = new InviteServer(this.house, this, request, server);
+    this.#owner.legReinvited(this, dialog, this.inviteServer, now);
+  }
+
+  #onPrack(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    const rack: RAckValue | undefined = request.get(RAck);
+    const match = rack === undefined ? undefined : this.inviteServer?.pracked(dialog, rack, now);
+    if (match === undefined) return reply(request, server, dialog, 481, now);
+    this.#owner.legPracked(this, dialog, request, server, match.note, now);
+  }
+
+  // — Making dialogs.
+
+  /** A dialog of the called role, filled from the INVITE that makes it. */
+  #adopt(dialog: Dialog, request: Request): Dialog {
+    const { headers } = request;
+    dialog.remote = headers.raw("from") ?? "";
+    dialog.remoteTag = request.fromTag;
+    dialog.local = `${headers.raw("to") ?? ""};tag=${dialog.localTag}`;
+    dialog.remoteSeq = request.cseq.number;
+    this.dialogs.push(dialog);
+    this.#book.set(dialog.localTag, dialog);
+    return dialog;
+  }
+
+  #choose(dialog: Dialog): void {
+    this.dialog = dialog;
+    dialog.confirmed = true;
+    for (const other of this.dialogs) {
+      if (other.localTag !== dialog.localTag) this.#book.delete(other.localTag);
+    }
+    this.#book.set(dialog.localTag, dialog);
+  }
+
+  #setContact(place: Hop | Destination): void {
+    const local = this.house.transport.localFor(place);
+    const user = token(this.house.random, CONTACT_CHARS);
+    const host = local.host.startsWith("[") ? local.host : hostText(local.host);
+    this.#contact = `<${this.secure ? "sips" : "sip"}:${user}@${host}:${local.port}${transportParam(place.protocol, this.secure)}>`;
+    this.contactUser = user;
+  }
+}
+
+/** RFC 3261 §12.1.1: methods whose Contact is where the peer finds us from then on, or answers to. */
+const TARGET_REFRESH: ReadonlySet<string> = new Set(["INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"]);
+
+const transportParam = (protocol: Protocol, secure: boolean): string => {
+  if (protocol === "udp") return "";
+  if (protocol === "tcp") return ";transport=tcp";
+  return secure ? "" : ";transport=tls"; // sips means TLS by itself (RFC 3261 §26.2.2).
+};
+
+const UNWANTED = 'SIP;cause=200;text="Call completed elsewhere"';
+
+const reasonHeaders = ({ reason }: Ending): readonly (readonly [string, string])[] =>
+  reason === "" ? [] : [["Reason", reason]];
+
+/** Whose answers nobody waits for. */
+const IGNORED: LegClient = { response() {}, failed() {} };
+
+/** Wants to know only that it is over, not how. */
+class FinalOnly implements LegClient {
+  readonly #done: (now: Millis) => void;
+
+  constructor(done: (now: Millis) => void) {
+    this.#done = done;
+  }
+
+  response(response: Response, _transaction: ClientTransaction | undefined, now: Millis): void {
+    if (response.status >= 200) this.#done(now);
+  }
+
+  failed(_cause: string, _transaction: ClientTransaction | undefined, now: Millis): void {
+    this.#done(now);
+  }
+}
+
+function reply(
+  request: Request,
+  server: ServerTransaction,
+  dialog: Dialog,
+  status: number,
+  now: Millis,
+  retryAfter?: string,
+): void {
+  const draft = responseTo(request, status, dialog.localTag);
+  if (retryAfter !== undefined) draft.add("Retry-After", retryAfter);
+  server.respond(draft, now);
+}

@@ -1,0 +1,124 @@
+/**
+ * An INVITE that we send inside a dialog. When both ends ask at once (491) it is tried again by itself: the owner of the
+ * Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms. RFC 3261 §14.1.
+ */
+import { below, type Destination, type Millis, type Punctual, SECOND } from "../base/index.ts";
+import type { Response } from "../message/index.ts";
+import type { Dialog } from "./dialog.ts";
+import { fill, type Parcel } from "./parcel.ts";
+import type { ClientOwner, ClientTransaction } from "./ports.ts";
+import { GLARE_RETRIES } from "./timing.ts";
+
+export interface ReinviteOwner {
+  progress(reinvite: Reinvite, response: Response, now: Millis): void;
+  /** The first 2xx. The ACK is the owner's to send, by `Leg.ack`. */
+  accepted(reinvite: Reinvite, response: Response, now: Millis): void;
+  refused(reinvite: Reinvite, response: Response, now: Millis): void;
+  failed(reinvite: Reinvite, cause: "timeout" | "unreachable", now: Millis): void;
+}
+
+export class Reinvite implements ClientOwner, Punctual {
+  readonly dialog: Dialog;
+  readonly parcel: Parcel;
+  seq = 0;
+  /** No final answer yet, or waiting to try again. */
+  pending = true;
+  readonly #owner: ReinviteOwner;
+  readonly #maxForwards: number;
+  #transaction: ClientTransaction | undefined;
+  #cancelled: readonly (readonly [string, string])[] | undefined;
+  #retries = 0;
+  #againAt: Millis | undefined;
+
+  constructor(owner: ReinviteOwner, dialog: Dialog, parcel: Parcel, maxForwards: number) {
+    this.#owner = owner;
+    this.dialog = dialog;
+    this.parcel = parcel;
+    this.#maxForwards = maxForwards;
+  }
+
+  /** A request of ours is on its way; false while we wait to try again, so that the peer's own INVITE has its chance. */
+  get inFlight(): boolean {
+    return this.pending && this.#againAt === undefined;
+  }
+
+  start(now: Millis): void {
+    this.dialog.reach(now, (destination, at) => this.#send(destination, at));
+  }
+
+  cancel(headers: readonly (readonly [string, string])[], now: Millis): void {
+    if (!this.pending || this.#cancelled !== undefined) return;
+    this.#cancelled = headers;
+    this.#transaction?.cancel(headers, now);
+  }
+
+  response(response: Response, _transaction: ClientTransaction, now: Millis): void {
+    const { status } = response;
+    if (status < 200) {
+      if (status > 100 && this.pending) this.#owner.progress(this, response, now);
+      return;
+    }
+    if (status < 300) return this.#onAccepted(response, now);
+    if (!this.pending) return;
+    if (status === 491 && this.#mayTryAgain()) return this.#backOff(now);
+    this.pending = false;
+    this.#owner.refused(this, response, now);
+  }
+
+  failed(cause: "timeout" | "unreachable", _transaction: ClientTransaction | undefined, now: Millis): void {
+    if (!this.pending) return;
+    this.pending = false;
+    this.#owner.failed(this, cause, now);
+  }
+
+  /** The leg is over: nothing is tried again. */
+  close(): void {
+    this.pending = false;
+    this.#againAt = undefined;
+    this.dialog.leg.house.agenda.drop(this);
+  }
+
+  nextDeadline(): Millis | undefined {
+    return this.#againAt;
+  }
+
+  expire(now: Millis): void {
+    if (this.#againAt === undefined || this.#againAt > now) return;
+    this.#againAt = undefined;
+    this.start(now);
+  }
+
+  #onAccepted(response: Response, now: Millis): void {
+    const acked = this.dialog.acked;
+    if (acked?.seq === this.seq) acked.handle.resend(now); // Our ACK was lost.
+    if (!this.pending) return;
+    this.pending = false;
+    this.#owner.accepted(this, response, now);
+  }
+
+  #mayTryAgain(): boolean {
+    return this.#cancelled === undefined && this.#retries < GLARE_RETRIES;
+  }
+
+  #backOff(now: Millis): void {
+    const { random, agenda } = this.dialog.leg.house;
+    this.#retries += 1;
+    this.#transaction = undefined;
+    const ours = this.dialog.leg.side === "callee"; // We sent the INVITE that made this dialog.
+    const wait = ours ? 2.1 * SECOND + 10 * below(random, 191) : 10 * below(random, 201);
+    this.#againAt = now + wait;
+    agenda.watch(this);
+  }
+
+  #send(destination: Destination | undefined, now: Millis): void {
+    if (!this.pending) return;
+    if (destination === undefined) return this.failed("unreachable", undefined, now);
+    const { dialog } = this;
+    this.seq = ++dialog.localSeq;
+    const draft = dialog.draft("INVITE", this.seq, this.#maxForwards);
+    dialog.leg.dressRequest(draft, "INVITE");
+    fill(draft, this.parcel);
+    this.#transaction = dialog.leg.house.transactions.request(draft, destination, this, now);
+    if (this.#cancelled !== undefined) this.#transaction.cancel(this.#cancelled, now);
+  }
+}
