@@ -1,0 +1,90 @@
+/** Header names: their canonical spelling, their compact form, and a small number that stands for them inside. */
+import { lower } from "./grammar.ts";
+
+/** In the order of their numbers, from 1. "x=Name" gives the compact form. */
+const KNOWN = [
+  "v=Via", "f=From", "t=To", "i=Call-ID", "CSeq", "Max-Forwards", "l=Content-Length", "m=Contact", "c=Content-Type",
+  "Accept", "a=Accept-Contact", "Accept-Encoding", "Accept-Language", "Accept-Resource-Priority", "Alert-Info", "Allow",
+  "u=Allow-Events", "Answer-Mode", "Authentication-Info", "Authorization", "Call-Info", "Content-Disposition",
+  "e=Content-Encoding", "Content-ID", "Content-Language", "Content-Transfer-Encoding", "Date", "Diversion", "Error-Info",
+  "o=Event", "Expires", "Feature-Caps", "Flow-Timer", "Geolocation", "Geolocation-Error", "Geolocation-Routing",
+  "History-Info", "y=Identity", "n=Identity-Info", "In-Reply-To", "Info-Package", "Join", "Max-Breadth", "MIME-Version",
+  "Min-Expires", "Min-SE", "Organization", "P-Access-Network-Info", "P-Asserted-Identity", "P-Asserted-Service",
+  "P-Associated-URI", "P-Called-Party-ID", "P-Charging-Function-Addresses", "P-Charging-Vector", "P-Early-Media",
+  "P-Media-Authorization", "P-Preferred-Identity", "P-Preferred-Service", "P-Profile-Key", "P-Served-User",
+  "P-Visited-Network-ID", "Path", "Priority", "Priv-Answer-Mode", "Privacy", "Proxy-Authenticate",
+  "Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Recv-Info", "Refer-Sub", "r=Refer-To",
+  "b=Referred-By", "j=Reject-Contact", "Remote-Party-ID", "Replaces", "Reply-To", "d=Request-Disposition", "Require",
+  "Resource-Priority", "Retry-After", "Route", "RSeq", "Security-Client", "Security-Server", "Security-Verify", "Server",
+  "Service-Route", "Session-ID", "x=Session-Expires", "SIP-ETag", "SIP-If-Match", "s=Subject", "Subscription-State",
+  "k=Supported", "Suppress-If-Match", "Target-Dialog", "Timestamp", "Unsupported", "User-Agent", "User-to-User",
+  "Warning", "WWW-Authenticate",
+]; // biome-ignore format: one block, read as a list
+
+/** The number of a name that is not in the list. */
+export const UNKNOWN = 0;
+export const VIA = 1;
+export const FROM = 2;
+export const TO = 3;
+export const CALL_ID = 4;
+export const CSEQ = 5;
+export const MAX_FORWARDS = 6;
+export const CONTENT_LENGTH = 7;
+export const CONTACT = 8;
+export const CONTENT_TYPE = 9;
+
+/** Canonical spelling and lower-case key, by number. */
+export const canonical: string[] = [""];
+export const keys: string[] = [""];
+
+const numbers = new Map<string, number>();
+/** Spellings by hash: the numbers of those that share one are linked through `nextSpelling`. */
+const HASHES = 1_024;
+const firstSpelling = new Int16Array(HASHES);
+const nextSpelling: number[] = [0];
+const spellings: Uint8Array[] = [new Uint8Array()];
+const spellingNumbers: number[] = [UNKNOWN];
+
+const hash = (length: number, first: number, last: number): number =>
+  ((length * 61) ^ ((first | 32) * 7) ^ ((last | 32) * 19)) & (HASHES - 1);
+
+function learn(spelling: string, number: number): void {
+  const key = spelling.toLowerCase();
+  numbers.set(spelling, number).set(key, number);
+  const at = hash(key.length, key.charCodeAt(0), key.charCodeAt(key.length - 1));
+  spellings.push(Uint8Array.from(key, (char) => char.charCodeAt(0)));
+  spellingNumbers.push(number);
+  nextSpelling.push(firstSpelling[at]!);
+  firstSpelling[at] = spellings.length - 1;
+}
+
+for (const entry of KNOWN) {
+  const [name, compact] = entry.split("=").reverse() as [string, string?];
+  const number = canonical.push(name) - 1;
+  keys.push(name.toLowerCase());
+  learn(name, number);
+  if (compact !== undefined) learn(compact, number);
+}
+
+/** The number of the name that stands at `start` to `end`, in any case, long or compact. */
+export function numberAt(text: string, start: number, end: number): number {
+  const length = end - start;
+  let spelling = firstSpelling[hash(length, text.charCodeAt(start), text.charCodeAt(end - 1))]!;
+  for (; spelling !== 0; spelling = nextSpelling[spelling]!) {
+    const codes = spellings[spelling]!;
+    if (codes.length !== length) continue;
+    let at = 0;
+    while (at < length && lower[text.charCodeAt(start + at)] === codes[at]) at++;
+    if (at === length) return spellingNumbers[spelling]!;
+  }
+  return UNKNOWN;
+}
+
+/** The number of a name, in any case, long or compact. */
+export const numberOf = (name: string): number => numbers.get(name) ?? numbers.get(name.toLowerCase()) ?? UNKNOWN;
+
+/** The lower-case long name: what two spellings of one header share. */
+export function keyOf(name: string): string {
+  const number = numberOf(name);
+  return number === UNKNOWN ? name.toLowerCase() : keys[number]!;
+}

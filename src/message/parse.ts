@@ -1,0 +1,211 @@
+/** From text to messages. RFC 3261 §7, §8.1.1, §18.3, §20. */
+import { PeerError } from "../base/index.ts";
+import { MessageError, malformed } from "./errors.ts";
+import { readNumber, skip, TOKEN } from "./grammar.ts";
+import { readCallId } from "./headers/call-id.ts";
+import { readContact } from "./headers/contact.ts";
+import { readCSeq } from "./headers/cseq.ts";
+import { type NameAddr, readNameAddr } from "./headers/name-addr.ts";
+import { readVia, Via, type ViaValue } from "./headers/via.ts";
+import { HeaderIndex } from "./headers.ts";
+import { limits } from "./limits.ts";
+import { type Core, type Message, Request, Response } from "./message.ts";
+import { NO_PARAMS } from "./params.ts";
+import { parseUri } from "./uri.ts";
+
+const VERSION = "SIP/2.0";
+
+/** What stands before the headers. */
+interface StartLine {
+  /** Empty in a response. */
+  readonly method: string;
+  readonly uri: string;
+  /** 0 in a request. */
+  readonly status: number;
+  readonly reason: string;
+  /** Where the header section begins. */
+  readonly end: number;
+}
+
+/**
+ * What arrived as one whole message: a datagram, or cut from a stream. Bytes behind Content-Length are left out; a
+ * body that is shorter is refused (RFC 3261 §18.3). Empty lines before the start line are skipped (RFC 3261 §7.5).
+ *
+ * Throws MessageError: 400, 413 (too large), 414 (Request-URI too long), 505 (not SIP/2.0).
+ */
+export function parseMessage(text: string): Message {
+  try {
+    return read(text);
+  } catch (error) {
+    if (error instanceof PeerError) throw answerable(text, error);
+    throw error;
+  }
+}
+
+function read(text: string): Message {
+  if (text.length > limits.messageBytes)
+    throw new PeerError(413, `a message of more than ${limits.messageBytes} bytes`);
+  const start = readStartLine(text, skipEmptyLines(text));
+  const index = new HeaderIndex(text, start.end);
+  if (index.problem !== undefined) throw new PeerError(400, index.problem);
+  cutBody(index);
+  const core = readCore(index);
+  if (start.status !== 0) return new Response(start.status, start.reason, index, core);
+  checkRequest(start, index, core);
+  return new Request(start.method, start.uri, index, core);
+}
+
+function skipEmptyLines(text: string): number {
+  let at = 0;
+  while (text.charCodeAt(at) === 0x0d && text.charCodeAt(at + 1) === 0x0a) at += 2;
+  return at;
+}
+
+function readStartLine(text: string, at: number): StartLine {
+  const end = text.indexOf("\r\n", at);
+  if (end < 0) throw new PeerError(400, "no start line");
+  if (text.startsWith("SIP/", at)) return readStatusLine(text, at, end);
+  return readRequestLine(text, at, end);
+}
+
+/** `SIP/2.0 200 OK`; the reason phrase may be empty and hold any byte but controls. RFC 3261 §7.2. */
+function readStatusLine(text: string, at: number, end: number): StartLine {
+  if (end - at > limits.startLineBytes) throw new PeerError(400, "a status line that is too long");
+  if (!text.startsWith("SIP/2.0 ", at)) throw versionProblem(text.slice(at, end).split(" ", 1)[0]!);
+  const codeStart = at + VERSION.length + 1;
+  const codeEnd = codeStart + 3;
+  const status = readNumber(text, codeStart, Math.min(codeEnd, end), 1_000);
+  // RFC 3261 asks for a space behind the code even where no reason follows; its absence harms nobody.
+  const separated = codeEnd === end || (codeEnd < end && text.charCodeAt(codeEnd) === 0x20);
+  if (status < 100 || status > 699 || !separated) throw new PeerError(400, "no status code between 100 and 699");
+  const reason = text.slice(Math.min(codeEnd + 1, end), end);
+  if (/[\0\r\n]/.test(reason)) throw new PeerError(400, "control characters in the reason phrase");
+  return { method: "", uri: "", status, reason, end: end + 2 };
+}
+
+/** `INVITE sip:bob@example.com SIP/2.0`, with one space between each two. RFC 3261 §7.1. */
+function readRequestLine(text: string, at: number, end: number): StartLine {
+  const methodEnd = skip(TOKEN, text, at, Math.min(end, at + limits.methodBytes + 1));
+  if (methodEnd === at || text.charCodeAt(methodEnd) !== 0x20) throw new PeerError(400, "no valid method");
+  const versionStart = text.lastIndexOf(" ", end - 1) + 1;
+  if (versionStart <= methodEnd + 1) throw new PeerError(400, "no SIP version in the start line");
+  if (end - versionStart !== VERSION.length || !text.startsWith(VERSION, versionStart))
+    throw versionProblem(text.slice(versionStart, end));
+  if (versionStart - methodEnd - 2 > limits.uriBytes || end - at > limits.startLineBytes)
+    throw new PeerError(414, `a Request-URI of more than ${limits.uriBytes} bytes`);
+  const method = text.slice(at, methodEnd);
+  return { method, uri: text.slice(methodEnd + 1, versionStart - 1), status: 0, reason: "", end: end + 2 };
+}
+
+const versionProblem = (version: string): PeerError =>
+  /^SIP\/\d+\.\d+$/i.test(version) && version.toUpperCase() !== VERSION
+    ? new PeerError(505, "a SIP version other than 2.0")
+    : new PeerError(400, "no valid SIP version");
+
+/** Leaves out what follows the body. Without a Content-Length the body goes to the end of the datagram. */
+function cutBody(index: HeaderIndex): void {
+  if (index.contentLength < 0) return;
+  const end = index.bodyStart + contentLength(index);
+  if (end > index.text.length) throw malformed("Content-Length", "more than the body has");
+  if (end < index.text.length) index.cut(end);
+}
+
+/** Of the header section; -1 when it says none. Throws PeerError: 400 when it is no number, 413 when too large. */
+export function contentLength(index: HeaderIndex): number {
+  const row = index.contentLength;
+  if (row < 0) return -1;
+  const length = whole(index, row, (text, start, end) => readNumber(text, start, end, limits.messageBytes + 1));
+  if (length < 0) throw malformed("Content-Length", "not a number");
+  if (length > limits.messageBytes) throw new PeerError(413, `a body of more than ${limits.messageBytes} bytes`);
+  return length;
+}
+
+/** Reads a row where it stands; a folded one is unfolded first. */
+function whole<T>(index: HeaderIndex, row: number, read: (text: string, start: number, end: number) => T): T {
+  if (row < 0) throw new PeerError(400, "a header is missing");
+  if (!index.isFolded(row)) return read(index.text, index.start(row), index.end(row));
+  const value = index.value(row);
+  return read(value, 0, value.length);
+}
+
+const topVia = (text: string, start: number, end: number) => readVia(text, start, end, true);
+const from = (text: string, start: number, end: number) => readNameAddr("From", text, start, end);
+const to = (text: string, start: number, end: number) => readNameAddr("To", text, start, end);
+const firstContact = (text: string, start: number, end: number) => readContact(text, start, end, true);
+const maxForwards = (text: string, start: number, end: number) => readNumber(text, start, end, 256);
+
+function readCore(index: HeaderIndex): Core {
+  return {
+    via: whole(index, present(index.via, "Via"), topVia),
+    from: whole(index, present(index.from, "From"), from),
+    to: whole(index, present(index.to, "To"), to),
+    callId: whole(index, present(index.callId, "Call-ID"), readCallId),
+    cseq: whole(index, present(index.cseq, "CSeq"), readCSeq),
+  };
+}
+
+function present(row: number, name: string): number {
+  if (row < 0) throw malformed(name, "missing");
+  return row;
+}
+
+/** What only requests promise. */
+function checkRequest(start: StartLine, index: HeaderIndex, core: Core): void {
+  if (core.cseq.method !== start.method) throw malformed("CSeq", "its method is not the one of the start line");
+  const uri = parseUri(start.uri);
+  // RFC 3261 §19.1.1 (table 1): no headers in a Request-URI; taking them for ours would let anyone write headers.
+  if ((uri.scheme === "sip" || uri.scheme === "sips") && uri.headers !== undefined)
+    throw new PeerError(400, "a Request-URI with headers");
+  if (index.maxForwards >= 0) {
+    const hops = whole(index, index.maxForwards, maxForwards);
+    if (hops < 0 || hops > 255) throw malformed("Max-Forwards", "not a number from 0 to 255");
+  }
+  if (index.contact >= 0) whole(index, index.contact, firstContact);
+}
+
+/** The error with what it takes to answer it, when the message has that. */
+function answerable(text: string, error: PeerError): MessageError {
+  return new MessageError(error.status, error.message, answerTo(text.slice(0, limits.messageBytes)));
+}
+
+const NOBODY: NameAddr = { uri: "", params: NO_PARAMS };
+
+/**
+ * A request that is good enough for an answer: its headers can be told apart and Via says where to. From, To, Call-ID
+ * and CSeq may be what is wrong: they are copied as they stand, and left out where they are missing (RFC 4475 §3.3.1).
+ */
+export function answerTo(text: string): Request | undefined {
+  const at = skipEmptyLines(text);
+  const end = text.indexOf("\r\n", at);
+  const methodEnd = skip(TOKEN, text, at, at + limits.methodBytes + 1);
+  // An ACK is never answered, and neither is an answer.
+  if (end < 0 || methodEnd === at || text.charCodeAt(methodEnd) !== 0x20 || text.startsWith("ACK ", at))
+    return undefined;
+  const index = new HeaderIndex(text, end + 2);
+  if (index.hopeless || index.via < 0) return undefined;
+  const via = attempt(() => whole(index, index.via, topVia)) ?? sentBy(index.value(index.via));
+  if (via === undefined) return undefined;
+  const method = text.slice(at, methodEnd);
+  return new Request(method, "", index, {
+    via,
+    from: attempt(() => whole(index, index.from, from)) ?? NOBODY,
+    to: attempt(() => whole(index, index.to, to)) ?? NOBODY,
+    callId: index.callId < 0 ? "" : index.value(index.callId),
+    cseq: attempt(() => whole(index, index.cseq, readCSeq)) ?? { number: 0, method },
+  });
+}
+
+/** The least that a broken Via must say, so that its sender hears of it: transport and address, in any version. */
+function sentBy(value: string): ViaValue | undefined {
+  const match = /^[^/\s]{1,16}[ \t]*\/[ \t]*[^/\s]{1,16}[ \t]*\/[ \t]*(\w{1,16}[ \t]+[\w.:[\]-]{1,255})/.exec(value);
+  return match === null ? undefined : attempt(() => Via.parse(`SIP/2.0/${match[1]}`));
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof PeerError) return undefined;
+    throw error;
+  }
+}
