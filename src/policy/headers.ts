@@ -1,6 +1,13 @@
 /** Which headers of a message cross to the other leg, and how they read there. */
 import { PeerError, type RealmSettings } from "../base/index.ts";
-import { type HeaderField, type Message, type NameAddr, PAssertedIdentity, Reason } from "../message/index.ts";
+import {
+  type HeaderField,
+  type Message,
+  type NameAddr,
+  PAssertedIdentity,
+  Reason,
+  type ReasonValue,
+} from "../message/index.ts";
 import { type AllowedHeader, NEVER_CROSS, tableFor } from "./header-table.ts";
 import { SideNames } from "./leaks.ts";
 import { hideNameAddr, ourHost } from "./topology.ts";
@@ -72,9 +79,7 @@ function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossi
     case "text":
       return names.in(value) ? undefined : value;
     case "reason":
-      return each(Reason, value, (reason) =>
-        reason.text !== undefined && names.in(reason.text) ? withoutText(reason) : reason,
-      );
+      return each(Reason, value, (reason) => cleanReason(reason, names));
     case "address":
       return each(ADDRESS, value, (address) => hide(address, allowed, names, crossing));
   }
@@ -96,9 +101,14 @@ function hide(address: NameAddr, allowed: AllowedHeader, names: SideNames, cross
   return value;
 }
 
-function withoutText<R extends { readonly text?: string }>(reason: R): R {
-  const { text: _text, ...rest } = reason;
-  return rest as R;
+/** Protocol and cause, and the text when it is harmless. */
+function cleanReason({ protocol, cause, text }: ReasonValue, names: SideNames): ReasonValue {
+  if (names.in(protocol)) throw new PeerError(400, "Reason: its protocol names a host");
+  return {
+    protocol,
+    ...(cause === undefined ? {} : { cause }),
+    ...(text === undefined || names.in(text) ? {} : { text }),
+  };
 }
 
 /** Rebuilds a comma list value by value. A value that cannot be read stays behind, the others cross. */

@@ -38,8 +38,9 @@ const isWordChar = (code: number): boolean =>
 
 /** Header lines that hold hosts and tokens of the side they came from. */
 const TELLING = ["via", "contact", "from", "to", "record-route", "route", "p-asserted-identity", "path"];
+/** After the user part of a URI, after the protocol of a Via, in parameters that hold addresses. */
 const HOST_IN_VALUE =
-  /(?:@|sips?:|\/(?:udp|tcp|tls|ws|wss|sctp)\s+|received=|maddr=)(\[[^\]]{2,64}\]|[^\s;,:>?"'[\]@]{1,255})/gi;
+  /(?:sips?:(?:[^\s<>@]{0,256}@)?|\/(?:udp|tcp|tls|ws|wss|sctp)\s+|(?:received|maddr)=)(\[[^\]]{2,64}\]|[^\s;,:>?"'[\]@]{1,255})/gi;
 
 /** The names of one side, gathered from one message when first asked for: most messages have no free text. */
 export class SideNames {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Trust } from "../../../src/base/index.ts";
-import { parseMessage } from "../../../src/message/index.ts";
+import { PeerError, type Trust } from "../../../src/base/index.ts";
+import { type Message, parseMessage } from "../../../src/message/index.ts";
 import {
   ALLOWED_HEADERS_FULL,
   ALLOWED_HEADERS_NONE,
@@ -14,7 +14,7 @@ import { realm } from "../../unit/policy/realms.ts";
 const secrets = ["10.0.0.9", "pbx.lan", "2001:db8::9", "a84b4c76e66710"];
 
 const names = [...ALLOWED_HEADERS_NONE, ...ALLOWED_HEADERS_PEER, ...ALLOWED_HEADERS_FULL].map(({ name }) => name);
-const strange = ["P-Asserted-Identity ", "X-Custom", "Contact", "Call-Info", "Server", "subject", "i", "s"];
+const strange = ["P-Asserted-Identity ", "X-Custom", "Contact", "Call-Info", "Server", "subject", "s"];
 
 const piece = fc.oneof(
   fc.constantFrom(...secrets, ...secrets.map((secret) => secret.toUpperCase())),
@@ -48,7 +48,8 @@ const line = fc.record({
 test("no header carries a host or an address of its side across, at any trust", () => {
   fc.assert(
     fc.property(fc.array(line, { maxLength: 8 }), fc.constantFrom<Trust>("none", "peer", "full"), (lines, trust) => {
-      const message = parseMessage(request(lines.map(({ name, value }) => `${name}: ${value}`)));
+      const message = parsed(request(lines.map(({ name, value }) => `${name}: ${value}`)));
+      fc.pre(message !== undefined);
       const from = realm("inside");
       const to = realm("outside", { trust, allowHeaders: ["x-custom", "call-info"] });
       const crossed = crossingHeaders(message, { from, to, kind: "request", inDialog: false });
@@ -62,6 +63,16 @@ test("no header carries a host or an address of its side across, at any trust", 
     { numRuns: 2_000 },
   );
 });
+
+/** Some of it is refused as a whole, which leaks nothing. */
+function parsed(text: string): Message | undefined {
+  try {
+    return parseMessage(text);
+  } catch (error) {
+    if (error instanceof PeerError) return undefined;
+    throw error;
+  }
+}
 
 const request = (lines: readonly string[]): string =>
   [
