@@ -134,7 +134,8 @@ export class ClientTransaction implements Punctual, SendToken {
   }
 
   expire(now: Millis): void {
-    for (let due = this.#machine.takeDue(now); due !== undefined; due = this.#machine.takeDue(now)) this.#step(due, now);
+    for (let due = this.#machine.takeDue(now); due !== undefined; due = this.#machine.takeDue(now))
+      this.#step(due, now);
     this.#home.settle(this, now);
   }
 

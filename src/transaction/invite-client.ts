@@ -7,7 +7,14 @@ import { blueprint, T1 } from "./machine.ts";
 export type State = "calling" | "proceeding" | "cancelling" | "completed" | "accepted" | "terminated";
 export type Timer = "A" | "B" | "D" | "M" | "cancel limit";
 export type Event = Timer | "1xx" | "2xx" | "3xx-6xx" | "unreachable" | "cancel";
-export type Effect = "send INVITE" | "send ACK" | "resend ACK" | "send CANCEL" | "pass up" | "report timeout" | "report unreachable";
+export type Effect =
+  | "send INVITE"
+  | "send ACK"
+  | "resend ACK"
+  | "send CANCEL"
+  | "pass up"
+  | "report timeout"
+  | "report unreachable";
 
 // biome-ignore format: laid out as the figure
 export const inviteClient = blueprint<State, Event, Effect>({

@@ -1,6 +1,6 @@
 /** Which messages belong together: RFC 3261 §17.1.3 and §17.2.3, and §8.2.2.2 for merged requests. */
 import { hash32, type Random } from "../base/index.ts";
-import { CallId, CSeq, From, type Request, To, type ViaValue } from "../message/index.ts";
+import type { Request } from "../message/index.ts";
 
 /** A branch that begins so was chosen to be unique. RFC 3261 §8.1.1.7. */
 export const MAGIC_COOKIE = "z9hG4bK";
@@ -17,10 +17,10 @@ export class Keys {
 
   /**
    * The key of the server transaction that `request` belongs to; ACK and CANCEL have the key of their INVITE. A
-   * realm's transactions cannot be reached from another realm. Throws PeerError when a header it needs is malformed.
+   * realm's transactions cannot be reached from another realm.
    */
-  server(request: Request, via: ViaValue, realm: string): string {
-    const branch = via.params.get("branch");
+  server(request: Request, realm: string): string {
+    const { via, branch } = request;
     const method = request.method === "ACK" || request.method === "CANCEL" ? "INVITE" : request.method;
     if (branch?.startsWith(MAGIC_COOKIE) && branch.length > MAGIC_COOKIE.length) {
       return this.#bounded(`${branch} ${via.host}:${via.port ?? ""} ${method} ${realm}`);
@@ -32,19 +32,18 @@ export class Keys {
 
   /** The same for a request that reached us twice by different ways; `undefined` inside a dialog. */
   merged(request: Request, realm: string): string | undefined {
-    if (request.get(To)?.params.has("tag")) return undefined;
+    if (request.to.params.has("tag")) return undefined;
     return this.#bounded(`${this.#identity(request)} ${request.method} ${realm}`);
   }
 
   /** A To tag for an answer without a transaction: the same again for a copy of the request. RFC 3261 §8.2.7. */
   statelessTag(request: Request): string {
-    const text = request.headers.raw("Call-ID") ?? "";
-    return hash32(text, this.#seeds[0]).toString(36) + hash32(text, this.#seeds[1]).toString(36);
+    const { callId } = request;
+    return hash32(callId, this.#seeds[0]).toString(36) + hash32(callId, this.#seeds[1]).toString(36);
   }
 
   #identity(request: Request): string {
-    const cseq = request.get(CSeq)?.number;
-    return `${request.get(CallId)} ${request.get(From)?.params.get("tag") ?? ""} ${cseq}`;
+    return `${request.callId} ${request.fromTag ?? ""} ${request.cseq.number}`;
   }
 
   #bounded(key: string): string {

@@ -34,22 +34,14 @@ export class ServerTransaction implements Punctual, SendToken {
   #answered = false;
   #ack: Request | undefined;
 
-  constructor(
-    home: Home,
-    key: string,
-    mergeKey: string | undefined,
-    request: Request,
-    via: ViaValue,
-    hop: Hop,
-    now: Millis,
-  ) {
+  constructor(home: Home, key: string, mergeKey: string | undefined, request: Request, hop: Hop, now: Millis) {
     this.#home = home;
     this.key = key;
     this.mergeKey = mergeKey;
     this.method = request.method;
     this.hop = hop;
     this.#request = request;
-    this.#via = via;
+    this.#via = request.via;
     this.#machine = machineFor(request.method, isReliable(hop.protocol));
     this.#machine.start(now);
   }
@@ -142,7 +134,8 @@ export class ServerTransaction implements Punctual, SendToken {
   }
 
   expire(now: Millis): void {
-    for (let due = this.#machine.takeDue(now); due !== undefined; due = this.#machine.takeDue(now)) this.#step(due, now);
+    for (let due = this.#machine.takeDue(now); due !== undefined; due = this.#machine.takeDue(now))
+      this.#step(due, now);
     this.#home.settle(this, now);
   }
 

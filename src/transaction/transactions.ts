@@ -7,21 +7,11 @@ import {
   type Destination,
   type Hop,
   type Millis,
-  PeerError,
   type Random,
   type SendToken,
   token,
 } from "../base/index.ts";
-import {
-  CSeq,
-  type Message,
-  type Request,
-  type RequestDraft,
-  type Response,
-  responseTo,
-  Via,
-  type ViaValue,
-} from "../message/index.ts";
+import { type Message, type Request, type RequestDraft, type Response, responseTo } from "../message/index.ts";
 import { ClientTransaction, cancelKey, viaText } from "./client.ts";
 import type { Home } from "./home.ts";
 import { Keys, MAGIC_COOKIE } from "./keys.ts";
@@ -33,7 +23,6 @@ import type { ClientOwner, TransactionUser, TransportPort } from "./words.ts";
 export type TransactionCounter =
   | "request.new"
   | "request.copy"
-  | "request.malformed"
   | "request.merged"
   | "request.over-limit"
   | "cancel.matched"
@@ -41,7 +30,6 @@ export type TransactionCounter =
   | "ack.unmatched"
   | "response.matched"
   | "response.stray"
-  | "response.malformed"
   | "response.other-realm"
   | "linger.shed";
 
@@ -165,17 +153,10 @@ export class Transactions {
   }
 
   #response(response: Response, hop: Hop, now: Millis): void {
-    let transaction: ClientTransaction | undefined;
-    try {
-      const branch = response.get(Via)?.params.get("branch") ?? "";
-      const method = response.get(CSeq)?.method;
-      const found = this.#clients.get(method === "CANCEL" ? cancelKey(branch) : branch);
-      if (found?.method === method) transaction = found;
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      this.counters.add("response.malformed");
-      return;
-    }
+    const branch = response.branch ?? "";
+    const { method } = response.cseq;
+    const found = this.#clients.get(method === "CANCEL" ? cancelKey(branch) : branch);
+    const transaction = found?.method === method ? found : undefined;
     if (transaction === undefined) {
       this.counters.add("response.stray");
       this.#user.strayResponse(response, hop, now);
@@ -188,23 +169,10 @@ export class Transactions {
   }
 
   #request(request: Request, hop: Hop, now: Millis): void {
-    let via: ViaValue | undefined;
-    try {
-      via = request.get(Via);
-      if (via === undefined) return this.counters.add("request.malformed"); // Nowhere to answer to.
-      this.#match(request, via, hop, now);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      this.counters.add("request.malformed");
-      if (via !== undefined && request.method !== "ACK") this.#refuse(request, via, hop, error.status, now);
-    }
-  }
-
-  #match(request: Request, via: ViaValue, hop: Hop, now: Millis): void {
-    const key = this.#keys.server(request, via, hop.realm);
+    const key = this.#keys.server(request, hop.realm);
     const found = this.#servers.get(key);
     if (request.method === "ACK") return this.#ack(request, found, hop, now);
-    if (request.method === "CANCEL") return this.#cancel(request, via, found, hop, now);
+    if (request.method === "CANCEL") return this.#cancel(request, found, hop, now);
     if (found !== undefined) {
       this.counters.add("request.copy");
       return found.again(now);
@@ -213,14 +181,14 @@ export class Transactions {
     const mergeKey = this.#keys.merged(request, hop.realm);
     if (mergeKey !== undefined && this.#merged.has(mergeKey)) {
       this.counters.add("request.merged");
-      return this.#refuse(request, via, hop, 482, now);
+      return this.#refuse(request, hop, 482, now);
     }
     if (this.#overLimit(mergeKey === undefined)) {
       this.counters.add("request.over-limit");
-      return this.#refuse(request, via, hop, 503, now);
+      return this.#refuse(request, hop, 503, now);
     }
     this.counters.add("request.new");
-    this.#serve(new ServerTransaction(this.#home, key, mergeKey, request, via, hop, now), request, now);
+    this.#serve(new ServerTransaction(this.#home, key, mergeKey, request, hop, now), request, now);
   }
 
   #overLimit(inDialog: boolean): boolean {
@@ -243,23 +211,23 @@ export class Transactions {
   }
 
   /** RFC 3261 §9.2. Each copy of a CANCEL gets the same answer, so it needs no transaction of its own. */
-  #cancel(cancel: Request, via: ViaValue, found: ServerTransaction | undefined, hop: Hop, now: Millis): void {
+  #cancel(cancel: Request, found: ServerTransaction | undefined, hop: Hop, now: Millis): void {
     if (found === undefined || found.method !== "INVITE") {
       this.counters.add("cancel.unmatched");
-      return this.#refuse(cancel, via, hop, 481, now);
+      return this.#refuse(cancel, hop, 481, now);
     }
     this.counters.add("cancel.matched");
     const answer = responseTo(cancel, 200, this.#keys.statelessTag(cancel));
     if (found.to !== undefined) answer.set("To", found.to);
-    this.#transport.sendResponse(hop, via, answer.toText(), now);
+    this.#transport.sendResponse(hop, cancel.via, answer.toText(), now);
     found.cancelled(cancel, now);
   }
 
-  #refuse(request: Request, via: ViaValue, hop: Hop, status: number, now: Millis): void {
+  #refuse(request: Request, hop: Hop, status: number, now: Millis): void {
     const answer = responseTo(request, status, this.#keys.statelessTag(request));
     const [shortest, longest] = RETRY_AFTER_SECONDS;
     if (status === 503) answer.add("Retry-After", String(shortest + below(this.#random, longest - shortest + 1)));
-    this.#transport.sendResponse(hop, via, answer.toText(), now);
+    this.#transport.sendResponse(hop, request.via, answer.toText(), now);
   }
 
   #makeHome(): Home {
