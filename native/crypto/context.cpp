@@ -30,6 +30,17 @@ bool in_range(const SrtpKeying& keying) noexcept {
 SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying) {
   if (!in_range(keying)) return nullptr;
   const auto& suite = facts(keying.suite);
+  SessionKeys rtp_keys;
+  SessionKeys rtcp_keys;
+  if (!derive(backend, suite, false, keying.master, rtp_keys)) return nullptr;
+  if (!derive(backend, suite, true, keying.master, rtcp_keys)) return nullptr;
+  return open_context(backend, direction, keying, rtp_keys, rtcp_keys);
+}
+
+SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying,
+                            const SessionKeys& rtp_keys, const SessionKeys& rtcp_keys) {
+  if (!in_range(keying)) return nullptr;
+  const auto& suite = facts(keying.suite);
   const std::size_t rtcp_key_at = SrtpContext::rtp_key_at() + aligned(backend.key_room(suite, false));
   const std::size_t streams_at = rtcp_key_at + aligned(backend.key_room(suite, true));
   const std::size_t bytes = aligned(streams_at + keying.streams * sizeof(Stream));
@@ -38,10 +49,8 @@ SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKey
   if (!block) return nullptr;
   std::memset(block, 0, bytes);
   SrtpContextPtr context(new (block) SrtpContext(direction, keying, backend, rtcp_key_at, streams_at, bytes));
-
   for (const bool rtcp : {false, true}) {
-    SessionKeys keys;
-    if (!derive(backend, suite, rtcp, keying.master, keys)) return nullptr;
+    const SessionKeys& keys = rtcp ? rtcp_keys : rtp_keys;
     if (!backend.expand(context->key(rtcp), suite, rtcp, keys)) return nullptr;
     context->keyed[rtcp] = true;
     std::memcpy(context->salt[rtcp], keys.salt, suite.master_salt_bytes);

@@ -94,5 +94,8 @@ constexpr std::size_t SrtpContext::rtp_key_at() noexcept {
 
 /// One block for all: header, RTP key, RTCP key, streams. Null when the keying is out of range.
 SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying);
+/// The same with the derivation already done: some RFCs print packets under session keys only.
+SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying,
+                            const SessionKeys& rtp_keys, const SessionKeys& rtcp_keys);
 
 }  // namespace sallyport::crypto
