@@ -1,0 +1,204 @@
+/** A running box: engine, sockets, relay, control socket and log, from its configuration to its end. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Party, Settings } from "../base/index.ts";
+import { Engine, type TraceEntry } from "../engine/index.ts";
+import {
+  type Control,
+  type ControlledBox,
+  type DiffAnswer,
+  differences,
+  faultText,
+  type Log,
+  loadSettings,
+  type ReloadAnswer,
+  serveControl,
+  touched,
+} from "../manage/index.ts";
+import { KernelRandom } from "./kernel-random.ts";
+import { EngineLoop } from "./loop.ts";
+import { Pauses } from "./pauses.ts";
+import { type Relay, startRelay } from "./relay.ts";
+
+/** How often a box that is going down looks whether its last calls are gone. */
+const DRAIN_LOOK_MS = 50;
+/** Limit: how long the other ends may take to answer our BYEs at the end; then we leave without. */
+const FAREWELL_LIMIT_MS = 3_000;
+
+export interface BoxOptions {
+  /** The configuration as the operator named it; reloads read it again. */
+  readonly file: string;
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Log;
+}
+
+export class Box implements ControlledBox {
+  readonly #options: BoxOptions;
+  readonly #log: Log;
+  readonly #engine: Engine;
+  readonly #relay: Relay;
+  readonly #loop: EngineLoop;
+  readonly #pauses = new Pauses();
+  #settings: Settings;
+  #control: Control | undefined;
+  #state: "starting" | "running" | "draining" | "stopped" = "starting";
+  /** Reloads follow one another: two at once could undo each other's sockets. */
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  /** Throws when there is no relay for this machine. */
+  constructor(options: BoxOptions) {
+    const { settings, version, log } = options;
+    this.#options = options;
+    this.#log = log;
+    this.#settings = settings;
+    this.#relay = startRelay({ onEvents: (events) => this.#loop.relayEvents(events) });
+    this.#engine = new Engine({ settings, random: new KernelRandom(), version });
+    this.#loop = new EngineLoop({
+      engine: this.#engine,
+      settings,
+      relay: this.#relay,
+      fact: (fact) => log.fact(fact),
+      bug: (error, input) =>
+        log.line("error", "bug", { input, error: error instanceof Error ? (error.stack ?? error.message) : "unknown" }),
+    });
+  }
+
+  /** Rejects with a ListenError or a ControlError, and then nothing of it is left. */
+  async start(): Promise<void> {
+    try {
+      await this.#loop.start();
+      this.#control = await serveControl(this.#settings.control, this);
+    } catch (error) {
+      this.#loop.close();
+      throw error;
+    }
+    this.#state = "running";
+    this.#pauses.start();
+    this.#log.line("info", "ready", {
+      name: this.#settings.name,
+      version: this.#options.version,
+      pid: process.pid,
+      listeners: [...this.#settings.realms.values()].flatMap((realm) => realm.listeners.map(({ id }) => id)),
+      control: this.#settings.control,
+      relay: this.#relay.path,
+    });
+  }
+
+  /** Refuses new calls, lets the others end for `drainSeconds`, ends the rest, and releases everything. */
+  async stop(): Promise<void> {
+    if (this.#state === "draining" || this.#state === "stopped") return;
+    this.#state = "draining";
+    this.#log.line("info", "stopping", { drainSeconds: this.#settings.drainSeconds, calls: this.#liveCalls() });
+    this.#loop.refuseNewCalls();
+    await this.#untilCallsAreGone(this.#settings.drainSeconds * 1_000);
+    this.#loop.endCalls("shutdown");
+    await this.#untilCallsAreGone(FAREWELL_LIMIT_MS);
+    this.#loop.close();
+    this.#pauses.stop();
+    await this.#control?.close();
+    this.#state = "stopped";
+    this.#log.line("info", "stopped");
+  }
+
+  status(): object {
+    return {
+      name: this.#settings.name,
+      version: this.#options.version,
+      state: this.#state,
+      pid: process.pid,
+      uptimeSeconds: Math.round(process.uptime()),
+      configuration: this.#options.file,
+      ...this.#engine.view().status(),
+      pauses: this.#pauses.view(),
+      memoryBytes: process.memoryUsage.rss(),
+      relay: this.#relay.path,
+      io: this.#loop.view(),
+    };
+  }
+
+  calls(): readonly object[] {
+    return this.#engine.view().calls();
+  }
+
+  peers(): readonly object[] {
+    return this.#engine.view().peers();
+  }
+
+  trace(call: string | undefined): readonly TraceEntry[] {
+    if (call === undefined) return this.#engine.view().trace();
+    const view = this.#engine
+      .view()
+      .calls()
+      .find((live) => live.call === call);
+    const callIds = [view?.from.callId ?? call, view?.to?.callId].filter((id) => id !== undefined);
+    return this.#engine.view().trace(new Set(callIds));
+  }
+
+  endCall(call: string): boolean {
+    const isLive = this.#engine
+      .view()
+      .calls()
+      .some((live) => live.call === call);
+    if (!isLive) return false;
+    this.#loop.input({ in: "end-call", call });
+    return true;
+  }
+
+  reload(): Promise<ReloadAnswer> {
+    const next = this.#reloading.then(() => this.#reload());
+    this.#reloading = next;
+    return next;
+  }
+
+  diff(file: string): DiffAnswer {
+    const loaded = loadSettings(file, Date.now());
+    if (!loaded.ok) return { ok: false, faults: loaded.faults.map(faultText) };
+    const changes = differences(this.#settings, loaded.settings);
+    const { realms, peers } = touched(changes);
+    const isTouched = (party: Pick<Party, "realm" | "peer"> | undefined): boolean =>
+      party !== undefined && (realms.has(party.realm) || peers.has(party.peer ?? ""));
+    const calls = this.#engine
+      .view()
+      .calls()
+      .filter(({ from, to }) => isTouched(from) || isTouched(to));
+    const inRealms = [...this.#settings.peers.values()].filter(({ realm }) => realms.has(realm));
+    return {
+      ok: true,
+      changes,
+      calls: calls.map(({ call }) => call),
+      peers: [...new Set([...peers, ...inRealms.map(({ name }) => name)])],
+    };
+  }
+
+  async #reload(): Promise<ReloadAnswer> {
+    if (this.#state !== "running") return { ok: false, faults: [`the box is ${this.#state}`] };
+    const loaded = loadSettings(this.#options.file, Date.now());
+    const warnings = loaded.warnings.map(faultText);
+    if (!loaded.ok) return this.#reject(loaded.faults.map(faultText));
+    const changes = differences(this.#settings, loaded.settings);
+    try {
+      await this.#loop.reload(loaded.settings);
+    } catch (error) {
+      return this.#reject([(error as Error).message]);
+    }
+    // The socket that answers this very request stays until the next start.
+    this.#settings = { ...loaded.settings, control: this.#settings.control };
+    for (const warning of warnings) this.#log.line("warn", "configuration", { warning });
+    this.#log.fact({ fact: "settings.applied", changes: changes.map(({ path }) => path) });
+    return { ok: true, changes, warnings };
+  }
+
+  #reject(faults: readonly string[]): ReloadAnswer {
+    for (const reason of faults) this.#log.fact({ fact: "settings.rejected", reason });
+    return { ok: false, faults };
+  }
+
+  #liveCalls(): number {
+    return this.#engine.view().calls().length;
+  }
+
+  async #untilCallsAreGone(limitMs: number): Promise<void> {
+    const end = performance.now() + limitMs;
+    while (this.#liveCalls() > 0 && performance.now() < end) await sleep(DRAIN_LOOK_MS);
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Joins the engine to the machine: what happens outside becomes an input, what the engine wants becomes bytes, timers
+ * and commands. Inputs of one turn of the event loop are stepped one after the other and their bytes leave together.
+ */
+import { performance } from "node:perf_hooks";
+import {
+  type EndCause,
+  type Fact,
+  type ListenerSettings,
+  type Millis,
+  type Settings,
+  sameAddress,
+} from "../base/index.ts";
+import type { Engine, EngineInput, EngineOutput } from "../engine/index.ts";
+import { Listeners } from "./listeners.ts";
+import { Names } from "./names.ts";
+import type { Relay } from "./relay.ts";
+import { reasonOf, Streams } from "./streams.ts";
+import type { UdpDatagram } from "./udp-native.ts";
+
+/** What the loop needs of the engine; tests give a smaller one. */
+export type EnginePort = Pick<Engine, "step" | "nextDeadline">;
+export type RelayPort = Pick<Relay, "handle" | "stop">;
+
+export interface LoopOptions {
+  readonly engine: EnginePort;
+  readonly settings: Settings;
+  /** Started by the caller, who passes its events to `relayEvents`; the loop stops it at the end. */
+  readonly relay: RelayPort | undefined;
+  /** Every fact, of the engine and of the sockets. */
+  fact(fact: Fact): void;
+  /** Our own mistake: the engine threw. The box goes on, for the sake of the calls that it did not concern. */
+  bug(error: unknown, input: EngineInput["in"]): void;
+}
+
+/** Limit: setTimeout takes no more; a later deadline is looked at again then. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class EngineLoop {
+  readonly #engine: EnginePort;
+  readonly #relay: RelayPort | undefined;
+  readonly #options: LoopOptions;
+  readonly #listeners: Listeners;
+  readonly #streams: Streams;
+  readonly #names: Names;
+  /** Inputs that arose while the engine was at work. Only outputs of one step can make them, so it stays short. */
+  readonly #waiting: EngineInput[] = [];
+  #settings: Settings;
+  #isStepping = false;
+  #isClosed = false;
+  #turn: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #armedFor: Millis = Number.POSITIVE_INFINITY;
+  #bugs = 0;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#engine = options.engine;
+    this.#relay = options.relay;
+    this.#settings = options.settings;
+    const user = {
+      input: (input: EngineInput) => this.input(input),
+      fact: (fact: Fact) => options.fact(fact),
+      datagrams: (listener: ListenerSettings, batch: readonly UdpDatagram[]) => this.#datagrams(listener, batch),
+    };
+    this.#listeners = new Listeners(options.settings, user);
+    this.#streams = new Streams(options.settings, this.#listeners.identity, user);
+    this.#names = new Names((answer) => this.input(answer));
+  }
+
+  /** Opens every listener. Rejects with a ListenError, and then none is open. */
+  async start(): Promise<void> {
+    await this.#listeners.apply(this.#settings, this.#streams);
+    this.input({ in: "deadline" }); // Whatever the engine wants to do at once.
+  }
+
+  /** A new configuration: sockets first, for they may fail; rejects then, and nothing has changed. */
+  async reload(settings: Settings): Promise<void> {
+    await this.#listeners.apply(settings, this.#streams);
+    this.#settings = settings;
+    this.#streams.apply(settings);
+    this.#names.refresh();
+    this.input({ in: "reload", settings });
+  }
+
+  /** An event from outside. Never throws. Bytes that follow from it leave at the end of this turn of the event loop. */
+  input(input: EngineInput): void {
+    if (this.#isClosed) return;
+    if (this.#isStepping) {
+      this.#waiting.push(input);
+      return;
+    }
+    this.#isStepping = true;
+    this.#step(input);
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#step(next);
+    this.#isStepping = false;
+    this.#turn ??= setImmediate(this.#endTurn);
+  }
+
+  relayEvents(events: readonly Extract<EngineInput, { in: "relay" }>["event"][]): void {
+    for (const event of events) this.input({ in: "relay", event });
+  }
+
+  refuseNewCalls(): void {
+    this.input({ in: "shutdown" });
+  }
+
+  endCalls(cause: EndCause): void {
+    this.input({ in: "end-calls", cause });
+  }
+
+  /** Sends what is waiting, then closes every socket and stops the relay. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#endTurn();
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    if (this.#turn !== undefined) clearImmediate(this.#turn);
+    this.#names.close();
+    this.#streams.closeAll();
+    this.#listeners.close();
+    this.#relay?.stop();
+  }
+
+  view(): object {
+    return { bugs: this.#bugs, connections: this.#streams.size, listeners: this.#listeners.view() };
+  }
+
+  #datagrams(listener: ListenerSettings, batch: readonly UdpDatagram[]): void {
+    const { id } = listener;
+    // Bursts come from few neighbours: one address object serves them all.
+    let remote = { ip: "", port: 0 };
+    for (const { ip, port, text } of batch) {
+      if (!sameAddress(remote, { ip, port })) remote = { ip, port };
+      this.input({ in: "datagram", listener: id, remote, text });
+    }
+    this.#endTurn();
+  }
+
+  #step(input: EngineInput): void {
+    try {
+      for (const output of this.#engine.step(input, performance.now())) this.#execute(output);
+    } catch (error) {
+      this.#bugs += 1;
+      this.#options.bug(error, input.in);
+    }
+  }
+
+  #execute(output: EngineOutput): void {
+    switch (output.out) {
+      case "datagram":
+        this.#listeners.sendDatagram(output.listener, output.remote.ip, output.remote.port, output.text);
+        return;
+      case "write":
+        this.#streams.write(output.connection, output.text);
+        return;
+      case "relay":
+        this.#command(output.command);
+        return;
+      case "fact":
+        this.#options.fact(output.fact);
+        return;
+      case "connect":
+        this.#streams.connect(output);
+        return;
+      case "close":
+        this.#streams.close(output.connection);
+        return;
+      case "resolve":
+        this.#names.ask(output);
+        return;
+    }
+  }
+
+  /** A command that the relay cannot take fails its pair, as if a port had not been free. */
+  #command(command: Extract<EngineOutput, { out: "relay" }>["command"]): void {
+    try {
+      if (this.#relay === undefined) throw new Error("there is no media relay");
+      this.#relay.handle(command);
+    } catch (error) {
+      if (command.word === "close") return;
+      const side = command.word === "change" ? command.side : 0;
+      this.input({ in: "relay", event: { event: "failed", pair: command.pair, side, reason: reasonOf(error) } });
+    }
+  }
+
+  readonly #endTurn = (): void => {
+    if (this.#isClosed) return;
+    if (this.#turn !== undefined) clearImmediate(this.#turn);
+    this.#turn = undefined;
+    this.#streams.flush();
+    this.#listeners.flush();
+    this.#arm();
+  };
+
+  /** One timer for all deadlines. One that comes early costs a look; so a deadline that moves later is left armed. */
+  #arm(): void {
+    const at = this.#engine.nextDeadline();
+    if (at === undefined || at >= this.#armedFor) return;
+    clearTimeout(this.#timer);
+    this.#armedFor = at;
+    const wait = Math.min(Math.max(1, Math.ceil(at - performance.now())), MAX_TIMER_MS);
+    this.#timer = setTimeout(this.#ring, wait);
+  }
+
+  readonly #ring = (): void => {
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    const at = this.#engine.nextDeadline();
+    if (at !== undefined && at <= performance.now()) this.input({ in: "deadline" });
+    this.#endTurn();
+  };
+}

@@ -1,0 +1,201 @@
+/** The command line. `sallyport --help` says what it does; exit 2: bad configuration, 1: anything else. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { TraceEntry } from "./engine/index.ts";
+import type { Box } from "./io/index.ts";
+import {
+  askControl,
+  type Change,
+  changeText,
+  DEFAULT_CONTROL,
+  type DiffAnswer,
+  faultText,
+  ladderText,
+  listText,
+  loadSettings,
+  type ReloadAnswer,
+  stdoutLog,
+  tableText,
+} from "./manage/index.ts";
+
+const help = `sallyport: a session border controller
+
+  run [--config FILE]    run in the foreground; JSON lines on stdout, "msg":"ready" once every listener is up
+                         SIGHUP: reload · SIGTERM: refuse new calls, let calls end for drainSeconds, exit
+  check FILE             say what is wrong with a configuration, with line and column
+  diff FILE              what would change in the running box, and which calls and peers it touches
+  reload                 make the running box read its configuration again
+  status                 how the box is
+  calls                  live calls
+  peers                  neighbours and their health
+  trace [--call ID]      the last messages on each side of the box, as a ladder
+
+  --json                 for machines
+  --control PATH         the control socket of the box (default ${DEFAULT_CONTROL})
+  --help, --version
+
+Exit status: 0 done, 2 bad configuration, 1 anything else.
+`;
+
+const BAD_CONFIGURATION = 2;
+const root = new URL("../", import.meta.url);
+
+/** The operator's mistake on the command line. */
+class Usage extends Error {}
+
+interface Flags {
+  readonly config: string | undefined;
+  readonly control: string;
+  readonly call: string | undefined;
+  readonly json: boolean;
+}
+
+type Command = (words: readonly string[], flags: Flags) => Promise<number>;
+
+const commands: Readonly<Record<string, Command>> = {
+  run: (words, flags) => run(flags.config ?? fileURLToPath(new URL("config/default.jsonc", root)), words),
+  check: async ([file, ...rest]) => check(needed(file, rest, "check FILE")),
+  diff: async ([file, ...rest], flags) => diff(needed(file, rest, "diff FILE"), flags),
+  reload: (words, flags) => reload(nothingIn(words, flags)),
+  status: (words, flags) => show("/status", (view) => listText(view as object), nothingIn(words, flags)),
+  calls: (words, flags) => show("/calls", (view) => tableText(view as object[], "no calls"), nothingIn(words, flags)),
+  peers: (words, flags) => show("/peers", (view) => tableText(view as object[], "no peers"), nothingIn(words, flags)),
+  trace: (words, flags) => {
+    const path = flags.call === undefined ? "/trace" : `/trace?call=${encodeURIComponent(flags.call)}`;
+    return show(path, (view) => ladderText(view as TraceEntry[]), nothingIn(words, flags));
+  },
+};
+
+process.stdout.on("error", () => process.exit(1)); // Whoever read our output has gone.
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        control: { type: "string", default: DEFAULT_CONTROL },
+        call: { type: "string" },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+        version: { type: "boolean", default: false },
+      },
+    });
+    const [name, ...words] = positionals;
+    if (values.version) return say(`${version()}\n`);
+    if (values.help || name === "help") return say(help);
+    const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (command === undefined) throw new Usage(name === undefined ? "say what to do" : `there is no command ${name}`);
+    return await command(words, { ...values, config: values.config, call: values.call });
+  } catch (error) {
+    const isUsage = error instanceof Usage || String((error as { code?: string }).code).startsWith("ERR_PARSE_ARGS");
+    complain(`${(error as Error).message}${isUsage ? "; see sallyport --help" : ""}`);
+    return 1;
+  }
+}
+
+async function run(file: string, words: readonly string[]): Promise<number> {
+  if (words.length > 0) throw new Usage("run takes no words beside --config FILE");
+  const loaded = loadSettings(file, Date.now());
+  for (const fault of loaded.ok ? loaded.warnings : loaded.faults) process.stderr.write(`${faultText(fault)}\n`);
+  if (!loaded.ok) return BAD_CONFIGURATION;
+
+  const log = stdoutLog();
+  const stopped = Promise.withResolvers<number>();
+  let box: Box | undefined;
+  process.on("SIGHUP", () => void box?.reload());
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => {
+      if (box === undefined) stopped.resolve(0);
+      else box.stop().then(() => stopped.resolve(0), stopped.reject);
+    });
+  process.on("uncaughtException", (error) => {
+    log.line("error", "crashed", { error: error.stack ?? error.message });
+    log.flush();
+    process.exit(1);
+  });
+  try {
+    const io = await import("./io/index.ts"); // Only here: the other commands answer sooner without the engine.
+    const starting = new io.Box({ file, settings: loaded.settings, version: version(), log });
+    await starting.start();
+    box = starting;
+  } catch (error) {
+    log.flush();
+    complain((error as Error).message);
+    process.exit(1); // Half of a box may be holding the loop.
+  }
+  const status = await stopped.promise;
+  log.flush();
+  process.exit(status);
+}
+
+async function check(file: string): Promise<number> {
+  const loaded = loadSettings(file, Date.now());
+  for (const warning of loaded.warnings) process.stderr.write(`warning: ${faultText(warning)}\n`);
+  if (loaded.ok) return say("ok\n");
+  say(loaded.faults.map((fault) => `${faultText(fault)}\n`).join(""));
+  return BAD_CONFIGURATION;
+}
+
+async function diff(file: string, flags: Flags): Promise<number> {
+  const { body } = await askControl(flags.control, "POST", "/diff", { file: resolve(file) });
+  const answer = body as DiffAnswer;
+  if (flags.json) say(`${JSON.stringify(answer)}\n`);
+  else if (answer.ok) {
+    say(answer.changes.length === 0 ? "nothing would change\n" : changesText(answer.changes));
+    say(
+      `live calls touched: ${answer.calls.join(", ") || "none"}\npeers touched: ${answer.peers.join(", ") || "none"}\n`,
+    );
+  } else say(faultsText(answer));
+  return answer.ok ? 0 : BAD_CONFIGURATION;
+}
+
+async function reload(flags: Flags): Promise<number> {
+  const { body } = await askControl(flags.control, "POST", "/reload", {});
+  const answer = body as ReloadAnswer;
+  if (flags.json) say(`${JSON.stringify(answer)}\n`);
+  else if (answer.ok) say(answer.changes.length === 0 ? "nothing changed\n" : changesText(answer.changes));
+  else say(faultsText(answer));
+  return answer.ok ? 0 : BAD_CONFIGURATION;
+}
+
+async function show(path: string, text: (view: unknown) => string, flags: Flags): Promise<number> {
+  const { status, body } = await askControl(flags.control, "GET", path);
+  if (status !== 200) throw new Error(String((body as { error?: unknown }).error ?? `the box answered ${status}`));
+  return say(flags.json ? `${JSON.stringify(body)}\n` : text(body));
+}
+
+const changesText = (changes: readonly object[]): string =>
+  changes.map((change) => `${changeText(change as Change)}\n`).join("");
+
+/** Faults, or what the box says in place of an answer. */
+function faultsText(answer: { readonly faults?: readonly string[]; readonly error?: string }): string {
+  return (answer.faults ?? [answer.error ?? "the box gave no reason"]).map((fault) => `${fault}\n`).join("");
+}
+
+function needed(word: string | undefined, rest: readonly string[], usage: string): string {
+  if (word === undefined || rest.length > 0) throw new Usage(`write it as ${usage}`);
+  return word;
+}
+
+function nothingIn(words: readonly string[], flags: Flags): Flags {
+  if (words.length > 0) throw new Usage(`${words[0]} is one word too many`);
+  return flags;
+}
+
+function version(): string {
+  return String((JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: unknown }).version);
+}
+
+function say(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+function complain(text: string): void {
+  process.stderr.write(`sallyport: ${text}\n`);
+}

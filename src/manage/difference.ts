@@ -1,0 +1,76 @@
+/** What differs between two configurations, in the operator's words, and whom of the living it touches. */
+import type { Settings } from "../base/index.ts";
+
+export interface Change {
+  /** `realms.outside.dscp.audio` */
+  readonly path: string;
+  /** The same, step by step: names may contain dots. */
+  readonly steps: readonly string[];
+  readonly kind: "added" | "removed" | "changed";
+  readonly from?: unknown;
+  readonly to?: unknown;
+  /** What becomes of it in a running box. */
+  readonly effect: string;
+}
+
+/** Limit: changes told one by one. */
+const MAX_CHANGES = 1_000;
+
+export function differences(before: Settings, after: Settings): readonly Change[] {
+  const changes: Change[] = [];
+  compare([], plain(before), plain(after), changes);
+  return changes.slice(0, MAX_CHANGES);
+}
+
+/** One line a change. */
+export function changeText({ path, kind, from, to, effect }: Change): string {
+  const what = kind === "changed" ? `${JSON.stringify(from)} -> ${JSON.stringify(to)}` : kind;
+  return `${path}: ${what}; ${effect}`;
+}
+
+/** The realms and peers that changes speak of. */
+export function touched(changes: readonly Change[]): { realms: ReadonlySet<string>; peers: ReadonlySet<string> } {
+  const named = (table: string): Set<string> =>
+    new Set(changes.filter(({ steps }) => steps[0] === table).map(({ steps }) => String(steps[1])));
+  return { realms: named("realms"), peers: named("peers") };
+}
+
+type Plain = string | number | boolean | null | undefined | readonly Plain[] | { readonly [name: string]: Plain };
+
+/** Listeners are compared by name: their order means nothing. */
+function plain(value: unknown): Plain {
+  if (value instanceof Map) return Object.fromEntries([...value].map(([name, item]) => [name, plain(item)]));
+  if (value instanceof RegExp) return value.source;
+  if (Array.isArray(value)) {
+    const isListeners = value.length > 0 && value.every((item) => typeof item?.id === "string");
+    return isListeners ? value.map((item) => item.id).sort() : value.map(plain);
+  }
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(item)]));
+  return value as Plain;
+}
+
+const isTable = (value: Plain): value is { readonly [name: string]: Plain } =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function compare(path: readonly string[], before: Plain, after: Plain, changes: Change[]): void {
+  if (isTable(before) && isTable(after)) {
+    for (const name of new Set([...Object.keys(before), ...Object.keys(after)]))
+      compare([...path, name], before[name], after[name], changes);
+    return;
+  }
+  if (JSON.stringify(before) === JSON.stringify(after)) return;
+  const told = { path: path.join("."), steps: path, effect: effectOf(path) };
+  if (before === undefined) changes.push({ ...told, kind: "added", ...(!isTable(after) && { to: after }) });
+  else if (after === undefined) changes.push({ ...told, kind: "removed", ...(!isTable(before) && { from: before }) });
+  else changes.push({ ...told, kind: "changed", from: before, to: after });
+}
+
+function effectOf(path: readonly string[]): string {
+  const [top, , member] = path;
+  if (top === "name" || top === "control") return "at the next start";
+  if (top === "realms" && member === "listeners") return "at once; connections that are up stay";
+  if (top === "realms" && member === "tls") return "for new connections";
+  if (top === "realms" && (member === "media" || member === "srtp" || member === "srtpKeys")) return "for new calls";
+  return "at once; calls that are up stay";
+}

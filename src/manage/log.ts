@@ -1,0 +1,120 @@
+/** The log: one JSON object a line on stdout. Facts carry no body, key or password, and neither does anything here. */
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from "pino";
+import type { Fact } from "../base/index.ts";
+
+/** Limit: bytes of log that wait for a slow reader of our stdout; beyond, lines are lost rather than calls delayed. */
+const MAX_WAITING_BYTES = 4 * 1_024 * 1_024;
+/** Limit: a text of a fact that came from outside is cut here, in characters. */
+const MAX_TEXT = 256;
+/** Limit: lines a second, of each fact that a stranger can cause at will; the rest is counted in the next line. */
+const STRANGER_LINES_PER_SECOND = 20;
+
+type Level = "debug" | "info" | "warn" | "error";
+
+const levels: Readonly<Record<Fact["fact"], Level>> = {
+  "call.started": "info",
+  "call.answered": "info",
+  "call.ended": "info",
+  "call.refused": "info",
+  "leg.refused": "info",
+  "sips.refused": "warn",
+  "media.latched": "info",
+  "media.silent": "warn",
+  "media.failed": "error",
+  "peer.up": "info",
+  "peer.down": "warn",
+  "peer.limited": "warn",
+  "message.bad": "warn",
+  "connection.refused": "warn",
+  "tls.failed": "warn",
+  "settings.applied": "info",
+  "settings.rejected": "error",
+};
+
+/** What a stranger can make us write as often as he likes. */
+const limited = new Set<Fact["fact"]>([
+  "call.refused",
+  "leg.refused",
+  "sips.refused",
+  "peer.limited",
+  "message.bad",
+  "connection.refused",
+  "tls.failed",
+]);
+
+export interface Log {
+  fact(fact: Fact): void;
+  line(level: Level, message: string, members?: Readonly<Record<string, unknown>>): void;
+  /** Writes out what waits, at the end. */
+  flush(): void;
+}
+
+/** To stdout, without waiting for it. */
+export function stdoutLog(): Log {
+  const stdout = destination({ dest: 1, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
+  stdout.on("error", () => {}); // Nobody reads any more: the calls go on.
+  const log = logTo(stdout, () => performance.now());
+  return {
+    ...log,
+    flush: () => {
+      try {
+        stdout.flushSync();
+      } catch {
+        // Not open yet, or already gone.
+      }
+    },
+  };
+}
+
+/** `now`: a monotonic clock in milliseconds, for the rate limit. */
+export function logTo(stream: DestinationStream, now: () => number): Log {
+  const logger: Logger = pino(
+    { base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    stream,
+  );
+  const meter = new LineMeter();
+  return {
+    fact: (fact) => {
+      const { fact: name, ...members } = fact;
+      const held = limited.has(name) ? meter.take(name, now()) : 0;
+      if (held === undefined) return;
+      logger[levels[name]]({ ...shortened(members), ...(held > 0 && { notShown: held }) }, name);
+    },
+    line: (level, message, members) => {
+      logger[level](members ?? {}, message);
+    },
+    flush: () => {},
+  };
+}
+
+/** Counts lines in whole seconds, per name. */
+class LineMeter {
+  readonly #seconds = new Map<string, { second: number; lines: number; held: number }>();
+
+  /** How many were held back before this one; `undefined`: hold this one back too. */
+  take(name: string, now: number): number | undefined {
+    const second = Math.floor(now / 1_000);
+    const meter = this.#seconds.get(name) ?? { second, lines: 0, held: 0 };
+    this.#seconds.set(name, meter);
+    if (meter.second !== second) {
+      meter.second = second;
+      meter.lines = 0;
+    }
+    if (meter.lines >= STRANGER_LINES_PER_SECOND) {
+      meter.held += 1;
+      return undefined;
+    }
+    meter.lines += 1;
+    const { held } = meter;
+    meter.held = 0;
+    return held;
+  }
+}
+
+/** Texts from the wire may be long; a line of log is not. */
+function shortened(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(members))
+    copy[name] = typeof value === "string" && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
+  return copy;
+}
