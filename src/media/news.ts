@@ -1,0 +1,87 @@
+/** What the relay's events mean to a call. */
+import { addressText, type StreamQuality } from "../base/index.ts";
+import type { MediaSide } from "./party.ts";
+import { sideAt } from "./party.ts";
+import type { RelayEvent, SideCounters } from "./relay-command.ts";
+import type { OpenPair, Relays } from "./relays.ts";
+
+/** `stream`: position of the m-line. */
+export type MediaNews =
+  | {
+      readonly news: "latched";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly stream: number;
+      readonly remote: string;
+    }
+  /** A side that owes media has sent none for the realm's silence limit. `heard`: it sends again. */
+  | {
+      readonly news: "silent" | "heard";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly stream: number;
+    }
+  | {
+      readonly news: "failed";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly stream: number;
+      readonly reason: string;
+    }
+  /** Its counters are final. A stream that moved to other ports is closed more than once. */
+  | {
+      readonly news: "closed";
+      readonly session: string;
+      readonly stream: number;
+      readonly kind: string;
+      readonly quality: { readonly caller: StreamQuality; readonly callee: StreamQuality };
+      /** The session is deleted, and nothing of it is left to close. */
+      readonly last: boolean;
+    };
+
+export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] {
+  const open = relays.get(event.pair);
+  if (open === undefined) return [];
+  if (event.event === "closed") return closedNews(relays.closed(event.pair), event.counters);
+  if (open.closing) return [];
+
+  const { stream } = open;
+  const session = open.session.id;
+  const side = sideAt(event.side);
+  switch (event.event) {
+    case "latched":
+      return [{ news: "latched", session, side, stream, remote: addressText(event) }];
+    case "silent":
+    case "heard":
+      // It may have been put on hold while the event was under way.
+      if (open.session.relays[stream]?.sides[event.side].silenceLimitMs === 0) return [];
+      return [{ news: event.event, session, side, stream }];
+    case "failed":
+      return [{ news: "failed", session, side, stream, reason: event.reason }];
+  }
+}
+
+function closedNews(
+  closed: OpenPair | undefined,
+  counters: readonly [SideCounters, SideCounters],
+): readonly MediaNews[] {
+  if (closed === undefined) return [];
+  const { session, stream, kind } = closed;
+  const quality = { caller: streamQuality(counters[0]), callee: streamQuality(counters[1]) };
+  const last = session.deleted && session.pairs === 0;
+  return [{ news: "closed", session: session.id, stream, kind, quality, last }];
+}
+
+/** What one side sent to us. `dropped`: what arrived and was not believed, or had nowhere to go. */
+export const streamQuality = (counters: SideCounters): StreamQuality => ({
+  packets: counters.packets,
+  bytes: counters.bytes,
+  lost: counters.lost,
+  jitterMs: counters.jitterMs,
+  dropped:
+    counters.droppedStranger +
+    counters.droppedAuth +
+    counters.droppedReplay +
+    counters.droppedMalformed +
+    counters.droppedUnsent,
+});

@@ -1,0 +1,186 @@
+/** From an offer to what stands if it is accepted, and to our own offer for the other side. */
+import { type Family, PeerError, type Random } from "../base/index.ts";
+import {
+  areRtpFormats,
+  type Direction,
+  direction,
+  directionFrom,
+  hasAttribute,
+  type Media,
+  type Profile,
+  profileName,
+  profileOf,
+  reofferFault,
+  type Sdp,
+  sends,
+} from "../sdp/index.ts";
+import { keysForOffer, keysToOffer } from "./keys.ts";
+import { mediaLimits } from "./limits.ts";
+import type { Line, LineSide, Local, Position } from "./line.ts";
+import { otherSide, type SideIndex } from "./party.ts";
+import { shownAddress } from "./port-books.ts";
+import { type OwnPorts, remoteOf } from "./remote.ts";
+import type { Leg, Session, State } from "./session.ts";
+import { say } from "./voice.ts";
+import { type Writing, writeBody } from "./write-sdp.ts";
+
+export interface OfferContext {
+  readonly session: Session;
+  readonly from: SideIndex;
+  /** Where reuse of ports and keys begins. */
+  readonly base: State;
+  readonly legs: readonly [Leg, Leg];
+  readonly random: Random;
+  readonly own: readonly OwnPorts[];
+  reserve(leg: Leg, family: Family | undefined): Local;
+}
+
+export interface Offered {
+  readonly state: State;
+  readonly onward: { readonly media: readonly Media[] };
+  readonly text: string;
+}
+
+/** Throws PeerError; ports that it reserved until then are the caller's to free. */
+export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
+  const { base, from, legs } = context;
+  const fault = reofferFault(base.lines.length, sdp);
+  if (fault !== undefined) throw new PeerError(488, fault);
+
+  const to = otherSide(from);
+  const lines: Position[] = [];
+  const writings: Writing[] = [];
+  const onward: Media[] = [];
+  let wanted = 0;
+  let carried = 0;
+  for (const [index, media] of sdp.media.entries()) {
+    if (media.port !== 0) wanted++;
+    const profile = carriedProfile(media);
+    if (profile === undefined) {
+      lines.push(undefined);
+      onward.push(media.port === 0 ? media : { ...media, port: 0 });
+      writings.push(placeholder(media));
+      continue;
+    }
+    if (++carried > mediaLimits.streams) throw new PeerError(488, `more than ${mediaLimits.streams} streams`);
+    const line = offeredLine(context, sdp, media, profile, index);
+    lines.push(line);
+    onward.push(media);
+    writings.push(offeredWriting(line.sides[to], media, profile, line.sides[from].direction));
+  }
+  if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried");
+
+  const leg = legs[to];
+  const shown = shownOn(lines, to, leg);
+  const voice = say(leg.voice, shown, writeBody(sdp, shown, writings));
+  return { state: { lines, legs: withVoice(legs, to, voice) }, onward: { media: onward }, text: voice.text };
+}
+
+/** RTP with keys that we can handle, on one port; everything else keeps its place with port 0. */
+function carriedProfile(media: Media): Profile | undefined {
+  if (media.port === 0 || media.portCount !== 1) return undefined;
+  const profile = profileOf(media.protocol);
+  if (profile === undefined || profile.dtls) return undefined;
+  if (!areRtpFormats(media.formats)) throw new PeerError(488, "a format is no RTP payload type, or stands twice");
+  return profile;
+}
+
+function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Profile, index: number): Line {
+  const { from, legs, own, random } = context;
+  const to = otherSide(from);
+  const mux = hasAttribute(media, "rtcp-mux");
+  const found = remoteOf(media, sdp, legs[from], own, mux);
+  const remote = found === "none" ? undefined : found;
+  const declared = direction(media, sdp);
+  const before = linePortsFit(context, index, media.kind, remote?.family);
+  const beforeFrom = before[from];
+  const beforeTo = before[to];
+
+  const keys = keysForOffer(media, profile, legs[from], beforeFrom, random);
+  const offered = keysToOffer(legs[to], beforeTo, random);
+  const offerer: LineSide = {
+    local: beforeFrom?.local ?? context.reserve(legs[from], remote?.family),
+    remote: remote ?? beforeFrom?.remote,
+    profile: profile.name,
+    mux,
+    rx: keys.rx,
+    tx: keys.tx,
+    offered: beforeFrom?.offered ?? [],
+    direction: found === "none" ? directionFrom(sends(declared), false) : declared,
+  };
+  const answerer: LineSide = {
+    local: beforeTo?.local ?? context.reserve(legs[to], undefined),
+    remote: beforeTo?.remote,
+    profile: onwardProfile(legs[to], beforeTo, offered.length > 0, profile.feedback),
+    mux,
+    rx: beforeTo?.rx,
+    tx: beforeTo?.tx,
+    offered,
+    direction: beforeTo?.direction ?? "inactive",
+  };
+  return { kind: media.kind, sides: from === 0 ? [offerer, answerer] : [answerer, offerer], codecs: [] };
+}
+
+/**
+ * What of the line before can live on, by side. A relay that is open lives on with both its ports or not at all: the
+ * relay never binds a port again that it is about to close.
+ */
+function linePortsFit(
+  context: OfferContext,
+  index: number,
+  kind: string,
+  family: Family | undefined,
+): [LineSide | undefined, LineSide | undefined] {
+  const { base, session, from } = context;
+  const line = base.lines[index];
+  if (line === undefined || line.kind !== kind) return [undefined, undefined];
+  const fits = (side: SideIndex): boolean =>
+    session.upcoming[side] === undefined &&
+    (side !== from || family === undefined || line.sides[side].local.family === family);
+  const both = [fits(0), fits(1)] as const;
+  if (session.relays[index] !== undefined && !(both[0] && both[1])) return [undefined, undefined];
+  return [both[0] ? line.sides[0] : undefined, both[1] ? line.sides[1] : undefined];
+}
+
+/** RFC 8643 where SRTP is preferred: keys under a plain profile, unless the side itself asked for the secure one. */
+function onwardProfile({ realm }: Leg, before: LineSide | undefined, keys: boolean, feedback: boolean): string {
+  const secure =
+    keys && (realm.srtp === "required" || (before !== undefined && profileOf(before.profile)?.secure === true));
+  return profileName(secure, feedback);
+}
+
+function offeredWriting(side: LineSide, source: Media, profile: Profile, offered: Direction): Writing {
+  return {
+    source,
+    side,
+    protocol: side.profile,
+    feedback: profile.feedback,
+    direction: offered,
+    keys: side.offered,
+    offer: true,
+  };
+}
+
+/** A position without a stream, as it stands on either leg. */
+export const placeholder = (source: Media): Writing => ({
+  source,
+  side: undefined,
+  protocol: source.protocol,
+  feedback: false,
+  direction: "inactive",
+  keys: [],
+  offer: false,
+});
+
+/** For the session's `c=`: the address of the first stream. */
+export function shownOn(lines: readonly Position[], index: SideIndex, leg: Leg): string {
+  for (const line of lines) if (line !== undefined) return line.sides[index].local.shown;
+  return shownAddress(leg);
+}
+
+export function withVoice(legs: readonly [Leg, Leg], index: SideIndex, voice: Leg["voice"]): readonly [Leg, Leg] {
+  const leg = legs[index];
+  if (leg.voice === voice) return legs;
+  const spoken: Leg = { party: leg.party, realm: leg.realm, cname: leg.cname, voice };
+  return index === 0 ? [spoken, legs[1]] : [legs[0], spoken];
+}

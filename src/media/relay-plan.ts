@@ -1,0 +1,87 @@
+/** From what stands on both legs to the words of the relay: only what changed is said. */
+import type { RealmSettings } from "../base/index.ts";
+import { receives, sends } from "../sdp/index.ts";
+import type { Line } from "./line.ts";
+import { otherSide, type SideIndex } from "./party.ts";
+import type { MediaAddress, PairKind, RelayChange, RelaySide } from "./relay-command.ts";
+
+export const pairKind = (kind: string): PairKind => (kind === "audio" || kind === "video" ? kind : "other");
+
+/** `settled`: the final answer is there; before it nobody owes anybody media. */
+export function relaySide(
+  line: Line,
+  index: SideIndex,
+  realm: RealmSettings,
+  cname: string,
+  settled: boolean,
+): RelaySide {
+  const side = line.sides[index];
+  const other = line.sides[otherSide(index)];
+  const receive = sends(side.direction) && receives(other.direction);
+  const send = receives(side.direction) && sends(other.direction);
+  const { ip, rtpPort, rtcpPort } = side.local;
+  return {
+    local: { ip, rtpPort, rtcpPort: side.mux ? rtpPort : rtcpPort },
+    remote: side.remote?.address,
+    latch: side.remote?.latch ?? "signalled",
+    latchFrom: side.remote?.latchFrom,
+    rx: side.rx,
+    tx: side.tx?.key,
+    dscp: realm.dscp[pairKind(line.kind)],
+    receive,
+    send,
+    cname,
+    // A held stream, or one way only, may be silent for ever.
+    silenceLimitMs: settled && receive && send ? realm.media.silenceLimitMs : 0,
+    payloadTypes: NONE,
+  };
+}
+
+const NONE: RelaySide["payloadTypes"] = [];
+
+/** What to tell the relay so that `before` becomes `after`; `undefined` when nothing. */
+export function relayChange(before: RelaySide, after: RelaySide): RelayChange | undefined {
+  const change: { -readonly [K in keyof RelaySide]?: RelaySide[K] } & { relatch?: true } = {};
+  let changed = false;
+  if (!sameMedia(before.local, after.local)) {
+    change.local = after.local;
+    changed = true;
+  }
+  if (!sameMedia(before.remote, after.remote) || before.latchFrom !== after.latchFrom || before.latch !== after.latch) {
+    change.remote = after.remote;
+    change.latch = after.latch;
+    change.latchFrom = after.latchFrom;
+    change.relatch = true;
+    changed = true;
+  }
+  if (before.rx !== after.rx) {
+    change.rx = after.rx;
+    changed = true;
+  }
+  if (before.tx !== after.tx) {
+    change.tx = after.tx;
+    changed = true;
+  }
+  if (before.receive !== after.receive || before.send !== after.send) {
+    change.receive = after.receive;
+    change.send = after.send;
+    changed = true;
+  }
+  if (before.silenceLimitMs !== after.silenceLimitMs) {
+    change.silenceLimitMs = after.silenceLimitMs;
+    changed = true;
+  }
+  if (before.dscp !== after.dscp) {
+    change.dscp = after.dscp;
+    changed = true;
+  }
+  if (before.cname !== after.cname) {
+    change.cname = after.cname;
+    changed = true;
+  }
+  return changed ? change : undefined;
+}
+
+const sameMedia = (a: MediaAddress | undefined, b: MediaAddress | undefined): boolean =>
+  a === b ||
+  (a !== undefined && b !== undefined && a.ip === b.ip && a.rtpPort === b.rtpPort && a.rtcpPort === b.rtcpPort);

@@ -1,0 +1,65 @@
+/** A media session: what is agreed, what is being negotiated, and what the relay does for it. */
+import type { RealmSettings } from "../base/index.ts";
+import type { Media, Sdp } from "../sdp/index.ts";
+import type { Local, Position } from "./line.ts";
+import type { MediaParty, SideIndex } from "./party.ts";
+import type { RelaySide } from "./relay-command.ts";
+import type { Voice } from "./voice.ts";
+
+/** One leg as media sees it. It keeps the realm settings that it began with. */
+export interface Leg {
+  readonly party: MediaParty;
+  readonly realm: RealmSettings;
+  /** In RTCP toward this leg: random, so that it ties nothing to anybody. RFC 7022 §4.2. */
+  readonly cname: string;
+  readonly voice: Voice;
+}
+
+export interface State {
+  readonly lines: readonly Position[];
+  readonly legs: readonly [Leg, Leg];
+}
+
+export interface Pending {
+  /** Whose offer it is. */
+  readonly from: SideIndex;
+  readonly offer: Sdp;
+  /** The offer as the other side got it, as far as an answer is judged by it. */
+  readonly onward: { readonly media: readonly Media[] };
+  /** The lines as offered: each answer begins from these. */
+  readonly offered: readonly Position[];
+  /** After the latest provisional answer; before one, as offered. */
+  state: State;
+  answered: boolean;
+  /** The answerer was replaced: its answer comes too late. */
+  stale: boolean;
+}
+
+export interface Relay {
+  readonly pair: number;
+  readonly locals: readonly [Local, Local];
+  sides: [RelaySide, RelaySide];
+}
+
+export interface Session {
+  readonly id: string;
+  /** What the last final answer left; what a refused offer falls back to. */
+  settled: State;
+  /** A final answer has come. */
+  confirmed: boolean;
+  pending: Pending | undefined;
+  lastAnswerer: SideIndex | undefined;
+  /** Legs that take their place with the next offer. */
+  upcoming: [Leg | undefined, Leg | undefined];
+  /** By position. */
+  relays: (Relay | undefined)[];
+  /** Ports held, less those of pairs that are closing. */
+  locals: Local[];
+  /** Pairs open or closing. */
+  pairs: number;
+  deleted: boolean;
+}
+
+/** As it stands now, early media included. */
+export const currentState = (session: Session): State =>
+  session.pending?.answered === true ? session.pending.state : session.settled;

@@ -1,0 +1,248 @@
+/**
+ * The media of all calls, by the four words of rtpengine's NG protocol: offer, answer, delete, query. Pure: it keeps
+ * books of ports, keys and descriptions, and tells the relay what to do.
+ *
+ * An operation that throws has changed nothing. Offer and answer are RFC 3264's, with one offer under way at a time
+ * (491 otherwise, RFC 3261 §14.1).
+ */
+import { BoundedMap, type Millis, PeerError, type Random, type Settings, token } from "../base/index.ts";
+import { parseSdp } from "../sdp/index.ts";
+import { applyAnswer } from "./answer.ts";
+import { mediaLimits } from "./limits.ts";
+import type { Local } from "./line.ts";
+import { type MediaNews, newsOf } from "./news.ts";
+import { applyOffer, type Offered } from "./offer.ts";
+import { indexOf, type MediaParty, type MediaSide, otherSide, type SideIndex } from "./party.ts";
+import { PortBooks } from "./port-books.ts";
+import type { RelayCommand, RelayEvent } from "./relay-command.ts";
+import { Relays } from "./relays.ts";
+import { type OwnPorts, ownPorts } from "./remote.ts";
+import type { Leg, Pending, Session, State } from "./session.ts";
+import { type MediaView, mediaView } from "./view.ts";
+import { newVoice } from "./voice.ts";
+
+export interface MediaOptions {
+  readonly settings: Settings;
+  readonly random: Random;
+  readonly emit: (command: RelayCommand) => void;
+}
+
+export interface AnswerOptions {
+  /** Another answer follows: of this dialog, or of another fork. */
+  readonly provisional: boolean;
+  /** To tag of the answerer's dialog. The latest provisional answer holds, whatever its dialog. */
+  readonly dialog?: string;
+}
+
+export class MediaSessions {
+  readonly #random: Random;
+  readonly #books: PortBooks;
+  readonly #relays: Relays;
+  readonly #sessions = new BoundedMap<string, Session>(mediaLimits.sessions);
+  #settings: Settings;
+  #own: readonly OwnPorts[];
+
+  constructor({ settings, random, emit }: MediaOptions) {
+    this.#random = random;
+    this.#settings = settings;
+    this.#own = ownPorts(settings);
+    this.#books = new PortBooks(random);
+    this.#books.apply(settings);
+    this.#relays = new Relays(emit, this.#books);
+  }
+
+  /** Takes no ports yet. Throws PeerError 503 at the limit of sessions. */
+  open(session: string, parties: { caller: MediaParty; callee: MediaParty }): void {
+    if (this.#sessions.has(session)) throw new PeerError(500, "the media session is open already");
+    const legs = [this.#newLeg(parties.caller), this.#newLeg(parties.callee)] as const;
+    const opened: Session = {
+      id: session,
+      settled: { lines: [], legs },
+      confirmed: false,
+      pending: undefined,
+      lastAnswerer: undefined,
+      upcoming: [undefined, undefined],
+      relays: [],
+      locals: [],
+      pairs: 0,
+      deleted: false,
+    };
+    if (!this.#sessions.set(session, opened)) throw new PeerError(503, "too many media sessions");
+  }
+
+  /**
+   * Another party takes that side with the next offer: a failover before the answer, a transfer after it. It gets
+   * nothing that its forerunner knew: new ports, keys, CNAME and session id. What the other side was told stays.
+   */
+  setParty(session: string, side: MediaSide, party: MediaParty): void {
+    const held = this.#get(session);
+    const index = indexOf(side);
+    const leg = this.#newLeg(party);
+    held.upcoming[index] = leg;
+    if (held.pending !== undefined && held.pending.from !== index) held.pending.stale = true;
+    if (held.settled.lines.length === 0) held.settled = { lines: [], legs: replaced(held.settled.legs, index, leg) };
+  }
+
+  /** The offer for the other side. Throws PeerError 400, 488, 491 or 503. */
+  offer(session: string, from: MediaSide, sdp: string): string {
+    const held = this.#get(session);
+    const index = indexOf(from);
+    const { pending } = held;
+    if (pending !== undefined && pending.from !== index && !pending.answered) {
+      throw new PeerError(491, "an offer of the other side is under way");
+    }
+    const parsed = parseSdp(sdp);
+    const base = pending?.state ?? held.settled;
+    const reserved: Local[] = [];
+    let offered: Offered;
+    try {
+      offered = applyOffer(
+        {
+          session: held,
+          from: index,
+          base,
+          legs: [held.upcoming[0] ?? base.legs[0], held.upcoming[1] ?? base.legs[1]],
+          random: this.#random,
+          own: this.#own,
+          reserve: (leg, family) => {
+            const local = this.#books.reserve(leg, family);
+            reserved.push(local);
+            return local;
+          },
+        },
+        parsed,
+      );
+    } catch (error) {
+      for (const local of reserved) this.#books.release(local);
+      throw error;
+    }
+    // An offer after an early answer stands on that answer (RFC 3311 §5.1): this is what a refusal falls back to.
+    if (pending?.answered === true && !pending.stale) held.settled = pending.state;
+    held.pending = {
+      from: index,
+      offer: parsed,
+      onward: offered.onward,
+      offered: offered.state.lines,
+      state: offered.state,
+      answered: false,
+      stale: false,
+    };
+    held.upcoming = [undefined, undefined];
+    for (const local of reserved) held.locals.push(local);
+    if (pending !== undefined) this.#sweep(held);
+    return offered.text;
+  }
+
+  /** The answer for the other side. Throws PeerError 400, 488 or 503. */
+  answer(session: string, from: MediaSide, sdp: string, options?: AnswerOptions): string {
+    const held = this.#get(session);
+    const index = indexOf(from);
+    const { pending } = held;
+    // An answer said again after it was final changes nothing. RFC 6337 §3.1.
+    if (pending === undefined && held.lastAnswerer === index) return held.settled.legs[otherSide(index)].voice.text;
+    if (pending === undefined || pending.from === index || pending.stale)
+      throw new PeerError(500, "no offer is under way");
+
+    const { state, text } = applyAnswer(pending, parseSdp(sdp), this.#own);
+    if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
+    if (options?.provisional === true) this.#preview(held, pending, state);
+    else this.#settle(held, state, index);
+    return text;
+  }
+
+  /** That side's offer was refused: everything is again as it was before it, early media included. */
+  withdraw(session: string, from: MediaSide): void {
+    const held = this.#sessions.get(session);
+    if (held?.pending?.from !== indexOf(from)) return;
+    held.pending = undefined;
+    this.#relays.follow(held, held.settled);
+    this.#sweep(held);
+  }
+
+  /** `closed` news follow, one for each stream that the relay served: their number is returned. */
+  delete(session: string): number {
+    const held = this.#sessions.get(session);
+    if (held === undefined) return 0;
+    this.#sessions.delete(session);
+    held.deleted = true;
+    held.pending = undefined;
+    held.settled = { lines: [], legs: held.settled.legs };
+    this.#relays.closeAll(held);
+    this.#sweep(held);
+    return held.pairs;
+  }
+
+  /** An unknown session has no streams. */
+  query(session: string): MediaView {
+    const held = this.#sessions.get(session);
+    return held === undefined ? { session, streams: [] } : mediaView(held);
+  }
+
+  handle(event: RelayEvent, _now: Millis): readonly MediaNews[] {
+    return newsOf(event, this.#relays);
+  }
+
+  /** New sessions and parties get the new settings; live legs keep theirs. */
+  apply(settings: Settings): void {
+    this.#settings = settings;
+    this.#own = ownPorts(settings);
+    this.#books.apply(settings);
+  }
+
+  /** `portsInUse` counts ports, by realm; those of closing pairs until the relay has let go. */
+  view(): { sessions: number; portsInUse: ReadonlyMap<string, number>; pairs: number } {
+    return { sessions: this.#sessions.size, portsInUse: this.#books.inUse(), pairs: this.#relays.size };
+  }
+
+  #preview(held: Session, pending: Pending, state: State): void {
+    pending.state = state;
+    pending.answered = true;
+    // Where media flows already it goes on as it is until the answer is final.
+    if (held.settled.lines.length === 0) this.#relays.follow(held, state);
+  }
+
+  #settle(held: Session, state: State, answerer: SideIndex): void {
+    held.settled = state;
+    held.confirmed = true;
+    held.pending = undefined;
+    held.lastAnswerer = answerer;
+    this.#relays.follow(held, state);
+    this.#sweep(held);
+  }
+
+  /** Gives back the ports that nothing refers to any more. */
+  #sweep(held: Session): void {
+    if (held.locals.length === 0) return;
+    const { pending, settled, relays } = held;
+    const kept: Local[] = [];
+    for (const local of held.locals) {
+      const used =
+        holds(settled, local) ||
+        (pending !== undefined && (holds(pending.state, local) || holdsIn(pending.offered, local))) ||
+        relays.some((relay) => relay?.locals.includes(local));
+      if (used) kept.push(local);
+      else this.#books.release(local);
+    }
+    held.locals = kept;
+  }
+
+  #get(session: string): Session {
+    const held = this.#sessions.get(session);
+    if (held === undefined) throw new PeerError(500, "no such media session");
+    return held;
+  }
+
+  #newLeg(party: MediaParty): Leg {
+    const realm = this.#settings.realms.get(party.realm);
+    if (realm === undefined) throw new PeerError(500, "no such realm");
+    return { party, realm, cname: token(this.#random, 16), voice: newVoice(this.#random) };
+  }
+}
+
+const holds = (state: State, local: Local): boolean => holdsIn(state.lines, local);
+
+const holdsIn = (lines: State["lines"], local: Local): boolean =>
+  lines.some((line) => line !== undefined && (line.sides[0].local === local || line.sides[1].local === local));
+
+const replaced = (legs: readonly [Leg, Leg], index: SideIndex, leg: Leg): readonly [Leg, Leg] =>
+  index === 0 ? [leg, legs[1]] : [legs[0], leg];

@@ -1,0 +1,105 @@
+/**
+ * Our own description toward one leg, written anew: nothing of the other leg's is copied but what stands in the lists
+ * below. Line order is RFC 8866 §5.
+ */
+import { type Family, familyOf } from "../base/index.ts";
+import { type Attribute, type Bandwidth, type Direction, formatCrypto, type Media, type Sdp } from "../sdp/index.ts";
+import type { LineSide, OwnKey } from "./line.ts";
+
+/**
+ * Attributes of an m-line that may cross, with their values: what codecs, packets and pictures are like. Everything
+ * else describes transport, keys or persons, and is ours to say or nobody's.
+ */
+const CROSSING = new Set([
+  "rtpmap",
+  "fmtp",
+  "ptime",
+  "maxptime",
+  "minptime",
+  "maxprate",
+  "framerate",
+  "framesize",
+  "quality",
+  "orient",
+  "imageattr",
+  "content",
+  "label",
+  "mid",
+  "lang",
+  "sdplang",
+  "extmap",
+  "extmap-allow-mixed",
+  "silenceSupp",
+  "rid",
+  "simulcast",
+  "rtcp-rsize",
+  "hlang-send",
+  "hlang-recv",
+]);
+
+/** Attributes of the session that may cross. Direction stands at each m-line. */
+const CROSSING_SESSION = new Set(["lang", "sdplang", "extmap", "extmap-allow-mixed"]);
+
+/** RFC 8866 §5.8, RFC 3556, RFC 3890. */
+const BANDWIDTHS = new Set(["AS", "CT", "TIAS", "RR", "RS"]);
+
+/** One m-line of ours. `undefined` side: the position stays, with port 0. */
+export interface Writing {
+  /** Whose codecs and attributes cross. */
+  readonly source: Media;
+  readonly side: LineSide | undefined;
+  readonly protocol: string;
+  readonly feedback: boolean;
+  readonly direction: Direction;
+  readonly keys: readonly OwnKey[];
+  /** An offer that would share ports says where RTCP goes when the answer does not. RFC 5761 §5.1.1. */
+  readonly offer: boolean;
+}
+
+/** Everything after `o=`. `shown`: the address for `c=` when no line has one. */
+export function writeBody(source: Sdp, shown: string, lines: readonly Writing[]): string {
+  let text = `s=-\r\n${connectionLine(shown)}${bandwidthLines(source.bandwidths)}t=0 0\r\n`;
+  for (const attribute of source.attributes) {
+    if (CROSSING_SESSION.has(attribute.name)) text += attributeLine(attribute);
+  }
+  for (const line of lines) text += line.side === undefined ? declinedLine(line) : mediaLines(line, line.side, shown);
+  return text;
+}
+
+/** RFC 3264 §6: the formats of a declined stream mean nothing, but one must stand there. */
+const declinedLine = ({ source, protocol }: Writing): string =>
+  `m=${source.kind} 0 ${protocol} ${source.formats[0] ?? "0"}\r\n`;
+
+function mediaLines(line: Writing, { local, mux }: LineSide, shown: string): string {
+  const { source } = line;
+  let text = `m=${source.kind} ${local.rtpPort} ${line.protocol}`;
+  for (const format of source.formats) text += ` ${format}`;
+  text += "\r\n";
+  if (local.shown !== shown) text += connectionLine(local.shown);
+  text += bandwidthLines(source.bandwidths);
+  for (const attribute of source.attributes) {
+    if (CROSSING.has(attribute.name) || (line.feedback && attribute.name === "rtcp-fb"))
+      text += attributeLine(attribute);
+  }
+  if (!mux || line.offer) text += `a=rtcp:${local.rtcpPort}\r\n`;
+  if (mux) text += "a=rtcp-mux\r\n";
+  for (const { tag, name, key } of line.keys) {
+    text += `a=crypto:${formatCrypto({ tag, suite: name, keys: [{ key: key.key, lifetime: undefined, mki: undefined }], sessionParams: [] })}\r\n`;
+  }
+  return `${text}a=${line.direction}\r\n`;
+}
+
+export const connectionLine = (ip: string): string => `c=${typedAddress(ip)}\r\n`;
+
+export const typedAddress = (ip: string): string => `IN IP${familyOf(ip) satisfies Family} ${ip}`;
+
+const attributeLine = ({ name, value }: Attribute): string =>
+  value === undefined ? `a=${name}\r\n` : `a=${name}:${value}\r\n`;
+
+function bandwidthLines(bandwidths: readonly Bandwidth[]): string {
+  let text = "";
+  for (const { type, value } of bandwidths) {
+    if (BANDWIDTHS.has(type) && /^[0-9]{1,10}$/.test(value)) text += `b=${type}:${value}\r\n`;
+  }
+  return text;
+}
