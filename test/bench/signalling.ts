@@ -1,0 +1,101 @@
+/**
+ * What a call costs in signalling: CPU of the whole device, in microseconds per call (INVITE, 180, 200, ACK, BYE, 200),
+ * beside Kamailio as a record-routing proxy, plain and with topology hiding. Rounds are interleaved, medians count.
+ * The device sits on core 1, the load on core 0. Ours also opens and closes the media of each call; Kamailio has none.
+ */
+import { makeFolder } from "../support/box.ts";
+import { type Bench, type BenchLine, compare, median, round } from "./bench.ts";
+import { cpuMicros } from "./signalling/cpu.ts";
+import { type Device, type Place, startBox, startKamailio } from "./signalling/devices.ts";
+import { callOverTls, callOverUdp, type Load, startCallee } from "./signalling/load.ts";
+
+const UDP = "signalling.calls.udp";
+const TLS = "signalling.calls.tls";
+const PAUSE = "signalling.pause";
+
+const ROUNDS = 5;
+const LOAD: Load = { calls: 6_000, callsPerSecond: 1_000 };
+const TLS_LOAD: Load = { calls: 3_000, callsPerSecond: 500 };
+/** Once for each device before it counts: caches, and compiled code. */
+const WARM_UP: Load = { calls: 4_000, callsPerSecond: 800 };
+const TLS_CONNECTIONS = 20;
+/** Transactions linger for 32 s (timers D, I, J), and their end belongs to the call that made them: wait for it. */
+const LINGER_MS = 33_000;
+const CALLER_PORT = 16_000;
+const CALLEE_PORT = 16_001;
+
+export const bench: Bench = {
+  names: [UDP, TLS, PAUSE],
+  async run(wanted, report) {
+    const place: Place = { folder: makeFolder("bench"), callerPort: CALLER_PORT, calleePort: CALLEE_PORT };
+    const callee = startCallee(CALLEE_PORT);
+    const devices: Device[] = [];
+    try {
+      devices.push(await startBox(place, 16_010));
+      devices.push(await startKamailio(place, 16_020, { topoh: false, tls: wanted(TLS) }));
+      devices.push(await startKamailio(place, 16_030, { topoh: true, tls: wanted(TLS) }));
+      if (wanted(UDP) || wanted(PAUSE)) {
+        await measure(UDP, devices, LOAD, overUdp, (line) => wanted(UDP) && report(line));
+        const pause = await longestPause(devices[0] as Device);
+        if (wanted(PAUSE) && pause !== undefined) report(pause);
+      }
+      if (wanted(TLS)) await measure(TLS, devices, TLS_LOAD, overTls, report);
+    } finally {
+      await Promise.all(devices.map((device) => device.stop()));
+      await callee.stop("SIGKILL");
+    }
+  },
+};
+
+type Caller = (device: Device, load: Load) => Promise<void>;
+
+const overUdp: Caller = (device, load) => callOverUdp(CALLER_PORT, device.udpPort, load);
+const overTls: Caller = (device, load) => callOverTls(device.tlsPort, load, TLS_CONNECTIONS);
+
+async function measure(
+  name: string,
+  devices: readonly Device[],
+  load: Load,
+  call: Caller,
+  report: (line: BenchLine) => void,
+): Promise<void> {
+  const costs = new Map<Device, number[]>(devices.map((device) => [device, []]));
+  for (const device of devices) await call(device, { ...WARM_UP, callsPerSecond: load.callsPerSecond * 0.8 });
+  await quiet(LINGER_MS);
+  for (let at = 0; at < ROUNDS; at++) {
+    // Each device's own clean-up falls into the rounds of the others, so the books are closed one lap later.
+    const before = new Map(devices.map((device) => [device, cpuMicros(device.pid)]));
+    for (const device of devices) await call(device, load);
+    await quiet(at === ROUNDS - 1 ? LINGER_MS : 2_000);
+    for (const device of devices) {
+      costs.get(device)?.push((cpuMicros(device.pid) - (before.get(device) as number)) / load.calls);
+    }
+  }
+  const [ours, ...theirs] = devices as [Device, ...Device[]];
+  const seen = { callsPerSecond: load.callsPerSecond, calls: load.calls };
+  for (const peer of theirs) {
+    report(compare(name, "cpu-us/call", costs.get(ours) ?? [], peer.name, costs.get(peer) ?? [], seen));
+  }
+}
+
+/** The longest time for which the event loop of the box stood still, over all rounds. */
+async function longestPause(device: Device): Promise<BenchLine | undefined> {
+  const status = await device.box?.get<Record<string, unknown>>("/status");
+  const pause = find(status, /pause/i);
+  if (pause === undefined) return undefined;
+  return { bench: PAUSE, ours: round(median([pause])), unit: "ms", runs: 1, callsPerSecond: LOAD.callsPerSecond };
+}
+
+/** The first number whose name matches, however deep. */
+function find(value: unknown, name: RegExp): number | undefined {
+  if (value === null || typeof value !== "object") return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    if (name.test(key) && typeof inner === "number") return inner;
+    const deeper = find(inner, name);
+    if (deeper !== undefined) return deeper;
+  }
+  return undefined;
+}
+
+/** Idle time is part of the measurement: what a device does between calls counts against it. */
+const quiet = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

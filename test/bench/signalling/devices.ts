@@ -1,0 +1,107 @@
+/** The devices under test, each pinned to its own core, all on loopback. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Box, makeTls, ROOT } from "../../support/box.ts";
+import { Child } from "../../support/child.ts";
+
+/** The load runs on core 0, the device on core 1. */
+export const LOAD_CORE = 0;
+export const DEVICE_CORE = 1;
+
+export interface Device {
+  readonly name: string;
+  readonly pid: number;
+  readonly udpPort: number;
+  readonly tlsPort: number;
+  stop(): Promise<unknown>;
+  /** The box itself, when it is ours: its own figures can be asked. */
+  readonly box?: Box;
+}
+
+export interface Place {
+  readonly folder: string;
+  /** Where every new call is to go: the callee. */
+  readonly calleePort: number;
+  /** Where the caller sits. */
+  readonly callerPort: number;
+}
+
+export async function startBox(place: Place, firstPort: number): Promise<Device> {
+  const folder = join(place.folder, "sallyport");
+  mkdirSync(folder, { recursive: true });
+  makeTls(folder);
+  const [udpPort, tlsPort, insidePort] = [firstPort, firstPort + 1, firstPort + 2];
+  const box = await Box.start(folder, {
+    name: "bench",
+    realms: {
+      outside: {
+        trust: "none",
+        listen: [`udp:127.0.0.1:${udpPort}`, `tls:127.0.0.1:${tlsPort}`],
+        tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
+        media: { address: "127.0.0.1", ports: "40000-49999" },
+        srtp: "off",
+      },
+      inside: {
+        trust: "full",
+        listen: [`udp:127.0.0.1:${insidePort}`],
+        media: { address: "127.0.0.1", ports: "50000-59999" },
+        srtp: "off",
+      },
+    },
+    peers: {
+      caller: { realm: "outside", targets: [`udp:127.0.0.1:${place.callerPort}`] },
+      callee: { realm: "inside", targets: [`udp:127.0.0.1:${place.calleePort}`] },
+    },
+    routes: [{ when: { from: "caller" }, to: ["callee"] }],
+  });
+  await pin(box.pid, DEVICE_CORE);
+  return { name: "sallyport", pid: box.pid, udpPort, tlsPort, box, stop: () => box.stop() };
+}
+
+export async function startKamailio(
+  place: Place,
+  firstPort: number,
+  options: { readonly topoh: boolean; readonly tls: boolean },
+): Promise<Device> {
+  const name = options.topoh ? "kamailio+topoh" : "kamailio";
+  const folder = join(place.folder, name);
+  mkdirSync(folder, { recursive: true });
+  const tls = makeTls(folder);
+  const [udpPort, tlsPort] = [firstPort, firstPort + 1];
+  const filled: Readonly<Record<string, string>> = {
+    "@LISTEN_UDP@": `127.0.0.1:${udpPort}`,
+    "@LISTEN_TLS@": `127.0.0.1:${tlsPort}`,
+    "@NEXT@": `127.0.0.1:${place.calleePort}`,
+    "@CERTIFICATE@": join(tls, "sbc.crt"),
+    "@KEY@": join(tls, "sbc.key"),
+  };
+  let text = readFileSync(join(ROOT, "test/bench/kamailio/proxy.cfg"), "utf8");
+  for (const [word, value] of Object.entries(filled)) text = text.replaceAll(word, value);
+  const file = join(folder, "proxy.cfg");
+  writeFileSync(file, text);
+
+  const defines = [...(options.topoh ? ["-A", "WITH_TOPOH"] : []), ...(options.tls ? ["-A", "WITH_TLS"] : [])];
+  const memory = ["-m", "256", "-M", "32", "-x", "fm"]; // The faster of its two allocators.
+  const stay = ["-DD", "-E", "-Y", folder, "-P", join(folder, "pid")];
+  const child = new Child("taskset", ["-c", `${DEVICE_CORE}`, "kamailio", "-f", file, ...stay, ...memory, ...defines]);
+  await answering(udpPort, child);
+  return { name, pid: child.process.pid as number, udpPort, tlsPort, stop: () => child.stop("SIGTERM") };
+}
+
+/** All threads of the process: the packet threads of ours were pinned by themselves, and are moved with the rest. */
+async function pin(pid: number, core: number): Promise<void> {
+  const pinning = new Child("taskset", ["-a", "-c", "-p", `${core}`, `${pid}`]);
+  if ((await pinning.exited) !== 0) throw new Error(`cannot pin ${pid}: ${pinning.output}`);
+}
+
+/** Waits until the UDP port is bound, as the kernel lists it. */
+async function answering(port: number, child: Child): Promise<void> {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
+    if (child.process.exitCode !== null) break;
+    if (existsSync("/proc/net/udp") && readFileSync("/proc/net/udp", "latin1").includes(`:${hex} `)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`kamailio did not come up:\n${child.lines.slice(-20).join("\n")}`);
+}

@@ -1,0 +1,40 @@
+/** Calls through a device: sipp for UDP, our own caller for TLS (Debian's sipp has none). The callee is always sipp. */
+import { join } from "node:path";
+import { NODE, ROOT } from "../../support/box.ts";
+import { Child } from "../../support/child.ts";
+import { LOAD_CORE } from "./devices.ts";
+
+const FOLDER = join(ROOT, "test/bench/signalling");
+const pinned = (command: string, args: readonly string[]): Child =>
+  new Child("taskset", ["-c", `${LOAD_CORE}`, command, ...args], { env: { TERM: "dumb" } });
+
+/** A callee that answers for as long as it lives. */
+export function startCallee(port: number): Child {
+  const where = ["-i", "127.0.0.1", "-p", `${port}`];
+  return pinned("sipp", ["-sf", join(FOLDER, "uas.xml"), ...where, ...QUIET]);
+}
+
+const QUIET = ["-nostdin", "-f", "600", "-buff_size", "4194304"];
+
+export interface Load {
+  readonly calls: number;
+  readonly callsPerSecond: number;
+}
+
+/** Throws unless every call succeeded. */
+export async function callOverUdp(from: number, to: number, load: Load): Promise<void> {
+  const rate = ["-r", `${load.callsPerSecond}`, "-m", `${load.calls}`, "-l", "5000"];
+  const limits = ["-timeout", `${Math.ceil(load.calls / load.callsPerSecond) + 40}`, "-timeout_error"];
+  const where = ["-i", "127.0.0.1", "-p", `${from}`, `127.0.0.1:${to}`];
+  const sipp = pinned("sipp", ["-sf", join(FOLDER, "uac.xml"), ...rate, ...limits, ...QUIET, ...where]);
+  const code = await sipp.exited;
+  if (code !== 0) throw new Error(`sipp exited with ${code}:\n${sipp.lines.slice(-40).join("\n")}`);
+}
+
+/** Over `connections` TLS connections that stay open. Throws unless every call succeeded. */
+export async function callOverTls(to: number, load: Load, connections: number): Promise<void> {
+  const args = [`${to}`, `${load.calls}`, `${load.callsPerSecond}`, `${connections}`];
+  const caller = pinned(NODE, [join(FOLDER, "tls-caller.ts"), ...args]);
+  const code = await caller.exited;
+  if (code !== 0) throw new Error(`the TLS caller exited with ${code}:\n${caller.lines.slice(-40).join("\n")}`);
+}
