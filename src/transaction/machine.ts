@@ -117,7 +117,7 @@ export class Machine<State extends string, Event extends string, Effect extends 
   }
 
   nextDeadline(): Millis | undefined {
-    const at = this.#resendAt < this.#endAt ? this.#resendAt : this.#endAt;
+    const at = Math.min(this.#resendAt, this.#endAt);
     return at === NEVER ? undefined : at;
   }
 

@@ -1,2 +1,3 @@
 export type { Destination, Hop, SendToken } from "../base/index.ts";
+export * from "./transport.ts";
 export * from "./words.ts";
