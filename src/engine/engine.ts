@@ -169,7 +169,7 @@ export class Engine {
 
   #onRouting(output: RoutingOutput): void {
     if (output.out === "fact") this.#outputs.push(output);
-    else this.#prober.handle(output);
+    else this.#prober.handle(output, output.now);
   }
 
   /** A new configuration: what is in use lives on under the old values, what comes next sees the new ones. */
