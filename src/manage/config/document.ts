@@ -99,11 +99,15 @@ export function parseDocument(file: string, text: string): ConfigDocument | read
   const body = text.startsWith("\ufeff") ? text.slice(1) : text;
   const root = parseTree(body, errors, { allowTrailingComma: true, disallowComments: false });
   const document = new ConfigDocument(file, body, errors.length > 0 ? undefined : root);
-  if (errors.length > 0) return errors.slice(0, MAX_SYNTAX_FAULTS).map((error) => document.syntaxFault(error));
+  if (errors.length > 0) return firstOfEachLine(errors.map((error) => document.syntaxFault(error)));
   if (root === undefined) return [document.fault([], "the file is empty", "write at least one realm")];
   const doubles = document.doubles();
   return doubles.length > 0 ? doubles : document;
 }
+
+/** What else is wrong in a line mostly follows from its first fault. */
+const firstOfEachLine = (faults: readonly Fault[]): readonly Fault[] =>
+  faults.filter(({ line }, index) => faults[index - 1]?.line !== line).slice(0, MAX_SYNTAX_FAULTS);
 
 /** Plain objects without a prototype: a member called `__proto__` is a member like any other, and is refused. */
 function plainValue(node: Node): unknown {

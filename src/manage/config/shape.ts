@@ -58,7 +58,7 @@ function faultOf(document: ConfigDocument, error: ErrorObject): Fault | undefine
       return at(`more than ${params["limit"]} stand here`, `keep at most ${params["limit"]}`);
     case "uniqueItems":
       return document.fault(
-        [...path, Number(params["i"])],
+        [...path, Math.max(Number(params["i"]), Number(params["j"]))],
         `${quotedItem(data, params["i"])} stands here twice`,
         "keep one of them",
       );
