@@ -6,7 +6,6 @@ export function formatSdp(sdp: Sdp): string {
   text += formatLines(sdp.others, true);
   if (sdp.connection !== undefined) text += formatConnection(sdp.connection);
   text += formatBandwidths(sdp.bandwidths);
-  if (sdp.times.length === 0) text += "t=0 0\r\n";
   for (const time of sdp.times) {
     text += `t=${time.start} ${time.stop}\r\n`;
     for (const repeat of time.repeats) text += `r=${repeat}\r\n`;

@@ -51,6 +51,7 @@ export function parseSdp(text: string): Sdp {
     start = next + 1;
   }
   if (sdp.origin === undefined) throw bad("no o= line");
+  if (sdp.times.length === 0) sdp.times.push({ start: "0", stop: "0", repeats: [] });
   return sdp as Sdp;
 }
 
@@ -136,7 +137,7 @@ function sessionLine(sdp: SdpDraft, type: string, value: string): void {
     case "v":
       throw bad("two v= lines");
     default:
-      sdp.others.push(otherLine(type, value));
+      keepOther(sdp.others, type, value, SESSION_FIRST);
   }
 }
 
@@ -145,14 +146,14 @@ function mediaLine(media: MediaDraft, type: string, value: string): void {
     case "c":
       // The further ones of a layered multicast are kept as they are: we carry no multicast.
       if (media.connection === undefined) media.connection = parseConnection(value);
-      else media.others.push({ type, value });
+      else keepOther(media.others, type, value, MEDIA_FIRST);
       return;
     case "b":
       media.bandwidths.push(parseBandwidth(value));
       return;
     case "i":
-      if (media.title === undefined) media.title = value;
-      else media.others.push({ type, value });
+      if (media.title !== undefined) throw bad("two i= lines for a stream");
+      media.title = value;
       return;
     case "v":
     case "o":
@@ -160,15 +161,20 @@ function mediaLine(media: MediaDraft, type: string, value: string): void {
     case "t":
       throw bad(`${type}= after m=`);
     default:
-      media.others.push(otherLine(type, value));
+      keepOther(media.others, type, value, MEDIA_FIRST);
   }
 }
 
+/** Lines that stand before the others when they are written; the same two lists as in format.ts. */
+const SESSION_FIRST = "iuep";
+const MEDIA_FIRST = "c";
+
 // Deviation: RFC 8866 §5 refuses a description with an unknown letter; cameras write `y=` and `f=`, and a line that we
 // keep but never pass on does no harm.
-function otherLine(type: string, value: string): Line {
+function keepOther(others: Line[], type: string, value: string, first: string): void {
   if (!/^[a-z]$/.test(type)) throw bad("a line type that is no lower-case letter");
-  return { type, value };
+  if (!first.includes(type)) others.push({ type, value });
+  else others.splice(others.filter((line) => first.includes(line.type)).length, 0, { type, value });
 }
 
 function parseOrigin(value: string): Origin {
