@@ -75,7 +75,10 @@ export class Relay {
   counters(pair: number, side: 0 | 1): SideCounters {
     const at = (pair * 2 + side) * this.#wordsPerSide;
     const read: Record<string, number> = {};
-    for (let i = 0; i < this.#wordsPerSide; i += 1) read[this.#names[i]!] = Number(this.#words[at + i]);
+    for (let i = 0; i < this.#wordsPerSide; i += 1) {
+      const name = this.#names[i]!;
+      if (name !== "") read[name] = Number(this.#words[at + i]); // Words without a name fill up the cache line.
+    }
     const { jitterUs = 0, ...rest } = read;
     return { ...rest, jitterMs: jitterUs / 1_000 } as unknown as SideCounters;
   }

@@ -1,0 +1,222 @@
+/// The relay's words at the door: open, change, close, stop; counters in shared memory; events in batches.
+#include <arpa/inet.h>
+
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "../io/address.h"
+#include "../io/relay_host.h"
+#include "door.h"
+#include "words.h"
+
+namespace sallyport::addon {
+namespace {
+
+/// Limit: events handed over in one callback; more come in the next.
+constexpr std::size_t kEventBatch = 256;
+
+/// Lives until Node's environment ends, so that late calls and callbacks find it.
+struct Running {
+  napi_threadsafe_function notify = nullptr;
+  napi_ref counters = nullptr;
+  std::unique_ptr<io::RelayHost> host;
+  bool stopped = false;
+};
+
+const char* name_of(relay::EventKind kind) {
+  switch (kind) {
+    case relay::EventKind::kLatched: return "latched";
+    case relay::EventKind::kSilent: return "silent";
+    case relay::EventKind::kHeard: return "heard";
+    case relay::EventKind::kFailed: return "failed";
+    default: return "closed";
+  }
+}
+
+napi_value event_object(const Js& js, const io::HostEvent& event) {
+  napi_value object;
+  napi_create_object(js.env(), &object);
+  js.set(object, "event", js.make_text(name_of(event.kind)));
+  js.set(object, "pair", js.make_number(event.pair));
+  js.set(object, "side", js.make_number(event.side));
+  char ip[INET6_ADDRSTRLEN] = "";
+  if (event.kind == relay::EventKind::kLatched) {
+    const bool v4 = io::is_v4(event.source.ip);
+    inet_ntop(v4 ? AF_INET : AF_INET6, event.source.ip + (v4 ? 12 : 0), ip, sizeof ip);
+  }
+  js.set(object, "ip", js.make_text(ip));
+  js.set(object, "port", js.make_number(event.source.port[0] << 8 | event.source.port[1]));
+  js.set(object, "reason", js.make_text(event.reason));
+  return object;
+}
+
+void deliver(napi_env env, napi_value callback, void* context, void*) {
+  auto& running = *static_cast<Running*>(context);
+  if (env == nullptr || running.stopped) return;
+  const Js js(env);
+  io::HostEvent events[kEventBatch];
+  while (!running.stopped) {
+    const std::size_t count = running.host->events(events);
+    if (count == 0) return;
+    napi_handle_scope scope;
+    napi_open_handle_scope(env, &scope);
+    napi_value list, undefined;
+    napi_create_array_with_length(env, count, &list);
+    for (std::size_t i = 0; i < count; ++i) napi_set_element(env, list, static_cast<std::uint32_t>(i), event_object(js, events[i]));
+    napi_get_undefined(env, &undefined);
+    const napi_status called = napi_call_function(env, undefined, callback, 1, &list, nullptr);
+    napi_close_handle_scope(env, scope);
+    if (called != napi_ok) {  // It threw: Node reports that when we return, and the rest comes by another call.
+      napi_call_threadsafe_function(running.notify, nullptr, napi_tsfn_nonblocking);
+      return;
+    }
+  }
+}
+
+void stop_running(Running& running) {
+  if (running.stopped) return;
+  running.stopped = true;
+  running.host->stop();
+  napi_release_threadsafe_function(running.notify, napi_tsfn_abort);
+}
+
+/// Up to four arguments, and what the method was made with.
+struct Call {
+  Call(napi_env env, napi_callback_info info) : js(env) {
+    void* data;
+    napi_get_cb_info(env, info, &count, arguments, nullptr, &data);
+    running = static_cast<Running*>(data);
+  }
+  bool pair(std::uint32_t& out) const {
+    std::int64_t number;
+    if (count < 1 || !js.as_number(arguments[0], 0, running->host->max_pairs() - std::int64_t{1}, number)) return js.fail("pair");
+    out = static_cast<std::uint32_t>(number);
+    return true;
+  }
+  Js js;
+  Running* running;
+  std::size_t count = 4;
+  napi_value arguments[4];
+};
+
+napi_value open_pair(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair;
+  relay::PairKind kind;
+  io::SideWords caller, callee;
+  if (!call.pair(pair) || !read_kind(call.js, call.arguments[1], kind) || !read_side(call.js, call.arguments[2], caller) ||
+      !read_side(call.js, call.arguments[3], callee)) {
+    return nullptr;
+  }
+  return call.js.make_boolean(call.running->stopped || call.running->host->open(pair, kind, caller, callee));
+}
+
+napi_value change_pair(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair, bits;
+  std::int64_t side;
+  io::SideWords set;
+  if (!call.pair(pair) || !call.js.as_number(call.arguments[1], 0, 1, side) ||
+      !read_change(call.js, call.arguments[2], set, bits)) {
+    return nullptr;
+  }
+  return call.js.make_boolean(call.running->stopped ||
+                              call.running->host->change(pair, static_cast<std::uint8_t>(side), bits, set));
+}
+
+napi_value close_pair(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair;
+  if (!call.pair(pair)) return nullptr;
+  return call.js.make_boolean(call.running->stopped || call.running->host->close(pair));
+}
+
+napi_value stop_relay(napi_env env, napi_callback_info info) {
+  stop_running(*Call(env, info).running);
+  return nullptr;
+}
+
+bool read_options(const Js& js, napi_value object, io::HostOptions& out) {
+  napi_value cores;
+  std::int64_t number;
+  std::uint32_t length;
+  if (!js.number(object, "maxPairs", 1, 1'000'000, number)) return false;
+  out.max_pairs = static_cast<std::uint32_t>(number);
+  if (!js.has(object, "cores", cores) || napi_get_array_length(js.env(), cores, &length) != napi_ok || length > 256) return js.fail("cores");
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value core;
+    napi_get_element(js.env(), cores, i, &core);
+    if (!js.as_number(core, 0, 1'023, number)) return false;
+    out.cores.push_back(static_cast<int>(number));
+  }
+  char buffer[16];
+  std::string_view port;
+  if (!js.text(object, "port", buffer, port)) return false;
+  out.port = port == "io_uring" ? io::PortChoice::kIoUring : port == "epoll" ? io::PortChoice::kEpoll : io::PortChoice::kAuto;
+  return true;
+}
+
+napi_value counter_names(const Js& js) {
+  napi_value list;
+  napi_create_array(js.env(), &list);
+  const char* const names[] = {
+#define X(name) #name,
+      SALLYPORT_COUNTERS(X)
+#undef X
+  };
+  std::uint32_t at = 0;
+  for (const char* name : names) napi_set_element(js.env(), list, at++, js.make_text(name));
+  while (at < relay::kCounterStride) napi_set_element(js.env(), list, at++, js.make_text(""));
+  return list;
+}
+
+}  // namespace
+
+napi_value start_relay(napi_env env, napi_callback_info info) {
+  const Js js(env);
+  napi_value options;
+  std::size_t count = 1;
+  napi_get_cb_info(env, info, &count, &options, nullptr, nullptr);
+  io::HostOptions host;
+  napi_value on_events, resource_name, counters, door;
+  if (count != 1 || !read_options(js, options, host) || !js.has(options, "onEvents", on_events)) {
+    js.fail("startRelay: options");
+    return nullptr;
+  }
+  auto running = std::make_unique<Running>();
+  const std::size_t bytes = std::size_t{host.max_pairs} * 2 * relay::kCounterStride * sizeof(std::uint64_t);
+  void* memory = nullptr;
+  if (napi_create_arraybuffer(env, bytes, &memory, &counters) != napi_ok) return nullptr;
+  napi_create_reference(env, counters, 1, &running->counters);
+  napi_create_string_utf8(env, "sallyport.relay", NAPI_AUTO_LENGTH, &resource_name);
+  if (napi_create_threadsafe_function(env, on_events, nullptr, resource_name, 0, 1, nullptr, nullptr, running.get(), deliver,
+                                      &running->notify) != napi_ok) {
+    return nullptr;
+  }
+  host.counters = static_cast<std::uint64_t*>(memory);
+  host.notify_data = running->notify;
+  host.notify = [](void* notify) {
+    napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(notify), nullptr, napi_tsfn_nonblocking);
+  };
+  running->host = std::make_unique<io::RelayHost>(host);
+  if (!running->host->problem().empty()) {
+    napi_throw_error(env, "EOPNOTSUPP", running->host->problem().c_str());
+    stop_running(*running);
+    static_cast<void>(running.release());  // A late callback may look at it; it holds nothing any more.
+    return nullptr;
+  }
+  Running* data = running.release();
+  napi_add_env_cleanup_hook(env, [](void* at) { stop_running(*static_cast<Running*>(at)); }, data);
+  napi_create_object(env, &door);
+  js.set(door, "port", js.make_text(data->host->port_kind() == io::PortKind::kIoUring ? "io_uring" : "epoll"));
+  js.set(door, "counters", counters);
+  js.set(door, "counterNames", counter_names(js));
+  js.method(door, "open", open_pair, data);
+  js.method(door, "change", change_pair, data);
+  js.method(door, "close", close_pair, data);
+  js.method(door, "stop", stop_relay, data);
+  return door;
+}
+
+}  // namespace sallyport::addon

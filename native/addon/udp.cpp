@@ -1,0 +1,301 @@
+/// Signalling UDP in batches, on Node's own loop: recvmmsg when the socket is readable, one sendmmsg a flush. A thread
+/// of its own with a thread-safe function costs two wake-ups a batch more.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <node_api.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "../io/address.h"
+#include "../io/socket.h"
+#include "door.h"
+#include "js.h"
+
+/// libuv as Node exports it: its binary interface is fixed within version 1, its headers are not ours to ship.
+extern "C" {
+struct uv_loop_s;
+int uv_poll_init(uv_loop_s* loop, void* handle, int fd);
+int uv_poll_start(void* handle, int events, void (*callback)(void* handle, int status, int events));
+int uv_poll_stop(void* handle);
+void uv_close(void* handle, void (*closed)(void* handle));
+std::size_t uv_handle_size(int type);
+void uv_handle_set_data(void* handle, void* data);
+void* uv_handle_get_data(const void* handle);
+}
+
+namespace sallyport::addon {
+namespace {
+
+constexpr int kUvPoll = 8;      // uv_handle_type UV_POLL.
+constexpr int kUvReadable = 1;  // uv_poll_event UV_READABLE.
+constexpr std::size_t kAddressBytes = 48;
+constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo));
+/// Limit: datagrams a system call moves.
+constexpr std::size_t kMostSlots = 256;
+/// A second of calls at full load: SIP bursts are long, and a lost datagram costs a resend timer.
+constexpr int kSocketBytes = 4 * 1024 * 1024;
+
+struct Udp {
+  napi_env env = nullptr;
+  napi_ref on_batch = nullptr;
+  napi_ref keep = nullptr;  // The options, whose buffers we write.
+  napi_async_context context = nullptr;
+  int fd = -1;
+  bool v4 = true;
+  bool wildcard = false;
+  void* poll = nullptr;
+  std::size_t slot_bytes = 0;
+  std::span<std::uint8_t> receive, sending, addresses, send_addresses;
+  std::span<std::int32_t> meta, send_meta;
+  std::vector<mmsghdr> headers;
+  std::vector<iovec> pieces;
+  std::vector<io::SocketAddress> names;
+  std::vector<std::uint8_t> control;
+};
+
+std::int32_t write_ip(const std::uint8_t* ip, bool v4, std::uint8_t* out) noexcept {
+  char text[INET6_ADDRSTRLEN];
+  inet_ntop(v4 ? AF_INET : AF_INET6, ip, text, sizeof text);
+  const std::size_t size = strlen(text);
+  std::memcpy(out, text, size);
+  return static_cast<std::int32_t>(size);
+}
+
+/// Where the datagram was sent to, of a socket bound to all addresses: the answer must come from there.
+std::int32_t write_local(Udp& udp, msghdr& header, std::uint8_t* out) noexcept {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (udp.v4 && part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(part), sizeof info);
+      return write_ip(reinterpret_cast<const std::uint8_t*>(&info.ipi_spec_dst), true, out);
+    }
+    if (!udp.v4 && part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(part), sizeof info);
+      return write_ip(reinterpret_cast<const std::uint8_t*>(&info.ipi6_addr), false, out);
+    }
+  }
+  return 0;
+}
+
+int receive_batch(Udp& udp) noexcept {
+  const std::size_t slots = udp.meta.size() / 4;
+  for (std::size_t i = 0; i < slots; ++i) {
+    udp.pieces[i] = {udp.receive.data() + i * udp.slot_bytes, udp.slot_bytes};
+    udp.headers[i].msg_hdr = {.msg_name = &udp.names[i], .msg_namelen = sizeof(io::SocketAddress), .msg_iov = &udp.pieces[i],
+                              .msg_iovlen = 1, .msg_control = udp.wildcard ? &udp.control[i * kControlBytes] : nullptr,
+                              .msg_controllen = udp.wildcard ? kControlBytes : 0, .msg_flags = 0};
+  }
+  const int count = recvmmsg(udp.fd, udp.headers.data(), static_cast<unsigned>(slots), MSG_DONTWAIT, nullptr);
+  for (int i = 0; i < count; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const io::SocketAddress& name = udp.names[at];
+    std::int32_t* meta = &udp.meta[at * 4];
+    std::uint8_t* text = &udp.addresses[at * 2 * kAddressBytes];
+    const bool cut = udp.headers[at].msg_hdr.msg_flags & MSG_TRUNC;
+    meta[0] = cut ? -1 : static_cast<std::int32_t>(udp.headers[at].msg_len);
+    meta[1] = ntohs(udp.v4 ? name.v4.sin_port : name.v6.sin6_port);
+    meta[2] = write_ip(udp.v4 ? reinterpret_cast<const std::uint8_t*>(&name.v4.sin_addr) : name.v6.sin6_addr.s6_addr, udp.v4, text);
+    meta[3] = udp.wildcard ? write_local(udp, udp.headers[at].msg_hdr, text + kAddressBytes) : 0;
+  }
+  return count;
+}
+
+void readable(void* handle, int, int) {
+  auto& udp = *static_cast<Udp*>(uv_handle_get_data(handle));
+  const int count = receive_batch(udp);
+  if (count <= 0) return;  // Also an ICMP error of an earlier send: a timer of the transaction sees to that.
+  const Js js(udp.env);
+  napi_handle_scope scope;
+  napi_open_handle_scope(udp.env, &scope);
+  napi_value callback, argument = js.make_number(count), receiver;
+  napi_get_reference_value(udp.env, udp.on_batch, &callback);
+  napi_get_reference_value(udp.env, udp.keep, &receiver);
+  const napi_status called = napi_make_callback(udp.env, udp.context, receiver, callback, 1, &argument, nullptr);
+  if (called == napi_pending_exception) {
+    napi_value thrown;
+    napi_get_and_clear_last_exception(udp.env, &thrown);
+    napi_fatal_exception(udp.env, thrown);
+  }
+  napi_close_handle_scope(udp.env, scope);
+}
+
+Udp* udp_of(napi_env env, napi_callback_info info, napi_value* argument) {
+  void* data;
+  std::size_t count = 1;
+  napi_get_cb_info(env, info, &count, argument, nullptr, &data);
+  return static_cast<Udp*>(data);
+}
+
+/// One datagram's header, from the words JavaScript wrote. False: they point outside.
+bool prepare(Udp& udp, std::size_t at) noexcept {
+  const std::int32_t* meta = &udp.send_meta[at * 4];
+  const auto offset = static_cast<std::size_t>(meta[0]), length = static_cast<std::size_t>(meta[1]);
+  const auto text_size = static_cast<std::size_t>(meta[3]);
+  if (offset > udp.sending.size() || length > udp.sending.size() - offset || text_size >= kAddressBytes) return false;
+  char text[kAddressBytes];
+  std::memcpy(text, &udp.send_addresses[at * kAddressBytes], text_size);
+  text[text_size] = 0;
+  io::SocketAddress& name = udp.names[at];
+  name = {};
+  const auto port = htons(static_cast<std::uint16_t>(meta[2]));
+  name.any.sa_family = udp.v4 ? AF_INET : AF_INET6;
+  (udp.v4 ? name.v4.sin_port : name.v6.sin6_port) = port;
+  void* const ip = udp.v4 ? static_cast<void*>(&name.v4.sin_addr) : &name.v6.sin6_addr;
+  if (inet_pton(name.any.sa_family, text, ip) != 1) return false;
+  udp.pieces[at] = {udp.sending.data() + offset, length};
+  udp.headers[at].msg_hdr = {.msg_name = &name, .msg_namelen = static_cast<socklen_t>(udp.v4 ? sizeof name.v4 : sizeof name.v6), .msg_iov = &udp.pieces[at],
+                             .msg_iovlen = 1, .msg_control = nullptr, .msg_controllen = 0, .msg_flags = 0};
+  return true;
+}
+
+napi_value flush(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  Udp& udp = *udp_of(env, info, &argument);
+  const Js js(env);
+  if (udp.fd < 0) return js.make_number(0);
+  std::int64_t wanted;
+  if (!js.as_number(argument, 0, static_cast<std::int64_t>(udp.send_meta.size() / 4), wanted)) return nullptr;
+  std::size_t ready = 0;
+  std::vector<mmsghdr>& headers = udp.headers;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(wanted); ++i) {
+    if (!prepare(udp, i)) continue;
+    if (ready != i) headers[ready] = headers[i];
+    ready += 1;
+  }
+  std::size_t at = 0, sent = 0;
+  while (at < ready) {
+    const int taken = sendmmsg(udp.fd, &headers[at], static_cast<unsigned>(ready - at), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (taken > 0) sent += static_cast<std::size_t>(taken);
+    at += taken > 0 ? static_cast<std::size_t>(taken) : 1;  // The one that was refused is passed over.
+  }
+  return js.make_number(static_cast<double>(sent));
+}
+
+void close_udp(Udp& udp) noexcept {
+  if (udp.fd < 0) return;
+  uv_poll_stop(udp.poll);
+  uv_close(udp.poll, [](void* handle) { ::operator delete(handle); });
+  close(udp.fd);
+  udp.fd = -1;
+  // The buffers are JavaScript's again: nothing below looks at them once the socket is gone.
+  napi_delete_reference(udp.env, udp.on_batch);
+  napi_delete_reference(udp.env, udp.keep);
+  napi_async_destroy(udp.env, udp.context);
+}
+
+napi_value close_method(napi_env env, napi_callback_info info) {
+  napi_value none;
+  Udp& udp = *udp_of(env, info, &none);
+  close_udp(udp);
+  return nullptr;
+}
+
+template <typename T>
+bool view(const Js& js, napi_value options, const char* name, std::size_t least_bytes, std::span<T>& out) {
+  std::span<std::uint8_t> bytes;
+  if (!js.bytes(options, name, bytes)) return false;
+  if (bytes.size() < least_bytes) return js.fail("a buffer is too small");
+  out = {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+  return true;
+}
+
+bool read_buffers(const Js& js, napi_value options, Udp& udp) {
+  std::int64_t slot;
+  if (!js.number(options, "slotBytes", 512, 65'536, slot)) return false;
+  udp.slot_bytes = static_cast<std::size_t>(slot);
+  if (!view(js, options, "receiveMeta", 16, udp.meta) || !view(js, options, "sendMeta", 16, udp.send_meta)) return false;
+  const std::size_t slots = udp.meta.size() / 4, sends = udp.send_meta.size() / 4;
+  if (slots > kMostSlots || sends > kMostSlots) return js.fail("more than 256 slots");
+  const std::size_t most = std::max(slots, sends);
+  udp.headers.resize(most);
+  udp.pieces.resize(most);
+  udp.names.resize(most);
+  udp.control.resize(slots * kControlBytes);
+  return view(js, options, "receiveBuffer", slots * udp.slot_bytes, udp.receive) && view(js, options, "sendBuffer", 1, udp.sending) &&
+         view(js, options, "addresses", slots * 2 * kAddressBytes, udp.addresses) &&
+         view(js, options, "sendAddresses", sends * kAddressBytes, udp.send_addresses);
+}
+
+/// Negative errno when it cannot be had.
+int open_socket(Udp& udp, const char* ip, std::uint16_t port, std::uint8_t dscp) noexcept {
+  io::SocketAddress address{};
+  udp.v4 = inet_pton(AF_INET, ip, &address.v4.sin_addr) == 1;
+  if (!udp.v4 && inet_pton(AF_INET6, ip, &address.v6.sin6_addr) != 1) return -EINVAL;
+  address.any.sa_family = udp.v4 ? AF_INET : AF_INET6;
+  (udp.v4 ? address.v4.sin_port : address.v6.sin6_port) = htons(port);
+  udp.wildcard = udp.v4 ? address.v4.sin_addr.s_addr == INADDR_ANY : IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr);
+  const int fd = socket(address.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  const int on = 1;
+  if (!udp.v4) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kSocketBytes, sizeof kSocketBytes);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBytes, sizeof kSocketBytes);
+  if (udp.wildcard && udp.v4) setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+  if (udp.wildcard && !udp.v4) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  io::mark(fd, udp.v4, dscp);
+  if (bind(fd, &address.any, udp.v4 ? sizeof address.v4 : sizeof address.v6) == 0) return fd;
+  const int why = errno;
+  close(fd);
+  return -why;
+}
+
+bool watch(Udp& udp) {
+  uv_loop_s* loop;
+  if (napi_get_uv_event_loop(udp.env, &loop) != napi_ok) return false;
+  udp.poll = ::operator new(uv_handle_size(kUvPoll));
+  if (uv_poll_init(loop, udp.poll, udp.fd) != 0) return false;
+  uv_handle_set_data(udp.poll, &udp);
+  return uv_poll_start(udp.poll, kUvReadable, readable) == 0;
+}
+
+}  // namespace
+
+napi_value open_udp(napi_env env, napi_callback_info info) {
+  const Js js(env);
+  napi_value options, on_batch, resource_name, door;
+  std::size_t count = 1;
+  napi_get_cb_info(env, info, &count, &options, nullptr, nullptr);
+  auto udp = std::make_unique<Udp>();
+  udp->env = env;
+  char buffer[64];
+  std::string_view ip;
+  std::int64_t port, dscp;
+  if (!js.text(options, "ip", buffer, ip) || !js.number(options, "port", 0, 65'535, port) || !js.number(options, "dscp", 0, 63, dscp) ||
+      !read_buffers(js, options, *udp)) {
+    return nullptr;
+  }
+  if (!js.has(options, "onBatch", on_batch)) {
+    js.fail("onBatch");
+    return nullptr;
+  }
+  udp->fd = open_socket(*udp, buffer, static_cast<std::uint16_t>(port), static_cast<std::uint8_t>(dscp));
+  if (udp->fd < 0) {
+    napi_throw_error(env, strerrorname_np(-udp->fd), strerrordesc_np(-udp->fd));
+    return nullptr;
+  }
+  napi_create_reference(env, on_batch, 1, &udp->on_batch);
+  napi_create_reference(env, options, 1, &udp->keep);
+  napi_create_string_utf8(env, "sallyport.udp", NAPI_AUTO_LENGTH, &resource_name);
+  napi_async_init(env, nullptr, resource_name, &udp->context);
+  if (!watch(*udp)) {
+    napi_throw_error(env, "EIO", "the event loop does not watch the socket");
+    return nullptr;
+  }
+  io::SocketAddress bound;
+  socklen_t size = sizeof bound;
+  getsockname(udp->fd, &bound.any, &size);
+  Udp* data = udp.release();  // Lives as long as the environment: the methods may be called after close.
+  napi_add_env_cleanup_hook(env, [](void* at) { close_udp(*static_cast<Udp*>(at)); }, data);
+  napi_create_object(env, &door);
+  js.set(door, "port", js.make_number(ntohs(data->v4 ? bound.v4.sin_port : bound.v6.sin6_port)));
+  js.method(door, "flush", flush, data);
+  js.method(door, "close", close_method, data);
+  return door;
+}
+
+}  // namespace sallyport::addon

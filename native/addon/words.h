@@ -1,0 +1,17 @@
+/// Reads the door's objects into the relay's words. Types stand in relay.d.ts.
+#pragma once
+
+#include <cstdint>
+
+#include "../io/relay_host.h"
+#include "js.h"
+
+namespace sallyport::addon {
+
+/// A whole side. False: thrown.
+bool read_side(const Js& js, napi_value object, io::SideWords& out);
+/// A part of one; `bits` says which (relay::ChangeBits).
+bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint32_t& bits);
+bool read_kind(const Js& js, napi_value value, relay::PairKind& out);
+
+}  // namespace sallyport::addon

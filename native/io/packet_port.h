@@ -1,0 +1,47 @@
+/// Moves datagrams between sockets and one packet thread. Two kinds stand behind it: io_uring and epoll.
+///
+/// Who opens and closes: control opens the sockets and closes them; a port only reads and writes them between `add`
+/// and the moment `remove` is through. All calls but `wake` come from the packet thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "../relay/relay.h"
+
+namespace sallyport::io {
+
+/// Limit: bytes of a datagram with room for its SRTP tag; longer ones are cut by the kernel and dropped as malformed.
+inline constexpr std::uint32_t kSlotBytes = 2'048;
+/// Limit: datagrams one `receive` brings.
+inline constexpr std::uint32_t kBatch = 256;
+
+enum class PortKind : std::uint8_t { kIoUring, kEpoll };
+
+class PacketPort {
+ public:
+  virtual ~PacketPort() = default;
+  virtual PortKind kind() const noexcept = 0;
+  /// `fd` stays the caller's.
+  virtual bool add(std::uint32_t flow, int fd) noexcept = 0;
+  /// Begins to stop reading; `removed` gets the flow once no packet of it can come any more.
+  virtual void remove(std::uint32_t flow) noexcept = 0;
+  /// Sends what was queued, waits until something arrived, somebody called `wake` or `timeout_ns` has passed. What it
+  /// returns may be used, and changed, until the next `receive`. `now_ns`: monotonic, 0 is fine before traffic.
+  virtual std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept = 0;
+  /// Queues `datagram` (by its out_flow and `to`); its bytes must stay as they are until the next `receive`.
+  virtual void send(const relay::Datagram& datagram) noexcept = 0;
+  /// From any thread.
+  virtual void wake() noexcept = 0;
+  /// Flows that `remove` is through with; the caller takes and clears them.
+  std::vector<std::uint32_t> removed;
+};
+
+/// Null when the kernel lacks or forbids what it needs: a datagram is sent to ourselves to know. `flows`: the highest
+/// flow number + 1.
+std::unique_ptr<PacketPort> make_io_uring_port(std::uint32_t flows);
+std::unique_ptr<PacketPort> make_epoll_port(std::uint32_t flows);
+
+}  // namespace sallyport::io

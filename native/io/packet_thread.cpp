@@ -1,0 +1,175 @@
+#include "packet_thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+namespace sallyport::io {
+namespace {
+
+/// Limit: commands waiting for a packet thread; control is told to try again.
+constexpr std::size_t kCommandQueue = 1'024;
+/// Limit: commands obeyed between two batches of packets, so that a burst of calls delays no packet by long.
+constexpr unsigned kCommandsPerTurn = 16;
+/// Limit: events waiting for control, a pair. `closed` and retired contexts always find room: a pair makes at most
+/// these many before control has read them; news beyond three quarters of the queue is dropped.
+constexpr std::size_t kEventsPerPair = 4;
+constexpr std::size_t kLeastEvents = 8'192;
+constexpr std::uint64_t kIdleNs = 1'000'000'000;
+constexpr std::uint64_t kBusyNs = 20'000'000;
+
+std::uint64_t monotonic_ns() noexcept {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, std::uint64_t* counters,
+                           void (*notify)(void*), void* notify_data)
+    : max_pairs_(max_pairs),
+      core_(core),
+      choice_(choice),
+      counters_(counters),
+      notify_(notify),
+      notify_data_(notify_data),
+      commands_(kCommandQueue),
+      events_(max_pairs * kEventsPerPair > kLeastEvents ? max_pairs * kEventsPerPair : kLeastEvents),
+      sockets_left_(max_pairs) {
+  thread_ = std::thread([this] { run(); });
+}
+
+PacketThread::~PacketThread() { stop(); }
+
+bool PacketThread::started() {
+  state_.wait(0);
+  return state_.load() == 1;
+}
+
+bool PacketThread::post(const Command& command) noexcept {
+  if (!commands_.push(command)) return false;
+  port_->wake();
+  return true;
+}
+
+bool PacketThread::next_event(relay::Event& event) noexcept { return events_.pop(event); }
+
+void PacketThread::stop() noexcept {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  state_.wait(0);
+  if (state_.load() == 1) port_->wake();
+  thread_.join();
+}
+
+void PacketThread::drain_commands(void (*with)(const Command&, void*), void* data) noexcept {
+  while (const Command* command = commands_.front()) {
+    with(*command, data);
+    commands_.release();
+  }
+}
+
+bool PacketThread::prepare() noexcept {
+  pthread_setname_np(pthread_self(), "sallyport-rtp");
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);  // Signals are Node's.
+  if (core_ >= 0) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<unsigned>(core_), &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+  }
+  try {
+    const std::uint32_t flows = max_pairs_ * relay::kFlowsPerPair;
+    if (choice_ != PortChoice::kEpoll) port_ = make_io_uring_port(flows);
+    if (!port_ && choice_ != PortChoice::kIoUring) port_ = make_epoll_port(flows);
+    if (!port_) return false;
+    kind_ = port_->kind();
+    engine_ = crypto::SrtpEngine::create();
+    relay_ = std::make_unique<relay::Relay>(max_pairs_, engine_.get(), counters_, static_cast<relay::EventSink&>(*this));
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+void PacketThread::run() noexcept {
+  const bool ready = prepare();
+  state_.store(ready ? 1 : 2);
+  state_.notify_all();
+  if (!ready) return;
+
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    const std::uint64_t before_ns = monotonic_ns();
+    take_commands(before_ns);
+    finish_removed();
+    if (events_pending_) {
+      events_pending_ = false;
+      if (!notified_.exchange(true)) notify_(notify_data_);
+    }
+    const bool more = commands_.front() != nullptr;
+    const auto batch = port_->receive(before_ns, more ? 0 : relay_->idle() ? kIdleNs : kBusyNs);
+    const std::uint64_t now_ns = monotonic_ns();
+    relay_->handle(batch, now_ns);
+    for (const relay::Datagram& datagram : batch) {
+      if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
+    }
+    relay_->tick(now_ns);
+  }
+  // Pairs still open give their contexts back; control closes the sockets once we are joined.
+  for (std::uint32_t pair = 0; pair < max_pairs_; ++pair) relay_->close(pair);
+  port_.reset();
+}
+
+void PacketThread::take_commands(std::uint64_t now_ns) noexcept {
+  for (unsigned i = 0; i < kCommandsPerTurn; ++i) {
+    const Command* command = commands_.front();
+    if (command == nullptr) return;
+    obey(*command, now_ns);
+    commands_.release();
+  }
+}
+
+void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
+  const std::uint32_t first = command.pair * relay::kFlowsPerPair;
+  switch (command.word) {
+    case Command::Word::kOpen:
+      relay_->open(command.pair, command.kind, command.sides[0], command.sides[1], now_ns);
+      sockets_left_[command.pair] = 0;
+      for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) {
+        if (command.fds[i] < 0) continue;
+        if (port_->add(first + i, command.fds[i])) sockets_left_[command.pair] += 1;
+        else event({.kind = relay::EventKind::kFailed, .side = static_cast<std::uint8_t>(i / 2), .pair = command.pair});
+      }
+      return;
+    case Command::Word::kChange:
+      relay_->change(command.pair, command.side, command.bits, command.sides[0], now_ns);
+      return;
+    case Command::Word::kClose:
+      if (sockets_left_[command.pair] == 0) relay_->close(command.pair);
+      else for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) port_->remove(first + i);
+      return;
+  }
+}
+
+void PacketThread::finish_removed() noexcept {
+  for (const std::uint32_t flow : port_->removed) {
+    const std::uint32_t pair = flow / relay::kFlowsPerPair;
+    if (--sockets_left_[pair] == 0) relay_->close(pair);
+  }
+  port_->removed.clear();
+}
+
+void PacketThread::event(const relay::Event& event) noexcept {
+  const bool news = event.kind == relay::EventKind::kLatched || event.kind == relay::EventKind::kSilent ||
+                    event.kind == relay::EventKind::kHeard;
+  if (news && events_.size() > events_.capacity() / 4 * 3) return;
+  events_.push(event);
+  events_pending_ = true;
+}
+
+}  // namespace sallyport::io

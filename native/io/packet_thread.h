@@ -1,0 +1,76 @@
+/// One thread that moves packets: a port, a relay, and two queues to control.
+///
+/// Who opens and closes: control makes the thread and ends it; sockets and SRTP contexts come in by commands and go
+/// back by events.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "packet_port.h"
+#include "spsc_queue.h"
+
+namespace sallyport::io {
+
+struct Command {
+  enum class Word : std::uint8_t { kOpen, kChange, kClose } word;
+  std::uint8_t side;
+  relay::PairKind kind;
+  std::uint32_t pair;
+  std::uint32_t bits;
+  int fds[relay::kFlowsPerPair];  ///< -1: none.
+  relay::Side sides[2];           ///< A change uses the first.
+};
+
+enum class PortChoice : std::uint8_t { kAuto, kIoUring, kEpoll };
+
+class PacketThread final : private relay::EventSink {
+ public:
+  /// `core`: -1, or where the thread is pinned. `notify` is called by the packet thread when events wait; it must not
+  /// block. `counters` as in relay::Relay.
+  PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, std::uint64_t* counters, void (*notify)(void*),
+               void* notify_data);
+  ~PacketThread();
+
+  /// Waits until the thread has its port; false when the chosen one is not to be had here.
+  bool started();
+  PortKind port_kind() const noexcept { return kind_; }
+
+  /// Control's end. False: full, try again.
+  bool post(const Command& command) noexcept;
+  bool next_event(relay::Event& event) noexcept;
+  /// The sink was asked; control will look at the events now.
+  void noticed() noexcept { notified_.store(false); }
+  void stop() noexcept;
+  /// After `stop`: contexts that live pairs hold, once each.
+  void drain_commands(void (*with)(const Command&, void*), void* data) noexcept;
+
+ private:
+  void run() noexcept;
+  bool prepare() noexcept;
+  void take_commands(std::uint64_t now_ns) noexcept;
+  void obey(const Command& command, std::uint64_t now_ns) noexcept;
+  void finish_removed() noexcept;
+  void event(const relay::Event& event) noexcept override;
+
+  std::uint32_t max_pairs_;
+  int core_;
+  PortChoice choice_;
+  std::uint64_t* counters_;
+  void (*notify_)(void*);
+  void* notify_data_;
+  SpscQueue<Command> commands_;
+  SpscQueue<relay::Event> events_;
+  std::atomic<bool> notified_{false};
+  bool events_pending_ = false;
+  std::atomic<bool> stopping_{false};
+  std::atomic<int> state_{0};  ///< 0: starting, 1: runs, 2: could not.
+  PortKind kind_ = PortKind::kEpoll;
+  std::unique_ptr<crypto::SrtpEngine> engine_;
+  std::unique_ptr<PacketPort> port_;
+  std::unique_ptr<relay::Relay> relay_;
+  std::vector<std::uint8_t> sockets_left_;  ///< A pair: sockets still read.
+  std::thread thread_;
+};
+
+}  // namespace sallyport::io

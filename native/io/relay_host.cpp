@@ -1,0 +1,192 @@
+#include "relay_host.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "address.h"
+#include "socket.h"
+
+namespace sallyport::io {
+namespace {
+
+using crypto::SrtpContextPtr;
+
+void close_context(crypto::SrtpContext* context) noexcept { SrtpContextPtr closed(context); }
+
+void wipe(KeyWords& key) noexcept { explicit_bzero(&key, sizeof key); }
+
+}  // namespace
+
+RelayHost::RelayHost(const HostOptions& options)
+    : max_pairs_(options.max_pairs),
+      notify_(options.notify),
+      notify_data_(options.notify_data),
+      engine_(crypto::SrtpEngine::create()),
+      held_(options.max_pairs) {
+  raise_descriptor_limit();
+  std::vector<int> cores = options.cores;
+  if (cores.empty()) cores.push_back(-1);
+  for (const int core : cores) {
+    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, options.counters, notify_, notify_data_));
+  }
+  for (auto& thread : threads_) {
+    if (!thread->started()) problem_ = "no packet port: io_uring is forbidden or lacks what is needed here";
+  }
+}
+
+RelayHost::~RelayHost() { stop(); }
+
+bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee) {
+  if (pair >= max_pairs_ || held_[pair].open || held_[pair].failed) {
+    fail(pair, 0, pair >= max_pairs_ ? "pair number beyond maxPairs" : "pair number in use");
+    return true;
+  }
+  Held& held = held_[pair];
+  SideWords* sides[2] = {&caller, &callee};
+  for (std::uint8_t side = 0; side < 2; ++side) {
+    const char* reason = open_sockets(held, *sides[side], side);
+    if (reason == nullptr) reason = open_contexts(*sides[side]);
+    if (reason == nullptr) continue;
+    close_sockets(held);
+    for (SideWords* words : sides) close_contexts(words->side);
+    held.failed = true;
+    fail(pair, side, reason);
+    return true;
+  }
+  Command command{.word = Command::Word::kOpen, .side = 0, .kind = kind, .pair = pair, .bits = 0, .fds = {}, .sides = {caller.side, callee.side}};
+  std::copy_n(held.fds, relay::kFlowsPerPair, command.fds);
+  held.open = thread_of(pair).post(command);
+  if (held.open) return true;
+  close_sockets(held);
+  for (SideWords* words : sides) close_contexts(words->side);
+  return false;
+}
+
+bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set) {
+  if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) return true;
+  Held& held = held_[pair];
+  if (const char* reason = open_contexts(set)) {
+    close_contexts(set.side);
+    fail(pair, side, reason);
+    return true;
+  }
+  Command command{.word = Command::Word::kChange, .side = side, .kind = {}, .pair = pair, .bits = bits, .fds = {}, .sides = {set.side, {}}};
+  if (!thread_of(pair).post(command)) {
+    close_contexts(set.side);
+    return false;
+  }
+  if (bits & relay::kChangeDscp) {
+    for (int i = 0; i < 2; ++i) {
+      const int fd = held.fds[side * 2 + i];
+      if (fd >= 0) mark(fd, held.v4[side], set.side.dscp);
+    }
+  }
+  return true;
+}
+
+bool RelayHost::close(std::uint32_t pair) {
+  if (pair >= max_pairs_) return true;
+  Held& held = held_[pair];
+  if (held.failed) {
+    held = Held{};
+    own_events_.push_back({.kind = relay::EventKind::kClosed, .pair = pair});
+    if (notify_) notify_(notify_data_);
+    return true;
+  }
+  if (!held.open || held.closing) return true;
+  const Command command{.word = Command::Word::kClose, .side = 0, .kind = {}, .pair = pair, .bits = 0, .fds = {}, .sides = {}};
+  held.closing = thread_of(pair).post(command);
+  return held.closing;
+}
+
+std::size_t RelayHost::events(std::span<HostEvent> events) {
+  std::size_t count = std::min(events.size(), own_events_.size());
+  std::copy_n(own_events_.begin(), count, events.begin());
+  own_events_.erase(own_events_.begin(), own_events_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (auto& thread : threads_) {
+    thread->noticed();
+    relay::Event event;
+    while (count < events.size() && thread->next_event(event)) {
+      if (translate(event, events[count])) count += 1;
+    }
+  }
+  return count;
+}
+
+void RelayHost::stop() noexcept {
+  for (auto& thread : threads_) {
+    thread->stop();
+    thread->drain_commands(
+        [](const Command& command, void*) {
+          if (command.word == Command::Word::kClose) return;
+          for (const relay::Side& side : command.sides) close_contexts(side);
+        },
+        nullptr);
+    relay::Event event;
+    while (thread->next_event(event)) {
+      for (crypto::SrtpContext* context : event.contexts) close_context(context);
+    }
+  }
+  for (Held& held : held_) close_sockets(held);
+}
+
+const char* RelayHost::open_sockets(Held& held, const SideWords& words, std::uint8_t side) {
+  const relay::MediaAddress& local = words.side.local;
+  held.v4[side] = is_v4(local.ip.data());
+  const std::uint16_t ports[2] = {local.rtp_port, local.rtcp_port};
+  const int sockets = ports[0] == ports[1] ? 1 : 2;
+  for (int i = 0; i < sockets; ++i) {
+    const int fd = open_media_socket(local.ip, ports[i], words.side.dscp);
+    if (fd < 0) return strerrordesc_np(-fd);
+    held.fds[side * 2 + i] = fd;
+  }
+  return nullptr;
+}
+
+const char* RelayHost::open_contexts(SideWords& words) {
+  const char* reason = nullptr;
+  for (const bool receive : {true, false}) {
+    KeyWords& key = receive ? words.rx : words.tx;
+    if (!key.present) continue;
+    SrtpContextPtr made;
+    if (engine_) {
+      made = engine_->open(receive ? crypto::Direction::kReceive : crypto::Direction::kSend,
+                           {.suite = key.suite, .master = {key.master.data(), key.master_size}, .mki = {key.mki.data(), key.mki_size}});
+    }
+    if (!made) reason = "the key was not taken: wrong length, or no cipher machine on this CPU";
+    (receive ? words.side.rx : words.side.tx) = made.release();
+    wipe(key);
+  }
+  return reason;
+}
+
+void RelayHost::close_sockets(Held& held) noexcept {
+  for (const int fd : held.fds) {
+    if (fd >= 0) ::close(fd);
+  }
+  held = Held{};
+}
+
+void RelayHost::close_contexts(const relay::Side& side) noexcept {
+  close_context(side.rx);
+  close_context(side.tx);
+}
+
+void RelayHost::fail(std::uint32_t pair, std::uint8_t side, const char* reason) {
+  own_events_.push_back({.kind = relay::EventKind::kFailed, .side = side, .pair = pair, .reason = reason});
+  if (notify_) notify_(notify_data_);
+}
+
+/// Takes back what an event brings; false when nobody else need hear of it.
+bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
+  for (crypto::SrtpContext* context : event.contexts) close_context(context);
+  if (event.kind == relay::EventKind::kRetired) return false;
+  if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
+  out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source};
+  if (event.kind == relay::EventKind::kFailed) out.reason = "the packet port did not take the socket";
+  return true;
+}
+
+}  // namespace sallyport::io

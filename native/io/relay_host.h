@@ -1,0 +1,98 @@
+/// Control's side of the relay: opens sockets and SRTP contexts, hands them to packet threads, takes them back and
+/// closes them. One thread calls it; no call waits for a packet.
+///
+/// Who opens and closes: `open` opens, the `closed` event (or a `failed` open followed by `close`) closes, `stop`
+/// closes whatever is left.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "packet_thread.h"
+
+namespace sallyport::io {
+
+struct KeyWords {
+  bool present = false;
+  crypto::Suite suite{};
+  std::array<std::uint8_t, 64> master{};
+  std::size_t master_size = 0;
+  std::array<std::uint8_t, crypto::kMkiLimit> mki{};
+  std::size_t mki_size = 0;
+};
+
+/// A side as the door brings it: `rx` and `tx` of `side` are filled here from the keys.
+struct SideWords {
+  relay::Side side;
+  KeyWords rx, tx;
+};
+
+struct HostEvent {
+  relay::EventKind kind;
+  std::uint8_t side = 0;
+  std::uint32_t pair = 0;
+  endpoint source{};
+  const char* reason = "";
+};
+
+struct HostOptions {
+  std::vector<int> cores;
+  std::uint32_t max_pairs = 20'000;
+  PortChoice port = PortChoice::kAuto;
+  /// kCounterStride words a side, two sides a pair, zeroed; must outlive the host.
+  std::uint64_t* counters = nullptr;
+  /// Called by packet threads when `events` has something; must not block.
+  void (*notify)(void*) = nullptr;
+  void* notify_data = nullptr;
+};
+
+class RelayHost {
+ public:
+  explicit RelayHost(const HostOptions& options);
+  ~RelayHost();
+  RelayHost(const RelayHost&) = delete;
+  RelayHost& operator=(const RelayHost&) = delete;
+
+  /// Empty: it runs. Else why not.
+  const std::string& problem() const noexcept { return problem_; }
+  PortKind port_kind() const noexcept { return threads_.front()->port_kind(); }
+
+  /// False: the queue to the packet thread is full and nothing was done; try again.
+  bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee);
+  bool change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set);
+  bool close(std::uint32_t pair);
+
+  /// Fills `events`; returns how many. Call until it returns 0.
+  std::size_t events(std::span<HostEvent> events);
+  void stop() noexcept;
+  std::uint32_t max_pairs() const noexcept { return max_pairs_; }
+
+ private:
+  struct Held {
+    int fds[relay::kFlowsPerPair] = {-1, -1, -1, -1};
+    bool v4[2] = {true, true};
+    bool open = false;     ///< Known to a packet thread.
+    bool failed = false;   ///< Could not be opened; waits for its `close`.
+    bool closing = false;
+  };
+  const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
+  const char* open_contexts(SideWords& words);
+  void close_sockets(Held& held) noexcept;
+  static void close_contexts(const relay::Side& side) noexcept;
+  void fail(std::uint32_t pair, std::uint8_t side, const char* reason);
+  PacketThread& thread_of(std::uint32_t pair) noexcept { return *threads_[pair % threads_.size()]; }
+  bool translate(const relay::Event& event, HostEvent& out) noexcept;
+
+  std::uint32_t max_pairs_;
+  void (*notify_)(void*);
+  void* notify_data_;
+  std::string problem_;
+  std::unique_ptr<crypto::SrtpEngine> engine_;
+  std::vector<std::unique_ptr<PacketThread>> threads_;
+  std::vector<Held> held_;
+  std::vector<HostEvent> own_events_;
+};
+
+}  // namespace sallyport::io

@@ -1,0 +1,52 @@
+#include "socket.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "address.h"
+
+namespace sallyport::io {
+namespace {
+
+/// Room for half a second of one stream (the kernel counts about 2.3 kB for a voice packet, 4.3 for a video one), so
+/// that a burst waits and a stall is not turned into seconds of old sound.
+constexpr int kReceiveBytes = 256 * 1024;
+
+}  // namespace
+
+int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp) noexcept {
+  endpoint local{};
+  std::memcpy(local.ip, ip.data(), ip.size());
+  local.port[0] = static_cast<std::uint8_t>(port >> 8);
+  local.port[1] = static_cast<std::uint8_t>(port);
+  const bool v4 = is_v4(local.ip);
+  const int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+
+  const int on = 1;
+  if (!v4) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBytes, sizeof kReceiveBytes);
+  mark(fd, v4, dscp);
+  SocketAddress address;
+  const socklen_t size = to_socket_address(local, address);
+  if (bind(fd, &address.any, size) == 0) return fd;
+  const int why = errno;
+  close(fd);
+  return -why;
+}
+
+void mark(int fd, bool v4, std::uint8_t dscp) noexcept {
+  const int traffic_class = dscp << 2;  // The two low bits are ECN's: RFC 3168 §5.
+  if (v4) setsockopt(fd, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class);
+  else setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof traffic_class);
+}
+
+void raise_descriptor_limit() noexcept {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace sallyport::io

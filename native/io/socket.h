@@ -1,0 +1,16 @@
+/// Media sockets as control opens and closes them.
+#pragma once
+
+#include <string>
+
+#include "../relay/relay.h"
+
+namespace sallyport::io {
+
+/// A UDP socket bound to `ip`:`port`, marked `dscp`, non-blocking. Negative errno when it cannot be had.
+int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp) noexcept;
+void mark(int fd, bool v4, std::uint8_t dscp) noexcept;
+/// The process may open as many descriptors as its hard limit allows: four sockets a call want it.
+void raise_descriptor_limit() noexcept;
+
+}  // namespace sallyport::io

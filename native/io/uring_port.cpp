@@ -1,0 +1,371 @@
+/// Packets through io_uring: one multishot receive a socket into a shared ring of buffers, and one system call a turn
+/// that sends the last batch, waits, and brings the next. Needs Linux 6.1 (DEFER_TASKRUN); from 6.12 on a wait under
+/// load lets a batch gather.
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "address.h"
+#include "packet_port.h"
+
+namespace sallyport::io {
+namespace {
+
+constexpr unsigned kSubmissions = 512;
+constexpr unsigned kCompletions = 8'192;
+/// Limit: datagrams received and not yet judged; when all buffers are taken the kernel keeps the rest in the sockets.
+constexpr unsigned kBuffers = 1'024;
+constexpr int kBufferGroup = 0;
+/// A batch may gather for this long, and only while packets come so fast that it pays: far below what a jitter buffer
+/// notices, and below one turn of rtpengine under the same load.
+constexpr std::uint32_t kGatherUs = 200;
+constexpr unsigned kGatherPackets = 32;
+constexpr std::uint64_t kGatherFromPacketsPerSecond = 10'000;
+constexpr std::uint32_t kFeatureMinTimeout = 1u << 15;  // IORING_FEAT_MIN_TIMEOUT, newer than Debian's header.
+
+enum class Op : std::uint8_t { kReceive, kSend, kWake, kCancel };
+constexpr std::uint64_t tag(Op op, std::uint32_t generation, std::uint32_t flow) {
+  return std::uint64_t{static_cast<std::uint8_t>(op)} << 56 | std::uint64_t{generation & 0xff'ffff} << 32 | flow;
+}
+
+/// What io_uring_enter takes with EXT_ARG, with the word that old headers call `pad`.
+struct WaitArgument {
+  std::uint64_t signal_mask;
+  std::uint32_t signal_mask_size;
+  std::uint32_t min_wait_us;
+  std::uint64_t timespec;
+};
+
+struct Flow {
+  int fd = -1;
+  std::uint32_t generation = 0;
+  bool armed = false;
+  bool leaving = false;
+};
+
+class UringPort final : public PacketPort {
+ public:
+  ~UringPort() override;
+  bool start(std::uint32_t flows);
+
+  PortKind kind() const noexcept override { return PortKind::kIoUring; }
+  bool add(std::uint32_t flow, int fd) noexcept override;
+  void remove(std::uint32_t flow) noexcept override;
+  std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
+  void send(const relay::Datagram& datagram) noexcept override;
+  void wake() noexcept override;
+
+ private:
+  io_uring_sqe* submission() noexcept;
+  unsigned publish() noexcept;
+  void enter(unsigned wait_for, std::uint32_t gather_us, std::uint64_t timeout_ns) noexcept;
+  void arm(std::uint32_t flow) noexcept;
+  void arm_wake() noexcept;
+  void take(const io_uring_cqe& completion) noexcept;
+  void take_datagram(std::uint32_t flow, const io_uring_cqe& completion) noexcept;
+  void ended(std::uint32_t flow) noexcept;
+  void give_back(unsigned buffer) noexcept;
+  void give_back_all() noexcept;
+  void watch_rate(std::uint64_t now_ns) noexcept;
+
+  io_uring ring_{};
+  bool ring_open_ = false;
+  bool fixed_files_ = false;
+  io_uring_buf_ring* buffers_ = nullptr;
+  std::uint8_t* slots_ = nullptr;
+  int wake_fd_ = -1;
+  std::uint64_t wake_value_ = 0;
+  std::atomic<bool> wake_pending_{false};
+  msghdr shape_{};  // What a multishot receive lays out: the source's address, no ancillary data.
+  std::vector<Flow> flows_;
+  std::vector<std::uint32_t> rearm_;
+  std::vector<std::uint16_t> used_buffers_;  // Of the batch the caller works on, and sends from.
+  std::vector<relay::Datagram> batch_;
+  std::vector<SocketAddress> to_;
+  std::size_t to_count_ = 0;
+  std::uint64_t rate_from_ns_ = 0;
+  std::uint64_t rate_packets_ = 0;
+  bool gather_ = false;
+  bool can_gather_ = false;
+};
+
+UringPort::~UringPort() {
+  if (ring_open_) io_uring_queue_exit(&ring_);
+  if (wake_fd_ >= 0) close(wake_fd_);
+  if (slots_) munmap(slots_, std::size_t{kBuffers} * kSlotBytes);
+  if (buffers_) munmap(buffers_, kBuffers * sizeof(io_uring_buf));
+}
+
+void* map(std::size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+bool UringPort::start(std::uint32_t flows) {
+  io_uring_params params{};
+  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+  params.cq_entries = kCompletions;
+  if (io_uring_queue_init_params(kSubmissions, &ring_, &params) < 0) return false;
+  ring_open_ = true;
+  can_gather_ = params.features & kFeatureMinTimeout;
+  for (unsigned i = 0; i < kSubmissions; ++i) ring_.sq.array[i] = i;
+
+  buffers_ = static_cast<io_uring_buf_ring*>(map(kBuffers * sizeof(io_uring_buf)));
+  slots_ = static_cast<std::uint8_t*>(map(std::size_t{kBuffers} * kSlotBytes));
+  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (!buffers_ || !slots_ || wake_fd_ < 0) return false;
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(buffers_);
+  registration.ring_entries = kBuffers;
+  registration.bgid = kBufferGroup;
+  if (io_uring_register_buf_ring(&ring_, &registration, 0) < 0) return false;
+  io_uring_buf_ring_init(buffers_);
+  for (unsigned i = 0; i < kBuffers; ++i) {
+    io_uring_buf_ring_add(buffers_, slots_ + std::size_t{i} * kSlotBytes, kSlotBytes, static_cast<std::uint16_t>(i),
+                          io_uring_buf_ring_mask(kBuffers), static_cast<int>(i));
+  }
+  io_uring_buf_ring_advance(buffers_, kBuffers);
+
+  // A table of our own for the sockets spares the shared one's reference counts; without it all works, a little dearer.
+  fixed_files_ = io_uring_register_files_sparse(&ring_, flows) == 0;
+  shape_.msg_namelen = sizeof(SocketAddress);
+  flows_.resize(flows);
+  rearm_.reserve(flows);
+  removed.reserve(flows);
+  used_buffers_.reserve(kBuffers);
+  batch_.reserve(kBatch);
+  to_.resize(kBatch);
+  arm_wake();
+  return true;
+}
+
+bool UringPort::add(std::uint32_t number, int fd) noexcept {
+  Flow& flow = flows_[number];
+  if (fixed_files_ && io_uring_register_files_update(&ring_, number, &fd, 1) != 1) return false;
+  flow.fd = fd;
+  flow.generation += 1;
+  flow.leaving = false;
+  arm(number);
+  return true;
+}
+
+void UringPort::remove(std::uint32_t number) noexcept {
+  Flow& flow = flows_[number];
+  if (flow.fd < 0 || flow.leaving) return;
+  flow.leaving = true;
+  if (!flow.armed) return ended(number);
+  io_uring_sqe* sqe = submission();
+  io_uring_prep_cancel64(sqe, tag(Op::kReceive, flow.generation, number), 0);
+  sqe->user_data = tag(Op::kCancel, flow.generation, number);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept {
+  watch_rate(now_ns);
+  for (const std::uint32_t flow : rearm_) {
+    if (flows_[flow].fd >= 0 && !flows_[flow].leaving && !flows_[flow].armed) arm(flow);
+  }
+  rearm_.clear();
+  const bool waiting = io_uring_cq_ready(&ring_) > 0;
+  enter(waiting ? 0 : gather_ ? kGatherPackets : 1, gather_ ? kGatherUs : 0, timeout_ns);
+  to_count_ = 0;
+  // The sends of the last batch are through: a UDP send with DONTWAIT is done, or refused, when the call returns.
+  give_back_all();
+
+  batch_.clear();
+  unsigned head;
+  unsigned seen = 0;
+  io_uring_cqe* completion;
+  io_uring_for_each_cqe(&ring_, head, completion) {
+    if (batch_.size() == kBatch) break;
+    seen += 1;
+    take(*completion);
+  }
+  io_uring_cq_advance(&ring_, seen);
+  rate_packets_ += batch_.size();
+  return batch_;
+}
+
+void UringPort::send(const relay::Datagram& datagram) noexcept {
+  const Flow& flow = flows_[datagram.out_flow];
+  if (flow.fd < 0 || to_count_ == to_.size()) return;
+  SocketAddress& to = to_[to_count_++];
+  const socklen_t size = to_socket_address(datagram.to, to);
+  io_uring_sqe* sqe = submission();
+  io_uring_prep_send(sqe, fixed_files_ ? static_cast<int>(datagram.out_flow) : flow.fd, datagram.data, datagram.size,
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
+  sqe->addr2 = reinterpret_cast<std::uint64_t>(&to);
+  sqe->addr_len = static_cast<std::uint16_t>(size);
+  sqe->flags |= static_cast<std::uint8_t>(IOSQE_CQE_SKIP_SUCCESS | (fixed_files_ ? IOSQE_FIXED_FILE : 0u));
+  sqe->user_data = tag(Op::kSend, 0, datagram.out_flow);
+}
+
+void UringPort::wake() noexcept {
+  if (wake_pending_.exchange(true)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof one);
+}
+
+io_uring_sqe* UringPort::submission() noexcept {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  while (sqe == nullptr) {  // Limit: a full submission queue is submitted early.
+    enter(0, 0, 0);
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  return sqe;
+}
+
+/// Shows the kernel what was queued; returns how much.
+unsigned UringPort::publish() noexcept {
+  const unsigned tail = ring_.sq.sqe_tail;
+  ring_.sq.sqe_head = tail;
+  std::atomic_ref(*ring_.sq.ktail).store(tail, std::memory_order_release);
+  return tail - std::atomic_ref(*ring_.sq.khead).load(std::memory_order_acquire);
+}
+
+void UringPort::enter(unsigned wait_for, std::uint32_t gather_us, std::uint64_t timeout_ns) noexcept {
+  const unsigned queued = publish();
+  __kernel_timespec timeout{.tv_sec = static_cast<long long>(timeout_ns / 1'000'000'000),
+                            .tv_nsec = static_cast<long long>(timeout_ns % 1'000'000'000)};
+  WaitArgument argument{.signal_mask = 0, .signal_mask_size = 0, .min_wait_us = gather_us,
+                        .timespec = reinterpret_cast<std::uint64_t>(&timeout)};
+  io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), queued, wait_for, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                  reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+}
+
+void UringPort::arm(std::uint32_t number) noexcept {
+  Flow& flow = flows_[number];
+  io_uring_sqe* sqe = submission();
+  io_uring_prep_recvmsg_multishot(sqe, fixed_files_ ? static_cast<int>(number) : flow.fd, &shape_, MSG_TRUNC);
+  sqe->flags |= static_cast<std::uint8_t>(IOSQE_BUFFER_SELECT | (fixed_files_ ? IOSQE_FIXED_FILE : 0u));
+  sqe->buf_group = kBufferGroup;
+  sqe->user_data = tag(Op::kReceive, flow.generation, number);
+  flow.armed = true;
+}
+
+void UringPort::arm_wake() noexcept {
+  io_uring_sqe* sqe = submission();
+  io_uring_prep_poll_multishot(sqe, wake_fd_, POLLIN);
+  sqe->user_data = tag(Op::kWake, 0, 0);
+}
+
+void UringPort::take(const io_uring_cqe& completion) noexcept {
+  const auto op = static_cast<Op>(completion.user_data >> 56);
+  const auto number = static_cast<std::uint32_t>(completion.user_data);
+  if (op == Op::kWake) {
+    [[maybe_unused]] const ssize_t bytes = read(wake_fd_, &wake_value_, sizeof wake_value_);
+    wake_pending_.store(false);
+    if (!(completion.flags & IORING_CQE_F_MORE)) arm_wake();
+    return;
+  }
+  if (op != Op::kReceive) return;  // A send that failed is lost, as UDP may; a cancel that failed has an ended receive.
+
+  Flow& flow = flows_[number];
+  const auto generation = static_cast<std::uint32_t>(completion.user_data >> 32) & 0xff'ffff;
+  const bool current = generation == (flow.generation & 0xff'ffff) && flow.fd >= 0;
+  if (completion.flags & IORING_CQE_F_BUFFER) {
+    if (current && !flow.leaving && completion.res > 0) take_datagram(number, completion);
+    else give_back(completion.flags >> IORING_CQE_BUFFER_SHIFT);
+  }
+  if (!current || completion.flags & IORING_CQE_F_MORE) return;
+  flow.armed = false;
+  if (flow.leaving) ended(number);
+  else rearm_.push_back(number);  // Buffers had run out: they are back by the next turn.
+}
+
+void UringPort::take_datagram(std::uint32_t number, const io_uring_cqe& completion) noexcept {
+  const unsigned buffer = completion.flags >> IORING_CQE_BUFFER_SHIFT;
+  std::uint8_t* slot = slots_ + std::size_t{buffer} * kSlotBytes;
+  auto* out = io_uring_recvmsg_validate(slot, completion.res, &shape_);
+  if (out == nullptr || out->namelen == 0) return give_back(buffer);
+  relay::Datagram& datagram = batch_.emplace_back();
+  datagram.flow = number;
+  SocketAddress from;
+  std::memcpy(&from, io_uring_recvmsg_name(out), sizeof from);
+  datagram.sender = from_socket_address(from);
+  datagram.data = static_cast<std::uint8_t*>(io_uring_recvmsg_payload(out, &shape_));
+  datagram.room = static_cast<std::uint32_t>(slot + kSlotBytes - datagram.data);
+  // A cut datagram is no packet: with no bytes it is judged malformed.
+  datagram.size = out->payloadlen > datagram.room ? 0 : out->payloadlen;
+  used_buffers_.push_back(static_cast<std::uint16_t>(buffer));
+}
+
+/// Gathering pays when many packets a second share a system call, and only then.
+void UringPort::watch_rate(std::uint64_t now_ns) noexcept {
+  constexpr std::uint64_t kWatchNs = 10'000'000;
+  const std::uint64_t watched = now_ns - rate_from_ns_;
+  if (watched < kWatchNs) return;
+  gather_ = can_gather_ && rate_packets_ * 1'000'000'000 / watched >= kGatherFromPacketsPerSecond;
+  rate_from_ns_ = now_ns;
+  rate_packets_ = 0;
+}
+
+void UringPort::ended(std::uint32_t number) noexcept {
+  Flow& flow = flows_[number];
+  const int none = -1;
+  if (fixed_files_) io_uring_register_files_update(&ring_, number, const_cast<int*>(&none), 1);
+  flow.fd = -1;
+  removed.push_back(number);
+}
+
+void UringPort::give_back(unsigned buffer) noexcept {
+  io_uring_buf_ring_add(buffers_, slots_ + std::size_t{buffer} * kSlotBytes, kSlotBytes,
+                        static_cast<std::uint16_t>(buffer), io_uring_buf_ring_mask(kBuffers), 0);
+  io_uring_buf_ring_advance(buffers_, 1);
+}
+
+void UringPort::give_back_all() noexcept {
+  int at = 0;
+  for (const std::uint16_t buffer : used_buffers_) {
+    io_uring_buf_ring_add(buffers_, slots_ + std::size_t{buffer} * kSlotBytes, kSlotBytes, buffer,
+                          io_uring_buf_ring_mask(kBuffers), at++);
+  }
+  io_uring_buf_ring_advance(buffers_, at);
+  used_buffers_.clear();
+}
+
+/// A datagram to ourselves and back: says more than any list of features, under seccomp above all.
+bool works(UringPort& port) {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  SocketAddress self{};
+  self.v4.sin_family = AF_INET;
+  self.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof self;
+  std::uint8_t word[4] = {'p', 'i', 'n', 'g'};
+  bool heard = false;
+  if (bind(fd, &self.any, sizeof self.v4) == 0 && getsockname(fd, &self.any, &size) == 0 && port.add(0, fd)) {
+    relay::Datagram ping;
+    ping.data = word;
+    ping.size = sizeof word;
+    ping.to = from_socket_address(self);
+    port.send(ping);
+    for (int turn = 0; turn < 3 && !heard; ++turn) {
+      for (const relay::Datagram& datagram : port.receive(0, 100'000'000)) {
+        heard = heard || (datagram.size == sizeof word && std::memcmp(datagram.data, word, sizeof word) == 0);
+      }
+    }
+    port.remove(0);
+    for (int turn = 0; turn < 3 && port.removed.empty(); ++turn) port.receive(0, 10'000'000);
+    heard = heard && !port.removed.empty();
+    port.removed.clear();
+  }
+  close(fd);
+  return heard;
+}
+
+}  // namespace
+
+std::unique_ptr<PacketPort> make_io_uring_port(std::uint32_t flows) {
+  auto port = std::make_unique<UringPort>();
+  if (!port->start(flows) || !works(*port)) return nullptr;
+  return port;
+}
+
+}  // namespace sallyport::io

@@ -1,0 +1,50 @@
+/// What Relay keeps of a pair. Its own file, since only the relay's sources look inside.
+#pragma once
+
+#include "reception.h"
+#include "relay.h"
+
+namespace sallyport::relay {
+
+/// The two ways of a side. With RTCP on the RTP port the second is not used.
+struct Path {
+  endpoint source{};  ///< Who may send to us; meaningless until `known`.
+  endpoint to{};      ///< Where we send; meaningless until `reachable`.
+  bool known = false;
+  bool reachable = false;
+};
+
+/// A Side at work.
+struct RunningSide {
+  Path paths[2];  ///< RTP (and muxed RTCP), RTCP.
+  crypto::SrtpContext* rx = nullptr;
+  crypto::SrtpContext* tx = nullptr;
+  std::uint64_t last_heard_ns = 0;  ///< Or when the watch began.
+  std::uint64_t silence_limit_ns = 0;
+  bool silent = false;  ///< Reported, and not heard since.
+  bool receive = true;
+  bool send = true;
+  bool mux = false;  ///< One local port for both.
+  bool renumbers = false;
+  bool peer_mux = false;  ///< It takes RTCP on its RTP port.
+  LatchPolicy latch = LatchPolicy::kOff;
+  std::uint8_t cname_size = 0;
+  std::array<char, kCnameBytes> cname{};
+  MediaAddress remote;
+  Ip latch_from{};
+  Receptions receptions;
+  std::array<std::uint8_t, 128> payload_types{};  ///< Of packets to this side; the identity unless `renumbers`.
+};
+
+struct Pair {
+  bool open = false;
+  PairKind kind = PairKind::kAudio;
+  std::uint32_t number = 0;
+  std::uint32_t active_at = 0;  ///< Its place among the active ones.
+  RunningSide sides[2];
+};
+
+/// Limit: bytes a pair takes beside its sockets and SRTP contexts.
+static_assert(sizeof(Pair) <= 2'048, "a box holds twenty thousand of these");
+
+}  // namespace sallyport::relay

@@ -1,0 +1,175 @@
+/// The relay's words and what they mean to packets. Three columns line up: `src/media/relay-command.ts` (the words),
+/// `native/addon/relay.d.ts` (their types at the addon) and this file.
+///
+/// The decision code under this door has no sockets, no clock, no threads and no Node: datagrams and the time come in,
+/// verdicts and events go out. One Relay belongs to one packet thread. Nothing here allocates after construction.
+///
+/// Who opens and closes: control opens SRTP contexts and hands them over in a Side; Relay gives each back exactly
+/// once, in an Event (`kRetired`, `kClosed`), and control closes them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "../crypto/srtp.h"
+#include "../shared/endpoint.h"
+
+namespace sallyport::relay {
+
+using Ip = std::array<std::uint8_t, 16>;
+
+/// Limit: longest CNAME put into RTCP; control refuses longer ones.
+inline constexpr std::size_t kCnameBytes = 64;
+/// Limit: renumberings of payload types a side; control refuses more.
+inline constexpr std::size_t kPayloadTypeLimit = 32;
+/// A flow is a socket's number: pair · 4 + side · 2 + (1 for the RTCP port).
+inline constexpr std::uint32_t kFlowsPerPair = 4;
+
+enum class PairKind : std::uint8_t { kAudio, kVideo, kOther };
+enum class LatchPolicy : std::uint8_t { kOff, kSignalled, kSource };
+
+struct MediaAddress {
+  Ip ip{};
+  std::uint16_t rtp_port = 0;   ///< Host byte order.
+  std::uint16_t rtcp_port = 0;  ///< Equal to rtp_port: RTCP shares it (RFC 5761).
+  bool known = false;
+};
+
+struct PayloadType {
+  std::uint8_t from, to;
+};
+
+/// One side of one m-line: RelaySide in the first column, member for member.
+struct Side {
+  MediaAddress local;
+  MediaAddress remote;
+  LatchPolicy latch = LatchPolicy::kOff;
+  Ip latch_from{};  ///< All zero: none.
+  crypto::SrtpContext* rx = nullptr;
+  crypto::SrtpContext* tx = nullptr;
+  std::uint8_t dscp = 0;  ///< Control's business: it marks the sockets.
+  bool receive = true;
+  bool send = true;
+  std::array<char, kCnameBytes> cname{};
+  std::uint8_t cname_size = 0;
+  std::uint32_t silence_limit_ms = 0;
+  std::array<PayloadType, kPayloadTypeLimit> payload_types{};
+  std::uint8_t payload_type_count = 0;
+};
+
+/// Which members of a Side a change carries.
+enum ChangeBits : std::uint32_t {
+  kChangeRemote = 1 << 0,
+  kChangeLatch = 1 << 1,
+  kChangeLatchFrom = 1 << 2,
+  kChangeRx = 1 << 3,
+  kChangeTx = 1 << 4,
+  kChangeReceive = 1 << 5,
+  kChangeSend = 1 << 6,
+  kChangeCname = 1 << 7,
+  kChangeSilenceLimitMs = 1 << 8,
+  kChangePayloadTypes = 1 << 9,
+  kChangeDscp = 1 << 10,
+  kChangeRelatch = 1 << 11,
+};
+
+/// The counters of a side, in the order in which they stand in shared memory. SideCounters in the first column.
+#define SALLYPORT_COUNTERS(X)                                                                     \
+  X(packets) X(bytes) X(lost) X(jitterUs) X(rtcpPackets) X(sent) X(sentBytes) X(droppedStranger) \
+  X(droppedAuth) X(droppedReplay) X(droppedMalformed) X(droppedUnsent)
+enum Counter : std::uint32_t {
+#define X(name) k_##name,
+  SALLYPORT_COUNTERS(X)
+#undef X
+  kCounterCount
+};
+/// Two cache lines a side, so that threads never share one.
+inline constexpr std::size_t kCounterStride = 16;
+static_assert(kCounterCount <= kCounterStride);
+
+/// What became of a datagram. All but kForward are drops, each with its counter.
+enum class Verdict : std::uint8_t { kForward, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kClosed };
+
+/// One datagram, worked on in place.
+struct Datagram {
+  std::uint32_t flow = 0;  ///< In: where it arrived.
+  endpoint sender{};       ///< In.
+  std::uint8_t* data = nullptr;
+  std::uint32_t size = 0;  ///< In and out.
+  std::uint32_t room = 0;  ///< Bytes that may be written at `data`.
+  Verdict verdict = Verdict::kMalformed;
+  bool rtcp = false;           ///< Out.
+  std::uint32_t out_flow = 0;  ///< Out, when forwarded: the socket it leaves by.
+  endpoint to{};               ///< Out, when forwarded.
+};
+
+enum class EventKind : std::uint8_t { kLatched, kSilent, kHeard, kFailed, kClosed, kRetired };
+
+struct Event {
+  EventKind kind;
+  std::uint8_t side = 0;
+  std::uint32_t pair = 0;
+  endpoint source{};                                   ///< With kLatched.
+  std::array<crypto::SrtpContext*, 4> contexts{};  ///< With kRetired and kClosed: control closes them.
+};
+
+class EventSink {
+ public:
+  virtual void event(const Event& event) noexcept = 0;
+
+ protected:
+  ~EventSink() = default;
+};
+
+struct Pair;
+
+class Relay {
+ public:
+  /// `counters`: kCounterStride words a side, two sides a pair, written without locks. `engine` may be null where no
+  /// side ever has keys.
+  Relay(std::uint32_t max_pairs, crypto::SrtpEngine* engine, std::uint64_t* counters, EventSink& events);
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  /// The slot must be free: control sees to that.
+  void open(std::uint32_t pair, PairKind kind, const Side& caller, const Side& callee, std::uint64_t now_ns) noexcept;
+  void change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, const Side& set, std::uint64_t now_ns) noexcept;
+  /// From now on its packets are dropped. Give `closed` once its sockets are no longer read.
+  void close(std::uint32_t pair) noexcept;
+
+  /// Judges, rewrites and re-encrypts a batch. Order matters: flow, size and version, source, replay and tag, and only
+  /// then state. A packet that fails any of them has changed nothing but one counter (RFC 3711 §3.3).
+  void handle(std::span<Datagram> batch, std::uint64_t now_ns) noexcept;
+
+  /// Looks for silent sides, a part of the table a call. Cheap: call it every turn.
+  void tick(std::uint64_t now_ns) noexcept;
+  bool idle() const noexcept { return active_count_ == 0; }
+
+ private:
+  enum : std::size_t { kPiece = crypto::kBatchLimit };
+  void handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
+  void judge(Datagram& datagram) noexcept;
+  void unprotect(std::span<Datagram> piece) noexcept;
+  void pass(Datagram& datagram, std::uint64_t now_ns) noexcept;
+  void protect(std::span<Datagram> piece) noexcept;
+  bool learn(Pair& pair, std::uint32_t side, bool rtcp_port, const endpoint& sender) noexcept;
+  void heard(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void drop(Datagram& datagram, Verdict verdict) noexcept;
+  void count(std::uint32_t pair, std::uint32_t side, Counter counter, std::uint64_t more) noexcept;
+  void put(std::uint32_t pair, std::uint32_t side, Counter counter, std::uint64_t value) noexcept;
+
+  std::uint32_t max_pairs_;
+  crypto::SrtpEngine* engine_;
+  std::uint64_t* counters_;
+  EventSink& events_;
+  Pair* pairs_;
+  std::uint32_t* active_;  ///< Numbers of the open pairs, dense.
+  std::uint32_t active_count_ = 0;
+  std::uint32_t tick_at_ = 0;
+  std::uint64_t next_tick_ns_ = 0;
+};
+
+}  // namespace sallyport::relay

@@ -1,0 +1,163 @@
+#include "rtcp.h"
+
+#include <cstring>
+#include <optional>
+
+#include "rtp.h"
+
+namespace sallyport::relay {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+enum Type : std::uint8_t { kSr = 200, kRr, kSdes, kBye, kApp, kRtpFeedback, kPayloadFeedback, kXr };
+constexpr std::uint8_t kCname = 1;  // RFC 3550 §6.5.1.
+
+/// One block of a compound packet, its padding cut off.
+struct Block {
+  std::uint8_t count;  // The five bits whose meaning hangs on the type.
+  std::uint8_t type;
+  Bytes bytes;  // With the four bytes of its header.
+};
+
+/// Cuts the first block off `rest`. Empty: it lies.
+std::optional<Block> next_block(Bytes& rest) noexcept {
+  if (rest.size() < 4 || rest[0] >> 6 != 2) return std::nullopt;
+  const std::size_t size = (read16(&rest[2]) + std::size_t{1}) * 4;
+  if (size > rest.size()) return std::nullopt;
+
+  std::size_t padding = 0;
+  if (rest[0] & 0x20) {
+    padding = rest[size - 1];
+    const bool last = size == rest.size();  // RFC 3550 §6.4.1: only the last block may be padded.
+    if (!last || padding == 0 || padding % 4 != 0 || padding + 4 > size) return std::nullopt;
+  }
+  Block block{static_cast<std::uint8_t>(rest[0] & 0x1f), rest[1], rest.first(size - padding)};
+  rest = rest.subspan(size);
+  return block;
+}
+
+bool xr_fits(Bytes block) noexcept {
+  if (block.size() < 8) return false;
+  for (Bytes rest = block.subspan(8); !rest.empty();) {
+    if (rest.size() < 4) return false;
+    const std::size_t size = (read16(&rest[2]) + std::size_t{1}) * 4;
+    if (size > rest.size()) return false;
+    rest = rest.subspan(size);
+  }
+  return true;
+}
+
+/// Walks the chunks of a source description; calls `chunk(ssrc, has_cname)`. False: an item or chunk leaves the block.
+template <typename Chunk>
+bool walk_sdes(const Block& block, Chunk chunk) noexcept {
+  Bytes rest = block.bytes.subspan(4);
+  for (unsigned i = 0; i < block.count; ++i) {
+    if (rest.size() < 8) return false;
+    std::size_t at = 4;
+    bool has_cname = false;
+    while (true) {
+      if (at >= rest.size()) return false;
+      const std::uint8_t item = rest[at];
+      if (item == 0) break;
+      if (at + 2 > rest.size() || at + 2 + rest[at + 1] > rest.size()) return false;
+      has_cname |= item == kCname;
+      at += 2 + std::size_t{rest[at + 1]};
+    }
+    const std::size_t size = (at / 4 + 1) * 4;  // At least one null, up to the next word.
+    if (size > rest.size()) return false;
+    chunk(rest.data(), has_cname);
+    rest = rest.subspan(size);
+  }
+  return true;
+}
+
+bool block_fits(const Block& block) noexcept {
+  const std::size_t size = block.bytes.size();
+  switch (block.type) {
+    case kSr: return size >= 28 + block.count * std::size_t{24};
+    case kRr: return size >= 8 + block.count * std::size_t{24};
+    case kSdes: return walk_sdes(block, [](const std::uint8_t*, bool) {});
+    case kBye: return size >= 4 + block.count * std::size_t{4};
+    case kApp:
+    case kRtpFeedback:
+    case kPayloadFeedback: return size >= 12;
+    case kXr: return xr_fits(block.bytes);
+    default: return true;
+  }
+}
+
+/// Writes behind what is written; what does not fit whole is not begun.
+class Compound {
+ public:
+  explicit Compound(std::span<std::uint8_t, kRtcpBytes> out) noexcept : out_(out) {}
+  std::size_t size() const noexcept { return size_; }
+
+  void copy(const Block& block, std::size_t bytes) noexcept {
+    if (size_ + bytes > out_.size()) return;
+    std::memcpy(&out_[size_], block.bytes.data(), bytes);
+    finish(block.count, block.type, size_ + bytes);
+  }
+
+  void describe(const Block& block, std::string_view cname) noexcept {
+    std::size_t at = size_ + 4;
+    bool fits = true;
+    walk_sdes(block, [&](const std::uint8_t* ssrc, bool has_cname) {
+      const std::size_t text = has_cname ? 2 + cname.size() : 0;
+      const std::size_t chunk = (4 + text) / 4 * 4 + 4;
+      fits = fits && at + chunk <= out_.size();
+      if (!fits) return;
+      std::memset(&out_[at], 0, chunk);
+      std::memcpy(&out_[at], ssrc, 4);
+      if (has_cname) {
+        out_[at + 4] = kCname;
+        out_[at + 5] = static_cast<std::uint8_t>(cname.size());
+        std::memcpy(&out_[at + 6], cname.data(), cname.size());
+      }
+      at += chunk;
+    });
+    if (fits) finish(block.count, kSdes, at);
+  }
+
+ private:
+  void finish(std::uint8_t count, std::uint8_t type, std::size_t end) noexcept {
+    out_[size_] = static_cast<std::uint8_t>(0x80 | count);
+    out_[size_ + 1] = type;
+    write16(&out_[size_ + 2], static_cast<std::uint16_t>((end - size_) / 4 - 1));
+    size_ = end;
+  }
+
+  std::span<std::uint8_t, kRtcpBytes> out_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+bool rtcp_fits(Bytes compound) noexcept {
+  if (compound.size() < 8 || !is_rtcp_type(compound[1])) return false;
+  while (!compound.empty()) {
+    const auto block = next_block(compound);
+    if (!block || !block_fits(*block)) return false;
+  }
+  return true;
+}
+
+std::size_t rewrite_rtcp(Bytes compound, std::string_view cname, std::span<std::uint8_t, kRtcpBytes> out) noexcept {
+  Compound made(out);
+  while (const auto block = compound.empty() ? std::nullopt : next_block(compound)) {
+    switch (block->type) {
+      case kSr:
+      case kRr:
+      case kRtpFeedback:
+      case kPayloadFeedback:
+      case kXr: made.copy(*block, block->bytes.size()); break;
+      case kSdes: made.describe(*block, cname); break;
+      // The reason is free text of the other side, and no receiver acts on it.
+      case kBye: made.copy(*block, 4 + block->count * std::size_t{4}); break;
+      default: break;  // APP and what we do not know may carry anything, names among it.
+    }
+  }
+  return made.size();
+}
+
+}  // namespace sallyport::relay

@@ -1,0 +1,25 @@
+/// RTCP as it crosses the box: reports and feedback pass, names do not.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace sallyport::relay {
+
+/// Limit: bytes of a compound packet after rewriting; what does not fit is left out, block by block.
+inline constexpr std::size_t kRtcpBytes = 1'400;
+
+/// True when every block lies inside the packet, is version 2, and none but the last is padded. A lone feedback block
+/// counts (RFC 5506). Total: any bytes are judged.
+bool rtcp_fits(std::span<const std::uint8_t> compound) noexcept;
+
+/// Rebuilds a plain compound packet that fits, into `out` (kRtcpBytes). Sender and receiver reports, transport and
+/// payload feedback (RFC 4585) and extended reports (RFC 3611) are copied; source descriptions keep their sources and
+/// get `cname` in place of each CNAME, and nothing else; BYE loses its reason text; APP and unknown types are left out.
+/// Returns the size; 0 when nothing is left.
+std::size_t rewrite_rtcp(std::span<const std::uint8_t> compound, std::string_view cname,
+                         std::span<std::uint8_t, kRtcpBytes> out) noexcept;
+
+}  // namespace sallyport::relay

@@ -1,0 +1,90 @@
+import { afterEach, expect, test } from "vitest";
+import { openNativeUdp, type UdpDatagram, type UdpPort } from "../../src/io/udp-native.ts";
+import { Peer } from "./wire.ts";
+
+const closing: { close(): void }[] = [];
+afterEach(() => {
+  for (const one of closing.splice(0)) one.close();
+});
+
+test.each(["127.0.0.1", "::1"])("%s: text goes out and comes in, byte for byte, with its source", async (ip) => {
+  const { port, batches } = listen(ip);
+  const peer = await Peer.open(ip);
+  closing.push(peer);
+  const text = Array.from({ length: 256 }, (_, i) => String.fromCharCode(i)).join("");
+  port.send(ip, peer.port, text);
+  const [got] = await peer.until(1);
+  expect(got).toEqual({ bytes: Buffer.from(text, "latin1"), ip, port: port.address.port });
+  peer.send(Buffer.from(text, "latin1"), port.address.port);
+  expect(await batches.next()).toEqual([{ ip, port: peer.port, text, local: "" }]);
+});
+
+test("a burst leaves in one turn and arrives whole and in order; batches are bounded", async () => {
+  const receiver = listen("127.0.0.1");
+  const sender = listen("127.0.0.1");
+  const sent = Array.from({ length: 300 }, (_, i) => `${i} ${"y".repeat(900)}`);
+  for (const text of sent) sender.port.send("127.0.0.1", receiver.port.address.port, text);
+  const got: string[] = [];
+  while (got.length < sent.length) {
+    const batch = await receiver.batches.next();
+    expect(batch.length).toBeLessThanOrEqual(64);
+    got.push(...batch.map((one) => one.text));
+  }
+  expect(got).toEqual(sent);
+  expect(sender.port.counters).toMatchObject({ sent: 300, sendFailed: 0 });
+});
+
+test("a wildcard port says which address a datagram came to", async () => {
+  const { port, batches } = listen("0.0.0.0");
+  const peer = await Peer.open("127.0.0.1");
+  closing.push(peer);
+  peer.send(Buffer.from("x"), port.address.port, "127.0.0.5");
+  expect((await batches.next())[0]!.local).toBe("127.0.0.5");
+});
+
+test("what cannot be sent is counted and hurts nobody", async () => {
+  const { port } = listen("127.0.0.1");
+  const peer = await Peer.open("127.0.0.1");
+  closing.push(peer);
+  port.send("not an address", 5060, "a");
+  port.send("::1", 5060, "b");
+  port.send("127.0.0.1", peer.port, "z".repeat(65_508));
+  port.send("127.0.0.1", peer.port, "good");
+  expect((await peer.until(1))[0]!.bytes.toString()).toBe("good");
+  expect(port.counters).toMatchObject({ sent: 1, sendFailed: 3 });
+});
+
+test("a taken address throws with its code, and is free again after close", () => {
+  const { port } = listen("127.0.0.1");
+  const again = () => openNativeUdp({ address: port.address, dscp: 24, onBatch: () => {} });
+  expect(again).toThrow(expect.objectContaining({ code: "EADDRINUSE" }));
+  port.close();
+  closing.push(again());
+});
+
+function listen(ip: string): { port: UdpPort; batches: Batches } {
+  const batches = new Batches();
+  const port = openNativeUdp({ address: { ip, port: 0 }, dscp: 24, onBatch: (batch) => batches.take(batch) });
+  closing.push(port);
+  return { port, batches };
+}
+
+class Batches {
+  readonly #arrived: (readonly UdpDatagram[])[] = [];
+  #waiting: (() => void) | undefined;
+
+  take(batch: readonly UdpDatagram[]): void {
+    this.#arrived.push(batch);
+    this.#waiting?.();
+  }
+
+  async next(): Promise<readonly UdpDatagram[]> {
+    while (this.#arrived.length === 0) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting = resolve;
+        AbortSignal.timeout(2_000).addEventListener("abort", () => reject(new Error("nothing came")));
+      });
+    }
+    return this.#arrived.shift()!;
+  }
+}
