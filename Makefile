@@ -63,7 +63,7 @@ fuzz: install ## hostile bytes against the parsers, FOR=60s
 	@$(NODE) test/fuzz/run.ts "$(FOR)"
 
 sim: install ## the box in virtual time, SEED=
-	@SEED=$(SEED) vitest run test/simulation
+	@SEED="$(or $(SEED),1)" $(NODE) test/simulation/replay.ts
 
 format: ## let biome format and fix
 	@biome check --write .

@@ -4,7 +4,7 @@
  * The device sits on core 1, the load on core 0. Ours also opens and closes the media of each call; Kamailio has none.
  */
 import { makeFolder } from "../support/box.ts";
-import { type Bench, type BenchLine, compare, median, round } from "./bench.ts";
+import { type Bench, type BenchLine, compare } from "./bench.ts";
 import { cpuMicros } from "./signalling/cpu.ts";
 import { type Device, type Place, startBox, startKamailio } from "./signalling/devices.ts";
 import { callOverTls, callOverUdp, type Load, startCallee } from "./signalling/load.ts";
@@ -37,7 +37,7 @@ export const bench: Bench = {
       if (wanted(UDP) || wanted(PAUSE)) {
         await measure(UDP, devices, LOAD, overUdp, (line) => wanted(UDP) && report(line));
         const pause = await longestPause(devices[0] as Device);
-        if (wanted(PAUSE) && pause !== undefined) report(pause);
+        if (wanted(PAUSE)) report(pause);
       }
       if (wanted(TLS)) await measure(TLS, devices, TLS_LOAD, overTls, report);
     } finally {
@@ -78,23 +78,11 @@ async function measure(
   }
 }
 
-/** The longest time for which the event loop of the box stood still, over all rounds. */
-async function longestPause(device: Device): Promise<BenchLine | undefined> {
-  const status = await device.box?.get<Record<string, unknown>>("/status");
-  const pause = find(status, /pause/i);
-  if (pause === undefined) return undefined;
-  return { bench: PAUSE, ours: round(median([pause])), unit: "ms", runs: 1, callsPerSecond: LOAD.callsPerSecond };
-}
-
-/** The first number whose name matches, however deep. */
-function find(value: unknown, name: RegExp): number | undefined {
-  if (value === null || typeof value !== "object") return undefined;
-  for (const [key, inner] of Object.entries(value)) {
-    if (name.test(key) && typeof inner === "number") return inner;
-    const deeper = find(inner, name);
-    if (deeper !== undefined) return deeper;
-  }
-  return undefined;
+/** The longest time for which the event loop of the box stood still since it started, warm-up and all rounds. */
+async function longestPause(device: Device): Promise<BenchLine> {
+  const status = await device.box?.get<{ pauses: { longestMs: number; p99Ms: number } }>("/status");
+  const { longestMs = Number.NaN, p99Ms = Number.NaN } = status?.pauses ?? {};
+  return { bench: PAUSE, ours: longestMs, unit: "ms", runs: 1, p99Ms, callsPerSecond: LOAD.callsPerSecond };
 }
 
 /** Idle time is part of the measurement: what a device does between calls counts against it. */

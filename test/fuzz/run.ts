@@ -1,0 +1,183 @@
+/**
+ * `make fuzz FOR=60s`: spoils good messages in small and large ways and feeds them to the parsers. They may refuse with
+ * a PeerError and nothing else, and quickly. A failing input is written to build/fuzz with its seed. Environment: SEED.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { below, PeerError, type Random, seededRandom } from "../../src/base/index.ts";
+import * as message from "../../src/message/index.ts";
+import { parseSdp } from "../../src/sdp/index.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const CORPUS = join(ROOT, "../shared/testdata");
+/** Limit: files and bytes taken from the corpus, so that the start is quick. */
+const CORPUS_FILES = 6_000;
+const CORPUS_FILE_BYTES = 65_536;
+/** A parser that thinks longer than this about one message can be made to think for ever. */
+const SLOW_MS = 250;
+
+const seconds = duration(process.argv[2] ?? "60s");
+const seed = Number(process.env["SEED"] ?? Math.floor(performance.timeOrigin) % 1_000_000);
+const dice = seededRandom(seed);
+const seeds = [...builtIn(), ...corpus()].filter((text) => text !== "");
+const fields = (Object.values(message) as unknown[]).filter(isField);
+
+let tried = 0;
+let refused = 0;
+let failed = 0;
+let slowestMs = 0;
+
+function one(): void {
+  const text = spoil(seeds[below(dice, seeds.length)] as string, dice);
+  const start = performance.now();
+  for (const [name, target] of targets) {
+    try {
+      target(text);
+    } catch (error) {
+      if (error instanceof PeerError) refused += 1;
+      else keep(name, text, error);
+    }
+  }
+  const took = performance.now() - start;
+  slowestMs = Math.max(slowestMs, took);
+  if (took > SLOW_MS) keep("time", text, new Error(`${took} ms`));
+}
+
+type Target = readonly [name: string, run: (text: string) => void];
+
+/** What may throw PeerError, each on its own. */
+const targets: readonly Target[] = [
+  ["message", (text) => everyField(message.parseMessage(text))],
+  ["stream", inPieces],
+  ["sdp", (text) => void parseSdp(text.slice(text.indexOf("\r\n\r\n") + 4))],
+  ["uri", (text) => void message.formatUri(message.parseUri(text.slice(text.indexOf(" ") + 1, text.indexOf(" SIP/"))))],
+];
+
+function everyField(parsed: message.Message): void {
+  for (const field of fields) {
+    try {
+      for (const value of parsed.getAll(field)) field.format(value);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+    }
+  }
+}
+
+function inPieces(text: string): void {
+  const framer = new message.StreamFramer();
+  for (let at = 0; at < text.length; ) {
+    const size = 1 + below(dice, 300);
+    framer.push(text.slice(at, at + size));
+    at += size;
+  }
+}
+
+/** One to four small accidents. */
+function spoil(text: string, random: Random): string {
+  let spoilt = text;
+  for (let left = 1 + below(random, 4); left > 0; left--) spoilt = accident(spoilt, random);
+  return spoilt;
+}
+
+const NASTY = [
+  "\0",
+  "\r\n",
+  "\n",
+  "\r\n ",
+  '"',
+  "\\",
+  "<",
+  ">",
+  ";",
+  ",",
+  ":",
+  "=",
+  "%",
+  "%0",
+  "@",
+  "[",
+  "]",
+  "(",
+  ")",
+];
+const LONG = [
+  " ".repeat(5_000),
+  "(".repeat(3_000),
+  "a,".repeat(4_000),
+  "%41".repeat(3_000),
+  "9".repeat(400),
+  "\t\r\n ".repeat(900),
+];
+
+function accident(text: string, random: Random): string {
+  const at = below(random, text.length + 1);
+  const length = below(random, 40);
+  switch (below(random, 7)) {
+    case 0:
+      return text.slice(0, at) + text.slice(at + length);
+    case 1:
+      return text.slice(0, at) + text.slice(at, at + length).repeat(1 + below(random, 50)) + text.slice(at);
+    case 2:
+      return text.slice(0, at) + String.fromCharCode(below(random, 256)) + text.slice(at + 1);
+    case 3:
+      return text.slice(0, at) + NASTY[below(random, NASTY.length)] + text.slice(at);
+    case 4:
+      return text.slice(0, at) + LONG[below(random, LONG.length)] + text.slice(at);
+    case 5:
+      return text.slice(0, at);
+    default: {
+      const other = seeds[below(random, seeds.length)] as string;
+      return text.slice(0, at) + other.slice(below(random, other.length));
+    }
+  }
+}
+
+function keep(name: string, text: string, error: unknown): void {
+  failed += 1;
+  const folder = join(ROOT, "build/fuzz");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name}-${seed}-${tried}.bin`);
+  writeFileSync(file, text, "latin1");
+  console.error(`${name}: ${error instanceof Error ? error.stack : String(error)}\n  input kept in ${file}`);
+}
+
+function isField(value: unknown): value is message.HeaderField<unknown> {
+  return typeof value === "object" && value !== null && "parse" in value && "format" in value && "name" in value;
+}
+
+/** `60s`, `5m` or a bare number of seconds. */
+function duration(text: string): number {
+  const match = /^(\d+)(s|m|h)?$/.exec(text);
+  if (match === null) throw new Error(`FOR=${text}: write it like 60s, 5m or 1h`);
+  return Number(match[1]) * { s: 1, m: 60, h: 3_600 }[(match[2] ?? "s") as "s" | "m" | "h"];
+}
+
+function corpus(): string[] {
+  const found: string[] = [];
+  const look = (folder: string): void => {
+    for (const name of readdirSync(folder).sort()) {
+      const path = join(folder, name);
+      const stat = statSync(path);
+      if (stat.isDirectory()) look(path);
+      else if (stat.size <= CORPUS_FILE_BYTES && found.length < CORPUS_FILES) found.push(readFileSync(path, "latin1"));
+    }
+  };
+  if (existsSync(CORPUS)) look(CORPUS);
+  return found;
+}
+
+function builtIn(): string[] {
+  const sdp =
+    "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 9 RTP/SAVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA\r\n";
+  const head = (start: string): string =>
+    `${start}\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\nFrom: "A" <sip:a@example.com;user=phone>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: 1@example.com\r\nCSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>;q=0.5, <tel:+1>\r\nRecord-Route: <sip:p.example.com;lr>, <sip:q.example.com;lr>\r\nReason: Q.850;cause=16;text="x"\r\nSession-Expires: 90;refresher=uac\r\nWarning: 399 h "t"\r\nContent-Type: application/sdp\r\nContent-Length: ${sdp.length}\r\n\r\n${sdp}`;
+  return [head("INVITE sip:b@example.com SIP/2.0"), head("SIP/2.0 200 OK"), head("INVITE tel:+1-2 SIP/2.0")];
+}
+
+// Last, so that all of the above is there.
+for (const end = performance.now() + seconds * 1_000; performance.now() < end && failed < 10; tried++) one();
+console.log(
+  `seed ${seed}: ${tried} inputs from ${seeds.length} seeds, ${refused} refused, ${failed} failed, slowest ${slowestMs.toFixed(1)} ms`,
+);
+process.exit(failed === 0 ? 0 : 1);
