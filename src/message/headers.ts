@@ -4,7 +4,21 @@
  * A name means the same in any spelling: case, compact form, and white space before the colon make no difference, so
  * that nothing can be smuggled past a rule that names a header.
  */
-import { COLON, nextComma, SP, skip, skipQuoted, skipSpace, TAB, TOKEN, trimEnd, trimmed } from "./grammar.ts";
+import {
+  COLON,
+  CR,
+  kinds,
+  LF,
+  nextComma,
+  QUOTE,
+  SP,
+  skip,
+  skipQuoted,
+  TAB,
+  TOKEN,
+  trimEnd,
+  trimmed,
+} from "./grammar.ts";
 import { limits } from "./limits.ts";
 import * as names from "./names.ts";
 
@@ -135,71 +149,86 @@ export class HeaderIndex implements Headers {
 
   #scan(at: number): void {
     const text = this.text;
+    const end = this.#sectionEnd(at);
     let filled = 0;
     let lineStart = at;
-    for (;;) {
-      const lf = text.indexOf("\n", at);
-      if (lf < 0) {
-        this.#complain("the header section does not end with an empty line");
-        if (at < text.length) this.hopeless = true; // Half a line is left: who knows what it was to say.
-        this.bodyStart = text.length;
-        break;
-      }
-      // One more search for CR finds any that stands alone: together they leave no room for a second idea of lines.
-      const cr = text.indexOf("\r", at);
-      if (cr !== lf - 1) {
-        this.#complain("CR or LF alone");
-        this.hopeless = true;
-        this.bodyStart = text.length;
-        break;
-      }
-      if (cr === at) {
-        this.closed = true;
-        this.bodyStart = lf + 1;
-        break;
-      }
+    while (at < end) {
       const first = text.charCodeAt(at);
-      if (first === SP || first === TAB) {
-        if (filled === 0) this.#complain("a continuation line without a line before it");
-        else {
-          scratch[filled - ROW]! |= FOLDED;
-          const end = trimEnd(text, at, cr);
-          if (end > at) scratch[filled - 1] = end; // A blank continuation adds nothing.
-        }
-      } else {
-        if (filled === ROW * limits.headerLines) {
-          this.#complain(`more than ${limits.headerLines} header lines`);
-          this.hopeless = true;
-          this.bodyStart = text.length;
-          break;
-        }
+      const folded = first === SP || first === TAB;
+      let value = at;
+      if (!folded) {
+        if (filled === ROW * limits.headerLines)
+          return this.#giveUp(filled, `more than ${limits.headerLines} header lines`);
         lineStart = at;
-        filled = this.#line(at, cr, filled);
+        value = this.#name(at, filled);
       }
-      if (cr - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
-      at = lf + 1;
+      const stop = plainEnd(text, value < 0 ? at : value);
+      if (stop + 1 >= end || text.charCodeAt(stop) !== CR || text.charCodeAt(stop + 1) !== LF)
+        return this.#giveUp(filled, "CR, LF or NUL alone in the headers");
+      if (stop - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
+      if (folded) this.#fold(at, stop, filled);
+      else if (value >= 0) {
+        scratch[filled + 3] = trimEnd(text, value, stop);
+        filled += ROW;
+      }
+      at = stop + 2;
     }
     this.#rows = scratch.slice(0, filled);
-    if (this.bodyStart > 0) this.#checkNul();
   }
 
-  /** One line, not a continuation: notes it at `filled` in the scratch rows and returns where the next one goes. */
-  #line(start: number, end: number, filled: number): number {
-    const text = this.text;
-    const nameEnd = skip(TOKEN, text, start, end);
-    const colon = text.charCodeAt(nameEnd) === COLON ? nameEnd : skipSpace(text, nameEnd, end);
-    if (nameEnd === start || colon === end || text.charCodeAt(colon) !== COLON) {
-      this.#complain("a header line without a name and a colon");
-      return filled;
+  /** Where the last header line ends. All lines before it end with CRLF, so that a search for line ends needs no bound. */
+  #sectionEnd(at: number): number {
+    // The line before the first header has a CRLF of its own: with one more behind it, there are no headers at all.
+    const from = at >= 2 ? at - 2 : at;
+    const empty = this.text.startsWith("\r\n", at);
+    const close = empty ? from : this.text.indexOf("\r\n\r\n", from);
+    if (close >= 0) {
+      this.closed = true;
+      this.bodyStart = empty ? at + 2 : close + 4;
+      return empty ? at : close + 2;
     }
+    this.#complain("the header section does not end with an empty line");
+    this.bodyStart = this.text.length;
+    const end = this.text.lastIndexOf("\r\n") + 2;
+    if (end < this.text.length) this.hopeless = true; // Half a line is left: who knows what it was to say.
+    return Math.max(end, 0);
+  }
+
+  /** Notes a line's name and where its value begins; returns the latter, or -1 when the line has no name and colon. */
+  #name(start: number, filled: number): number {
+    const text = this.text;
+    let at = start;
+    let code = text.charCodeAt(at);
+    while ((kinds[code]! & TOKEN) !== 0) code = text.charCodeAt(++at);
+    const nameEnd = at;
+    while (code === SP || code === TAB) code = text.charCodeAt(++at);
+    if (code !== COLON || nameEnd === start) {
+      this.#complain("a header line without a name and a colon");
+      return -1;
+    }
+    do code = text.charCodeAt(++at);
+    while (code === SP || code === TAB);
     const number = names.numberAt(text, start, nameEnd);
-    const valueStart = skipSpace(text, colon + 1, end);
     scratch[filled] = number;
     scratch[filled + 1] = start;
-    scratch[filled + 2] = valueStart;
-    scratch[filled + 3] = trimEnd(text, valueStart, end);
+    scratch[filled + 2] = at;
     if (number !== names.UNKNOWN && number <= names.CONTENT_TYPE) this.#core(number, filled);
-    return filled + ROW;
+    return at;
+  }
+
+  #fold(start: number, end: number, filled: number): void {
+    if (filled === 0) return this.#complain("a continuation line without a line before it");
+    scratch[filled - ROW]! |= FOLDED;
+    const valueEnd = trimEnd(this.text, start, end);
+    if (valueEnd > start) scratch[filled - 1] = valueEnd; // A blank continuation adds nothing.
+  }
+
+  /** From here on nothing can be told for certain. */
+  #giveUp(filled: number, problem: string): void {
+    this.#complain(problem);
+    this.hopeless = true;
+    this.#rows = scratch.slice(0, filled);
+    this.bodyStart = this.text.length;
   }
 
   /** Headers that every message is asked for. All but Via and Contact may stand only once: RFC 3261 §7.3.1. */
@@ -241,18 +270,6 @@ export class HeaderIndex implements Headers {
     if (doubled) this.#complain(`more than one ${names.canonical[number]}`);
   }
 
-  /** NUL may stand only behind a backslash in a quoted string: RFC 3261 §25.1 quoted-pair, RFC 4475 §3.1.1.2. */
-  #checkNul(): void {
-    const first = this.text.indexOf("\0");
-    if (first < 0 || first >= this.bodyStart) return;
-    for (let row = 0; row < this.#rows.length; row += ROW) {
-      if (!hasLooseNul(this.text, this.start(row), this.end(row))) continue;
-      this.#complain("NUL in a header");
-      this.hopeless = true;
-      return;
-    }
-  }
-
   #complain(problem: string): void {
     this.problem ??= problem;
   }
@@ -260,15 +277,32 @@ export class HeaderIndex implements Headers {
 
 const unfold = (text: string): string => trimmed(text.replace(/\r\n[ \t]+/g, " "));
 
-function hasLooseNul(text: string, start: number, end: number): boolean {
+/** What may stand in a line: all but CR, LF and NUL. */
+const plain = new Uint8Array(256).fill(1);
+plain[0] = plain[CR] = plain[LF] = 0;
+
+/**
+ * The first CR or LF at or behind `at`, or the first NUL that no backslash in a quoted string allows (RFC 3261 §25.1
+ * quoted-pair, RFC 4475 §3.1.1.2). There is a CR ahead, so the search ends.
+ */
+function plainEnd(text: string, start: number): number {
+  let at = start;
+  while (plain[text.charCodeAt(at)] === 1) at++;
+  return text.charCodeAt(at) === 0 ? behindNul(text, start, at) : at;
+}
+
+/** As `plainEnd`, once a NUL was met: quoted strings are passed over whole. */
+function behindNul(text: string, start: number, nul: number): number {
+  const end = text.indexOf("\r", start);
   for (let at = start; at < end; at++) {
     const code = text.charCodeAt(at);
-    if (code === 0) return true;
-    if (code !== 0x22) continue;
+    if (code === 0 || code === LF) return at;
+    if (code !== QUOTE) continue;
     const after = skipQuoted(text, at, end);
-    if (after > 0) at = after - 1;
+    if (after < 0) return nul;
+    at = after - 1;
   }
-  return false;
+  return end;
 }
 
 /** The values of one header line, cut at its commas. */

@@ -4,11 +4,14 @@
  */
 import { PeerError } from "../base/index.ts";
 import type { HeaderField } from "./field.ts";
-import type { CSeqValue } from "./headers/cseq.ts";
-import type { NameAddr } from "./headers/name-addr.ts";
-import type { ViaValue } from "./headers/via.ts";
+import { CallId } from "./headers/call-id.ts";
+import { Contact } from "./headers/contact.ts";
+import { CSeq, type CSeqValue } from "./headers/cseq.ts";
+import { From, type NameAddr, To } from "./headers/name-addr.ts";
+import { Via, type ViaValue } from "./headers/via.ts";
 import { type HeaderIndex, type Headers, splitList } from "./headers.ts";
 import { limits } from "./limits.ts";
+import { parseUri, type Uri } from "./uri.ts";
 
 export type Message = Request | Response;
 
@@ -20,6 +23,8 @@ export interface Core {
   readonly to: NameAddr;
   readonly callId: string;
   readonly cseq: CSeqValue;
+  /** The first one, where it was read already. */
+  readonly contact: NameAddr | "*" | undefined;
 }
 
 abstract class Shared {
@@ -31,6 +36,7 @@ abstract class Shared {
   readonly callId: string;
   readonly cseq: CSeqValue;
   readonly #index: HeaderIndex;
+  readonly #contact: NameAddr | "*" | undefined;
 
   constructor(index: HeaderIndex, core: Core) {
     this.text = index.text;
@@ -41,6 +47,7 @@ abstract class Shared {
     this.to = core.to;
     this.callId = core.callId;
     this.cseq = core.cseq;
+    this.#contact = core.contact;
   }
 
   get body(): string {
@@ -63,12 +70,25 @@ abstract class Shared {
 
   /** The first value; `undefined` when absent. Throws PeerError(400) when it is malformed. */
   get<T>(field: HeaderField<T>): T | undefined {
+    const known = this.#known(field as HeaderField<unknown>);
+    if (known !== undefined) return known as T;
     const row = this.#index.row(field.name);
     if (row < 0) return undefined;
     const value = this.#index.value(row);
     if (field.list !== true) return field.parse(value);
     const first = splitList(value)[0];
     return first === undefined ? this.getAll(field)[0] : field.parse(first);
+  }
+
+  /** What was read when the message came. */
+  #known(field: HeaderField<unknown>): unknown {
+    if (field === Contact) return this.#contact;
+    if (field === Via) return this.via;
+    if (field === CSeq) return this.cseq;
+    if (field === From) return this.from;
+    if (field === To) return this.to;
+    if (field === CallId) return this.callId;
+    return undefined;
   }
 
   /** All values of all lines, comma lists split. Throws PeerError(400) when one is malformed or there are too many. */
@@ -90,10 +110,18 @@ export class Request extends Shared {
   /** The Request-URI as it stands; `parseMessage` has seen that `parseUri` takes it. */
   readonly uri: string;
 
+  #parsedUri: Uri | undefined;
+
   constructor(method: string, uri: string, index: HeaderIndex, core: Core) {
     super(index, core);
     this.method = method;
     this.uri = uri;
+  }
+
+  /** The Request-URI as a value, looked into once. */
+  get requestUri(): Uri {
+    this.#parsedUri ??= parseUri(this.uri);
+    return this.#parsedUri;
   }
 }
 

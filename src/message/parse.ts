@@ -1,7 +1,7 @@
 /** From text to messages. RFC 3261 §7, §8.1.1, §18.3, §20. */
 import { PeerError } from "../base/index.ts";
 import { MessageError, malformed } from "./errors.ts";
-import { readNumber, skip, TOKEN } from "./grammar.ts";
+import { readNumber, SP, skip, TOKEN } from "./grammar.ts";
 import { readCallId } from "./headers/call-id.ts";
 import { readContact } from "./headers/contact.ts";
 import { readCSeq } from "./headers/cseq.ts";
@@ -49,7 +49,7 @@ function read(text: string): Message {
   const index = new HeaderIndex(text, start.end);
   if (index.problem !== undefined) throw new PeerError(400, index.problem);
   cutBody(index);
-  const core = readCore(index);
+  const core = readCore(index, start.status === 0);
   if (start.status !== 0) return new Response(start.status, start.reason, index, core);
   checkRequest(start, index, core);
   return new Request(start.method, start.uri, index, core);
@@ -64,9 +64,12 @@ function skipEmptyLines(text: string): number {
 function readStartLine(text: string, at: number): StartLine {
   const end = text.indexOf("\r\n", at);
   if (end < 0) throw new PeerError(400, "no start line");
-  if (text.startsWith("SIP/", at)) return readStatusLine(text, at, end);
-  return readRequestLine(text, at, end);
+  const methodEnd = skip(TOKEN, text, at, Math.min(end, at + limits.methodBytes + 1));
+  if (text.charCodeAt(methodEnd) === SLASH && text.startsWith("SIP/", at)) return readStatusLine(text, at, end);
+  return readRequestLine(text, at, methodEnd, end);
 }
+
+const SLASH = 0x2f;
 
 /** `SIP/2.0 200 OK`; the reason phrase may be empty and hold any byte but controls. RFC 3261 §7.2. */
 function readStatusLine(text: string, at: number, end: number): StartLine {
@@ -84,17 +87,23 @@ function readStatusLine(text: string, at: number, end: number): StartLine {
 }
 
 /** `INVITE sip:bob@example.com SIP/2.0`, with one space between each two. RFC 3261 §7.1. */
-function readRequestLine(text: string, at: number, end: number): StartLine {
-  const methodEnd = skip(TOKEN, text, at, Math.min(end, at + limits.methodBytes + 1));
-  if (methodEnd === at || text.charCodeAt(methodEnd) !== 0x20) throw new PeerError(400, "no valid method");
-  const versionStart = text.lastIndexOf(" ", end - 1) + 1;
-  if (versionStart <= methodEnd + 1) throw new PeerError(400, "no SIP version in the start line");
-  if (end - versionStart !== VERSION.length || !text.startsWith(VERSION, versionStart))
-    throw versionProblem(text.slice(versionStart, end));
-  if (versionStart - methodEnd - 2 > limits.uriBytes || end - at > limits.startLineBytes)
+function readRequestLine(text: string, at: number, methodEnd: number, end: number): StartLine {
+  if (methodEnd === at || text.charCodeAt(methodEnd) !== SP) throw new PeerError(400, "no valid method");
+  const uriStart = methodEnd + 1;
+  const uriEnd = text.startsWith(" SIP/2.0", end - 8) ? end - 8 : oddVersion(text, uriStart, end);
+  if (uriEnd <= uriStart) throw new PeerError(400, "no Request-URI");
+  if (uriEnd - uriStart > limits.uriBytes || end - at > limits.startLineBytes)
     throw new PeerError(414, `a Request-URI of more than ${limits.uriBytes} bytes`);
-  const method = text.slice(at, methodEnd);
-  return { method, uri: text.slice(methodEnd + 1, versionStart - 1), status: 0, reason: "", end: end + 2 };
+  return { method: text.slice(at, methodEnd), uri: text.slice(uriStart, uriEnd), status: 0, reason: "", end: end + 2 };
+}
+
+/** The version is not written as it ought to be: where the URI before it ends, if it is 2.0 all the same. */
+function oddVersion(text: string, uriStart: number, end: number): number {
+  const space = text.lastIndexOf(" ", end - 1);
+  if (space < uriStart) throw new PeerError(400, "no SIP version in the start line");
+  const version = text.slice(space + 1, end);
+  if (version.toUpperCase() !== VERSION) throw versionProblem(version); // In any case: RFC 3261 §7.1.
+  return space;
 }
 
 const versionProblem = (version: string): PeerError =>
@@ -134,13 +143,15 @@ const to = (text: string, start: number, end: number) => readNameAddr("To", text
 const firstContact = (text: string, start: number, end: number) => readContact(text, start, end, true);
 const maxForwards = (text: string, start: number, end: number) => readNumber(text, start, end, 256);
 
-function readCore(index: HeaderIndex): Core {
+/** A Contact that cannot be read is a reason to refuse a request; a response is not lost for it. */
+function readCore(index: HeaderIndex, isRequest: boolean): Core {
   return {
     via: whole(index, present(index.via, "Via"), topVia),
     from: whole(index, present(index.from, "From"), from),
     to: whole(index, present(index.to, "To"), to),
     callId: whole(index, present(index.callId, "Call-ID"), readCallId),
     cseq: whole(index, present(index.cseq, "CSeq"), readCSeq),
+    contact: isRequest && index.contact >= 0 ? whole(index, index.contact, firstContact) : undefined,
   };
 }
 
@@ -152,15 +163,22 @@ function present(row: number, name: string): number {
 /** What only requests promise. */
 function checkRequest(start: StartLine, index: HeaderIndex, core: Core): void {
   if (core.cseq.method !== start.method) throw malformed("CSeq", "its method is not the one of the start line");
-  const uri = parseUri(start.uri);
-  // RFC 3261 §19.1.1 (table 1): no headers in a Request-URI; taking them for ours would let anyone write headers.
-  if ((uri.scheme === "sip" || uri.scheme === "sips") && uri.headers !== undefined)
-    throw new PeerError(400, "a Request-URI with headers");
+  if (!USUAL_URI.test(start.uri)) checkUri(start.uri);
   if (index.maxForwards >= 0) {
     const hops = whole(index, index.maxForwards, maxForwards);
     if (hops < 0 || hops > 255) throw malformed("Max-Forwards", "not a number from 0 to 255");
   }
-  if (index.contact >= 0) whole(index, index.contact, firstContact);
+}
+
+/** What nearly every Request-URI looks like: `parseUri` takes whatever this matches. */
+const USUAL_URI =
+  /^sips?:(?:[\w\-.!~*'()&=+$,;/]+@)?[\da-zA-Z][\da-zA-Z.-]{0,254}(?::[1-9]\d{0,3})?(?:;[\w\-.!~*'()/:&+$]+(?:=[\w\-.!~*'()/:&+$]+)?)*$/;
+
+function checkUri(text: string): void {
+  const uri = parseUri(text);
+  // RFC 3261 §19.1.1 (table 1): no headers in a Request-URI; taking them for ours would let anyone write headers.
+  if ((uri.scheme === "sip" || uri.scheme === "sips") && uri.headers !== undefined)
+    throw new PeerError(400, "a Request-URI with headers");
 }
 
 /** The error with what it takes to answer it, when the message has that. */
@@ -192,6 +210,7 @@ export function answerTo(text: string): Request | undefined {
     to: attempt(() => whole(index, index.to, to)) ?? NOBODY,
     callId: index.callId < 0 ? "" : index.value(index.callId),
     cseq: attempt(() => whole(index, index.cseq, readCSeq)) ?? { number: 0, method },
+    contact: undefined,
   });
 }
 

@@ -33,6 +33,32 @@ const QUESTION = 0x3f;
 
 /** The value in the range; the `first` one when it is a list. Throws PeerError(400). */
 export function readNameAddr(header: string, text: string, start: number, end: number, first = false): NameAddr {
+  USUAL.lastIndex = start;
+  if (USUAL.test(text)) {
+    const stop = USUAL.lastIndex;
+    if (stop === end || (stop < end && first && text.charCodeAt(stop) === COMMA)) return readUsual(text, start, stop);
+  }
+  return readCarefully(header, text, start, end, first);
+}
+
+/** What nearly every name-addr looks like. It spares the careful look, and what it does not match gets that. */
+const USUAL =
+  /(?:"[^"\\\0-\x1f\x7f]{0,255}" ?)?<sips?:[\w\-.!~*'();/:@&=+$,%[\]?]{1,1024}>(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
+
+function readUsual(text: string, start: number, stop: number): NameAddr {
+  if (text.charCodeAt(start) === LESS) {
+    const more = text.indexOf(">", start);
+    const uri = text.slice(start + 1, more);
+    return { uri, params: more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop) };
+  }
+  const close = text.indexOf('"', start + 1);
+  const less = text.charCodeAt(close + 1) === LESS ? close + 1 : close + 2;
+  const more = text.indexOf(">", less);
+  const params = more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop);
+  return { display: text.slice(start + 1, close), uri: text.slice(less + 1, more), params };
+}
+
+function readCarefully(header: string, text: string, start: number, end: number, first: boolean): NameAddr {
   let at = start;
   let display: string | undefined;
   if (at < end && text.charCodeAt(at) === QUOTE) {

@@ -1,6 +1,6 @@
 import { malformed } from "../errors.ts";
 import type { HeaderField } from "../field.ts";
-import { COLON, HOST, readNumber, skip, skipSpace, TOKEN } from "../grammar.ts";
+import { COLON, COMMA, HOST, readNumber, SEMICOLON, skip, skipSpace, TOKEN } from "../grammar.ts";
 import { hostEnd, hostText, parseHost } from "../host.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
 
@@ -19,6 +19,11 @@ const VERSION = "SIP/2.0/";
 
 /** The value in the range; the `first` one when it is a list. Throws PeerError(400). */
 export function readVia(text: string, start: number, end: number, first = false): ViaValue {
+  USUAL.lastIndex = start;
+  if (USUAL.test(text)) {
+    const stop = USUAL.lastIndex;
+    if (stop === end || (stop < end && first && text.charCodeAt(stop) === COMMA)) return readUsual(text, start, stop);
+  }
   let at = skipProtocol(text, start, end);
   const protocolEnd = skip(TOKEN, text, at, end);
   if (protocolEnd === at) throw malformed("Via", "no transport");
@@ -40,6 +45,27 @@ export function readVia(text: string, start: number, end: number, first = false)
   const stop = skipParams(text, at, end);
   if (stop < 0 || (stop < end && !first)) throw malformed("Via", "broken parameters");
   const params = stop === at ? NO_PARAMS : new Params(text, at, stop);
+  return port === 0 ? { protocol, host, params } : { protocol, host, port, params };
+}
+
+/** What nearly every Via looks like. It spares the careful look, and what it does not match gets that. */
+const USUAL =
+  /SIP\/2\.0\/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]{0,254}(?::[1-9]\d{0,3})?(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
+
+const HOST_AT = 12;
+
+function readUsual(text: string, start: number, stop: number): ViaValue {
+  const second = text.charCodeAt(start + 9);
+  const protocol = second === 0x44 ? "UDP" : second === 0x43 ? "TCP" : "TLS";
+  let at = start + HOST_AT;
+  const hostEnd = skip(HOST, text, at, stop);
+  const host = text.slice(at, hostEnd);
+  at = hostEnd;
+  let port = 0;
+  if (at < stop && text.charCodeAt(at) === COLON) {
+    for (at++; at < stop && text.charCodeAt(at) !== SEMICOLON; at++) port = port * 10 + text.charCodeAt(at) - 0x30;
+  }
+  const params = at === stop ? NO_PARAMS : new Params(text, at, stop);
   return port === 0 ? { protocol, host, params } : { protocol, host, port, params };
 }
 
