@@ -27,7 +27,7 @@ deps:
 	@.ci/install packages-build
 
 # npm's own copy of the lock file tells what is installed. The pinned Node comes with it.
-node_modules/.package-lock.json: package-lock.json package.json
+node_modules/.package-lock.json: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
