@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { type Fact, Secret } from "../../../src/base/index.ts";
+import { logTo } from "../../../src/manage/index.ts";
+
+test("a fact is one line: its name is the message, its members stand beside it", () => {
+  const { log, lines } = logInto();
+  log.fact({ fact: "peer.down", peer: "pbx", target: "udp:127.0.0.1:5080", reason: "timeout" });
+  expect(lines()).toEqual([
+    {
+      level: "warn",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      peer: "pbx",
+      target: "udp:127.0.0.1:5080",
+      reason: "timeout",
+      msg: "peer.down",
+    },
+  ]);
+});
+
+test("a stranger gets 20 lines a second, and the next one tells how many were not shown", () => {
+  const { log, lines, clock } = logInto();
+  for (let i = 0; i < 100; i++) log.fact(bad("garbage"));
+  expect(lines()).toHaveLength(20);
+  clock.now = 1_000;
+  log.fact(bad("garbage"));
+  expect(lines().at(-1)).toMatchObject({ msg: "message.bad", notShown: 80 });
+  log.fact(bad("garbage"));
+  expect(lines().at(-1)).not.toHaveProperty("notShown");
+});
+
+test("calls are always shown", () => {
+  const { log, lines } = logInto();
+  for (let i = 0; i < 100; i++) log.fact({ fact: "media.silent", call: `${i}`, side: "caller", stream: 0 });
+  expect(lines()).toHaveLength(100);
+});
+
+test("a long text from the wire is cut, and what could break a line is escaped", () => {
+  const { log, lines, raw } = logInto();
+  log.fact(bad(`a\nb"${"x".repeat(10_000)}`));
+  expect(lines()).toHaveLength(1);
+  expect(raw().length).toBeLessThan(600);
+});
+
+test("a secret does not show, even if somebody puts one into a line", () => {
+  const { log, raw } = logInto();
+  log.line("error", "oops", { key: new Secret("hunter2") });
+  expect(raw()).not.toContain("hunter2");
+});
+
+const bad = (reason: string): Fact => ({ fact: "message.bad", realm: "outside", source: "192.0.2.1", reason });
+
+function logInto() {
+  let text = "";
+  const clock = { now: 0 };
+  const log = logTo({ write: (line) => void (text += line) }, () => clock.now);
+  const lines = (): Record<string, unknown>[] =>
+    text
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line));
+  return { log, lines, clock, raw: () => text };
+}
