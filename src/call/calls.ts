@@ -1,13 +1,47 @@
 /**
- * The B2BUA: takes every request that is not the engine's own, keeps the map of dialogs, and starts a call for each
+ * The B2BUA: takes every request that is not the engine's own, keeps the book of dialogs, and starts a call for each
  * INVITE outside of one.
  */
-import type { Agenda, EndCause, Fact, Millis, Party, Random, Settings } from "../base/index.ts";
-import type { Hop, ServerTransaction, Transactions } from "../leg/index.ts";
-import type { MediaNews, MediaSessions, MediaView } from "../media/index.ts";
-import type { Request, Response } from "../message/index.ts";
+import {
+  type Agenda,
+  addressText,
+  assert,
+  type EndCause,
+  type Fact,
+  familyOf,
+  type Millis,
+  PeerError,
+  type PeerSettings,
+  type Random,
+  type RealmSettings,
+  type Settings,
+  token,
+} from "../base/index.ts";
+import { type Dialog, type Hop, Leg, type ServerTransaction, type Transactions } from "../leg/index.ts";
+import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
+import {
+  Contact,
+  isIp4,
+  isIp6,
+  parseUri,
+  Replaces,
+  type Request,
+  Require,
+  type Response,
+  Supported,
+  sameHost,
+  type Uri,
+} from "../message/index.ts";
+import { accessVerdict } from "../policy/index.ts";
 import type { Routing } from "../routing/index.ts";
+import { contentOf } from "./bodies.ts";
+import { Call, type CallStart } from "./call.ts";
 import type { CallTransport } from "./call-transport.ts";
+import type { CallView } from "./call-view.ts";
+import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
+import { type CallHouse, productFor } from "./house.ts";
+import type { Pickup } from "./setup.ts";
+import { answerOptions, headersFor, lists, respond, statusOutside, unsupportedIn } from "./strangers.ts";
 
 export interface CallsOptions {
   readonly settings: Settings;
@@ -22,41 +56,333 @@ export interface CallsOptions {
   readonly version: string;
 }
 
-/** One live call, as plain values. */
-export interface CallView {
-  readonly call: string;
-  /** Name of the joint state: `trying`, `ringing`, `answering`, `up`, `cancelling`, `ending`. */
-  readonly state: string;
-  readonly ageMs: Millis;
-  /** Since the callee's answer; `undefined` before it. */
-  readonly answeredMs: Millis | undefined;
-  readonly from: Party;
-  readonly to: Party | undefined;
-  readonly media: MediaView | undefined;
-}
-
 export interface CallCounts {
   readonly calls: number;
   readonly legs: number;
   readonly dialogs: number;
 }
 
+const CALL_ID_CHARS = 16;
+const TAG_CHARS = 16;
+const FORWARDS_DEFAULT = 70;
+
+/** Limit: how far an INVITE that came back to us is followed to the calls it came from. Beyond it Max-Forwards rules. */
+const SPIRAL_LIMIT = 70;
+
+/** Retry-After of a call that the box has no room for, in seconds. */
+const RETRY_AFTER = "5";
+
 export class Calls {
-  constructor(_options: CallsOptions) {}
-  request(_request: Request, _server: ServerTransaction, _hop: Hop, _now: Millis): void {}
-  ack(_request: Request, _hop: Hop, _now: Millis): void {}
-  strayResponse(_response: Response, _hop: Hop, _now: Millis): void {}
-  media(_news: MediaNews, _now: Millis): void {}
-  shutdown(_now: Millis): void {}
-  endAll(_cause: EndCause, _now: Millis): void {}
-  end(_call: string, _cause: EndCause, _now: Millis): boolean {
-    return false;
+  readonly #house: CallHouse;
+  readonly #calls = new Map<string, Call>();
+  #closing = false;
+  #now: Millis = 0;
+
+  constructor(options: CallsOptions) {
+    const { settings, random, agenda, transactions, transport, media, routing, fact, version } = options;
+    const book = new Map<string, Dialog>();
+    const legs = { random, agenda, transactions, transport };
+    const forget = (call: Call): void => {
+      this.#calls.delete(call.id);
+    };
+    this.#house = { settings, random, agenda, legs, transport, media, routing, fact, version, book, forget };
   }
-  apply(_settings: Settings): void {}
+
+  /** Every new request but CANCEL and ACK. */
+  request(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
+    this.#now = now;
+    try {
+      if (request.toTag === undefined) this.#outside(request, server, hop, now);
+      else this.#inside(request, server, hop, now);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      this.#refuse(request, server, hop, error.status, error.message, now, headersFor(error.status));
+    }
+  }
+
+  /** The ACK for a 2xx. */
+  ack(request: Request, hop: Hop, now: Millis): void {
+    this.#now = now;
+    const dialog = this.#dialogOf(request, hop);
+    if (dialog !== undefined) dialog.leg.receiveAck(dialog, request, now);
+  }
+
+  /** A 2xx whose transaction is gone: another fork that answered late, or a copy whose ACK was lost. */
+  strayResponse(response: Response, hop: Hop, now: Millis): void {
+    this.#now = now;
+    if (response.status < 200 || response.status > 299 || response.cseq.method !== "INVITE") return;
+    const dialog = this.#house.book.get(response.fromTag ?? "");
+    if (dialog === undefined || dialog.callId !== response.callId) return;
+    const { invitation } = dialog.leg;
+    if (invitation?.seq === response.cseq.number) invitation.accept(response, hop, now);
+    else if (dialog.acked?.seq === response.cseq.number) dialog.acked.handle.resend(now);
+  }
+
+  media(news: MediaNews, now: Millis): void {
+    this.#now = now;
+    this.#calls.get(news.session)?.media(news, now);
+  }
+
+  /** New calls get 503 from now on. */
+  shutdown(now: Millis): void {
+    this.#now = now;
+    this.#closing = true;
+  }
+
+  endAll(cause: EndCause, now: Millis): void {
+    for (const call of [...this.#calls.values()]) call.end(cause, now);
+  }
+
+  /** False: there is no such call. */
+  end(id: string, cause: EndCause, now: Millis): boolean {
+    const call = this.#calls.get(id);
+    if (call === undefined || call.state === "over") return false;
+    call.end(cause, now);
+    return true;
+  }
+
+  /** New calls see the new settings; live ones keep the realms they began with. */
+  apply(settings: Settings): void {
+    this.#house.settings = settings;
+  }
+
   view(): readonly CallView[] {
-    return [];
+    const views: CallView[] = [];
+    for (const call of this.#calls.values()) if (call.state !== "over") views.push(call.view(this.#now));
+    return views;
   }
+
   counts(): CallCounts {
-    return { calls: 0, legs: 0, dialogs: 0 };
+    let legs = 0;
+    for (const call of this.#calls.values()) legs += call.legs;
+    return { calls: this.#calls.size, legs, dialogs: this.#house.book.size };
+  }
+
+  // — Inside a dialog
+
+  #inside(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
+    const dialog = this.#dialogOf(request, hop);
+    if (dialog === undefined) return respond(request, server, 481, "", now);
+    if (forwardsLeft(request) === 0) return respond(request, server, 483, "", now);
+    const unsupported = unsupportedIn(request);
+    if (unsupported !== undefined) return respond(request, server, 420, "", now, [["Unsupported", unsupported]]);
+    dialog.leg.receive(dialog, request, server, now);
+  }
+
+  /** Our tag finds it; the rest must fit, the side included. RFC 3261 §12.2.2. */
+  #dialogOf(request: Request, hop: Hop): Dialog | undefined {
+    const tag = request.toTag;
+    const found = tag === undefined ? undefined : this.#house.book.get(tag);
+    if (found === undefined || found.localTag !== tag || found.callId !== request.callId) return undefined;
+    if (found.leg.realm !== hop.realm) return undefined;
+    if (found.remoteTag === request.fromTag) return found;
+    return found.leg.dialogs.find((fork) => fork.localTag === tag && fork.remoteTag === request.fromTag);
+  }
+
+  // — Outside
+
+  #outside(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
+    const { settings, routing } = this.#house;
+    const realm = settings.realms.get(hop.realm);
+    assert(realm !== undefined, "a hop belongs to a realm of the settings");
+    const from = routing.recognise(hop, now);
+    const pickup = request.headers.has("replaces") ? this.#pickup(request) : undefined;
+    const uri = parseUri(request.uri);
+    const { method } = request;
+    const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
+    const routed = pickup !== undefined || (route !== "no route" && (method === "INVITE" || method === "OPTIONS"));
+    const known = from !== undefined || realm.trust === "full";
+    const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
+    if (verdict.verdict !== "serve" && (method === "INVITE" || !known)) {
+      const status = verdict.verdict === "refuse" ? verdict.status : 403;
+      return this.#refuse(request, server, hop, status, verdict.reason, now);
+    }
+    if (method === "OPTIONS") {
+      return answerOptions(request, server, realm, this.#house.version, this.#tag(), now);
+    }
+    if (method !== "INVITE") {
+      const status = statusOutside(method);
+      return this.#refuse(request, server, hop, status, `${method} outside a call`, now, headersFor(status));
+    }
+    if (request.headers.has("replaces") && pickup === undefined) {
+      return this.#refuse(request, server, hop, 481, "Replaces names no dialog of ours", now);
+    }
+    this.#invite(request, server, hop, realm, from, uri, route === "no route" ? [] : route, pickup, now);
+  }
+
+  #invite(
+    request: Request,
+    server: ServerTransaction,
+    hop: Hop,
+    realm: RealmSettings,
+    fromPeer: PeerSettings | undefined,
+    uri: Uri,
+    peers: readonly PeerSettings[],
+    pickup: Pickup | undefined,
+    now: Millis,
+  ): void {
+    const house = this.#house;
+    const unsupported = unsupportedIn(request);
+    if (unsupported !== undefined) {
+      return this.#refuse(request, server, hop, 420, "unknown extension", now, [["Unsupported", unsupported]]);
+    }
+    const maxForwards = forwardsLeft(request);
+    if (maxForwards === 0) return this.#refuse(request, server, hop, 483, "Max-Forwards is 0", now);
+    const cameFrom = this.#echoOf(request);
+    if (isLoop(cameFrom, uri, fromPeer, realm))
+      return this.#refuse(request, server, hop, 482, "our own call again", now);
+    if (this.#closing || this.#calls.size >= house.settings.limits.calls) {
+      const reason = this.#closing ? "shutting down" : "limits.calls is reached";
+      return this.#refuse(request, server, hop, 503, reason, now, [["Retry-After", RETRY_AFTER]]);
+    }
+    const nated = isNated(request, hop);
+    const start: CallStart = {
+      id: token(house.random, CALL_ID_CHARS),
+      request,
+      uri,
+      fromPeer,
+      realm,
+      party: partyOf(hop, nated),
+      remote: addressText(hop.remote),
+      peers,
+      pickup,
+      maxForwards,
+      sdp: contentOf(request).sdp,
+      caller100rel: lists(request, Require, "100rel")
+        ? "required"
+        : lists(request, Supported, "100rel")
+          ? "supported"
+          : "none",
+      cameFrom,
+    };
+    const admitted = house.routing.admit(fromPeer, now);
+    if (!admitted.admitted) {
+      const retryAfter = String(admitted.retryAfterSeconds);
+      return this.#refuse(request, server, hop, 503, admitted.limit, now, [["Retry-After", retryAfter]]);
+    }
+    const call = new Call(house, start);
+    const caller = this.#callerLeg(call, request, server, realm, nated);
+    this.#calls.set(call.id, call);
+    call.begin(caller, now);
+  }
+
+  #callerLeg(
+    call: Call,
+    request: Request,
+    server: ServerTransaction,
+
+    realm: RealmSettings,
+    nated: boolean,
+  ): Leg {
+    const house = this.#house;
+    try {
+      return Leg.invited(
+        {
+          house: house.legs,
+          owner: call,
+          side: "caller",
+          realm: realm.name,
+          secure: request.uri.slice(0, 5).toLowerCase() === "sips:",
+          product: productFor(realm, house.version),
+          tcpForLargeRequests: call.start.fromPeer?.tcpForLargeRequests ?? false,
+          nated,
+          book: house.book,
+        },
+        request,
+        server,
+      );
+    } catch (error) {
+      house.routing.release(call.start.fromPeer);
+      throw error;
+    }
+  }
+
+  /** The dialog that an INVITE with Replaces is about, and whom to ask for it. RFC 3891 §3. */
+  #pickup(request: Request): Pickup | undefined {
+    const { book, settings } = this.#house;
+    const name = request.get(Replaces);
+    if (name === undefined) return undefined;
+    const dialog = ownDialog(name, book)?.twin ?? aliasedDialog(name, book);
+    const realm = dialog === undefined ? undefined : settings.realms.get(dialog.leg.realm);
+    if (dialog === undefined || realm === undefined) return undefined;
+    const call = callOf(dialog);
+    const peer = dialog.leg === call?.caller ? call.start.fromPeer : call?.calleePeer;
+    return { dialog, replaces: Replaces.format(nameToPeer(dialog, name.earlyOnly)), realm, peer };
+  }
+
+  /** Our own INVITE has the tag of one of our legs in From: the call that sent it. */
+  #echoOf(request: Request): Call | undefined {
+    const dialog = this.#house.book.get(request.fromTag ?? "");
+    return dialog !== undefined && dialog.callId === request.callId ? callOf(dialog) : undefined;
+  }
+
+  #refuse(
+    request: Request,
+    server: ServerTransaction,
+    hop: Hop,
+    status: number,
+    reason: string,
+    now: Millis,
+    headers: readonly (readonly [string, string])[] = [],
+  ): void {
+    respond(request, server, status, this.#tag(), now, headers);
+    const peer = this.#house.routing.recognise(hop, now)?.name;
+    const source = addressText(hop.remote);
+    this.#house.fact(
+      { fact: "call.refused", realm: hop.realm, source, peer, method: request.method, status, reason },
+      now,
+    );
+  }
+
+  #tag(): string {
+    return token(this.#house.random, TAG_CHARS);
   }
 }
+
+const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceof Call ? dialog.leg.owner : undefined);
+
+/** Throws PeerError(400) when Max-Forwards is malformed. */
+function forwardsLeft(request: Request): number {
+  const text = request.headers.raw("max-forwards");
+  if (text === undefined) return FORWARDS_DEFAULT;
+  if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw new PeerError(400, "Max-Forwards: not a number up to 255");
+  return Number(text);
+}
+
+/** A spiral comes back with another user or from elsewhere; a loop with all that routing goes by unchanged. RFC 5393. */
+function isLoop(
+  cameFrom: Call | undefined,
+  uri: Uri,
+  fromPeer: PeerSettings | undefined,
+  realm: RealmSettings,
+): boolean {
+  let call = cameFrom;
+  for (let depth = 0; call !== undefined && depth < SPIRAL_LIMIT; depth++) {
+    const { start } = call;
+    const same = start.realm.name === realm.name && start.fromPeer?.name === fromPeer?.name;
+    if (same && userOf(start.uri) === userOf(uri)) return true;
+    call = start.cameFrom;
+  }
+  return false;
+}
+
+const userOf = (uri: Uri): string =>
+  uri.scheme === "tel" ? uri.number : uri.scheme === "other" ? uri.text : (uri.user ?? "");
+
+/** A peer that names an address which its messages do not come from, with no proxy between: RFC 3581 §1. */
+function isNated(request: Request, hop: Hop): boolean {
+  if (request.headers.has("record-route")) return false;
+  const contact = request.get(Contact);
+  if (contact === undefined || contact === "*") return false;
+  const uri = parseUri(contact.uri);
+  if (!("host" in uri) || !(isIp4(uri.host) || isIp6(uri.host))) return false;
+  return !sameHost(uri.host, hop.remote.ip);
+}
+
+const partyOf = (hop: Hop, nat: boolean): MediaParty => ({
+  realm: hop.realm,
+  secureSignalling: hop.protocol === "tls",
+  family: familyOf(hop.remote.ip),
+  signallingSource: hop.remote.ip,
+  nat,
+});

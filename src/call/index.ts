@@ -1,2 +1,3 @@
 export type { CallTransport } from "./call-transport.ts";
-export { type CallCounts, Calls, type CallsOptions, type CallView } from "./calls.ts";
+export type { CallView } from "./call-view.ts";
+export { type CallCounts, Calls, type CallsOptions } from "./calls.ts";

@@ -33,6 +33,11 @@ export class Dialog {
   /** RFC 3262 §4: the last reliable 1xx that we took. */
   lastRSeq: number | undefined;
   acked: SentAck | undefined;
+  /** What this dialog is called toward others: see Leg.aliasOf. */
+  alias: string | undefined;
+  /** The answer as the peer gave it before its 2xx, and what the other side was told of it. */
+  earlyRemote: string | undefined;
+  earlyLocal: string | undefined;
   /** Methods that the peer said it takes (Allow); `undefined`: it did not say. */
   allows: string | undefined;
   #hop: Hop | undefined;
@@ -92,7 +97,13 @@ export class Dialog {
   }
 
   allowsMethod(method: string): boolean {
-    return this.allows === undefined || this.allows.toUpperCase().split(/[\s,]+/).includes(method);
+    return (
+      this.allows === undefined ||
+      this.allows
+        .toUpperCase()
+        .split(/[\s,]+/)
+        .includes(method)
+    );
   }
 
   /** A request inside the dialog, complete but for what the call adds. RFC 3261 §12.2.1.1. */

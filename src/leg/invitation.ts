@@ -3,7 +3,7 @@
  * acknowledged and ended. RFC 3261 §13.2, RFC 3262 §4.
  */
 import { type Destination, type Hop, type Millis, PeerError } from "../base/index.ts";
-import { type RequestDraft, type Response, Require, RSeq } from "../message/index.ts";
+import { type RequestDraft, Require, type Response, RSeq } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Leg } from "./leg.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";

@@ -75,7 +75,14 @@ export class InviteServer implements ServerOwner, Punctual {
     return this.#final >= 200 && this.#final < 300 && !this.acknowledged;
   }
 
-  progress(dialog: Dialog, status: number, parcel: Parcel, reliably: boolean, note: PrackNote | undefined, now: Millis): void {
+  progress(
+    dialog: Dialog,
+    status: number,
+    parcel: Parcel,
+    reliably: boolean,
+    note: PrackNote | undefined,
+    now: Millis,
+  ): void {
     if (!this.pending) return;
     const draft = this.#draft(dialog, status, parcel);
     if (!reliably || this.#reliable.length >= RELIABLE_QUEUE_LIMIT) {
@@ -89,7 +96,11 @@ export class InviteServer implements ServerOwner, Punctual {
   }
 
   /** `undefined`: this PRACK answers nothing that we sent (481). */
-  pracked(dialog: Dialog, rack: RAckValue, now: Millis): { readonly note: PrackNote | undefined; readonly sdp: boolean } | undefined {
+  pracked(
+    dialog: Dialog,
+    rack: RAckValue,
+    now: Millis,
+  ): { readonly note: PrackNote | undefined; readonly sdp: boolean } | undefined {
     const first = this.#reliable[0];
     if (first === undefined || first.rseq !== rack.rseq || first.dialog !== dialog) return undefined;
     if (rack.cseq !== this.seq || rack.method !== "INVITE") return undefined;

@@ -12,7 +12,17 @@ export type LegState =
   | "leaving" // Our BYE waits for its answer.
   | "gone";
 
-export type LegEvent = "answer" | "refusal" | "ACK" | "no ACK" | "2xx" | "3xx-6xx" | "failed" | "end" | "BYE" | "BYE done";
+export type LegEvent =
+  | "answer"
+  | "refusal"
+  | "ACK"
+  | "no ACK"
+  | "2xx"
+  | "3xx-6xx"
+  | "failed"
+  | "end"
+  | "BYE"
+  | "BYE done";
 
 export type LegEffect = "refuse" | "send CANCEL" | "send ACK" | "send BYE" | "close";
 

@@ -1,8 +1,8 @@
 /** One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts. */
 import { below, type Destination, type Hop, hostText, type Millis, type Protocol, token } from "../base/index.ts";
 import {
-  type RAckValue,
   RAck,
+  type RAckValue,
   type Request,
   RequestDraft,
   type Response,
@@ -12,7 +12,7 @@ import {
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
-import { type LegEffect, type LegEvent, legFigure, type LegState } from "./leg-state.ts";
+import { type LegEffect, type LegEvent, type LegState, legFigure } from "./leg-state.ts";
 import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 import type { ClientTransaction, LegClient, LegHouse, ServerTransaction } from "./ports.ts";
 import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
@@ -39,7 +39,14 @@ export interface LegOwner {
   legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void;
   legReinviteCancelled(leg: Leg, invite: InviteServer, cancel: Request, now: Millis): void;
   /** A PRACK for a reliable 1xx of ours; `note` is what the call gave with it. */
-  legPracked(leg: Leg, dialog: Dialog, prack: Request, server: ServerTransaction, note: PrackNote | undefined, now: Millis): void;
+  legPracked(
+    leg: Leg,
+    dialog: Dialog,
+    prack: Request,
+    server: ServerTransaction,
+    note: PrackNote | undefined,
+    now: Millis,
+  ): void;
   /** Any other request inside the dialog. */
   legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void;
   /** Nothing is left of the leg but what its transactions still repeat. */
@@ -96,11 +103,13 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   reinvite: Reinvite | undefined;
   /** Extensions that we say we support (Supported); empty: none. */
   supported = "replaces";
-  readonly #owner: LegOwner;
+  readonly owner: LegOwner;
   readonly #product: string | undefined;
   readonly #book: Map<string, Dialog>;
   /** The user part of our Contact: a peer that was given it means this leg (Refer-To). */
   contactUser = "";
+  /** Our name or address on this side. */
+  contactHost = "";
   #callId = "";
   #firstInvite: InviteServer | undefined;
   #contact = "";
@@ -114,7 +123,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.secure = options.secure;
     this.nated = options.nated;
     this.tcpForLargeRequests = options.tcpForLargeRequests;
-    this.#owner = options.owner;
+    this.owner = options.owner;
     this.#product = options.product;
     this.#book = options.book;
     this.#state = state;
@@ -170,7 +179,14 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     return this.#adopt(dialog, request);
   }
 
-  progress(dialog: Dialog, status: number, parcel: Parcel, reliably: boolean, note: PrackNote | undefined, now: Millis): void {
+  progress(
+    dialog: Dialog,
+    status: number,
+    parcel: Parcel,
+    reliably: boolean,
+    note: PrackNote | undefined,
+    now: Millis,
+  ): void {
     if (this.#state === "invited") this.inviteServer?.progress(dialog, status, parcel, reliably, note, now);
   }
 
@@ -280,7 +296,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     if (request.method === "INVITE") return this.#onReinvite(dialog, request, server, now);
     if (request.method === "PRACK") return this.#onPrack(dialog, request, server, now);
     if (request.method === "UPDATE") dialog.refresh(request, server.hop);
-    this.#owner.legRequest(this, dialog, request, server, now);
+    this.owner.legRequest(this, dialog, request, server, now);
   }
 
   /** An ACK that came in one of our dialogs. */
@@ -289,7 +305,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     if (invite === undefined || invite.dialog !== dialog || ack.cseq.number !== invite.seq) return;
     if (!invite.acked()) return;
     if (invite === this.#firstInvite) this.#happen("ACK", now);
-    this.#owner.legAcked(this, dialog, ack, invite, now);
+    this.owner.legAcked(this, dialog, ack, invite, now);
   }
 
   // — InviteServerOwner
@@ -300,35 +316,35 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   }
 
   cancelled(invite: InviteServer, cancel: Request, now: Millis): void {
-    if (invite === this.#firstInvite) this.#owner.legCancelled(this, cancel, now);
-    else this.#owner.legReinviteCancelled(this, invite, cancel, now);
+    if (invite === this.#firstInvite) this.owner.legCancelled(this, cancel, now);
+    else this.owner.legReinviteCancelled(this, invite, cancel, now);
   }
 
   lost(_invite: InviteServer, cause: "unreachable" | "no-prack", now: Millis): void {
-    this.#owner.legLost(this, cause, now);
+    this.owner.legLost(this, cause, now);
   }
 
   unacknowledged(_invite: InviteServer, now: Millis): void {
     this.#ending = { status: 408, reason: 'SIP;cause=408;text="No ACK"' };
     this.#happen(this.#state === "up" ? "end" : "no ACK", now);
-    this.#owner.legUnacknowledged(this, now);
+    this.owner.legUnacknowledged(this, now);
   }
 
   // — InvitationOwner
 
   invitationTrying(now: Millis): void {
-    if (this.#state === "inviting") this.#owner.legTrying(this, now);
+    if (this.#state === "inviting") this.owner.legTrying(this, now);
   }
 
   invitationProgress(progress: Progress, now: Millis): void {
-    if (this.#state === "inviting") this.#owner.legProgress(this, progress, now);
+    if (this.#state === "inviting") this.owner.legProgress(this, progress, now);
   }
 
   invitationAccepted(dialog: Dialog, response: Response, now: Millis): void {
     const wanted = this.#state === "inviting";
     this.#choose(dialog);
     this.#happen("2xx", now);
-    if (wanted) this.#owner.legAnswered(this, dialog, response, now);
+    if (wanted) this.owner.legAnswered(this, dialog, response, now);
   }
 
   invitationUnwanted(dialog: Dialog, now: Millis): void {
@@ -339,13 +355,13 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   invitationRefused(response: Response, now: Millis): void {
     const wanted = this.#state === "inviting";
     this.#happen("3xx-6xx", now);
-    if (wanted) this.#owner.legRefused(this, response, now);
+    if (wanted) this.owner.legRefused(this, response, now);
   }
 
   invitationFailed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
     const wanted = this.#state === "inviting";
     this.#happen("failed", now);
-    if (wanted) this.#owner.legFailed(this, cause, now);
+    if (wanted) this.owner.legFailed(this, cause, now);
   }
 
   /** What the leg itself writes into a request beyond the dialog's headers. */
@@ -356,6 +372,21 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (this.supported !== "") draft.add("Supported", this.supported);
     }
     if (this.#product !== undefined) draft.add("User-Agent", this.#product);
+  }
+
+  /** The same for the 2xx to a request that is no INVITE. */
+  dressResponse(draft: ResponseDraft, method: string): void {
+    if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
+    if (this.#product !== undefined) draft.add("Server", this.#product);
+  }
+
+  /** A name for `dialog` that tells nothing about it, for those who are to ask us to replace it (RFC 3891). */
+  aliasOf(dialog: Dialog): string {
+    if (dialog.alias === undefined) {
+      dialog.alias = token(this.house.random, TAG_CHARS);
+      this.#book.set(dialog.alias, dialog);
+    }
+    return dialog.alias;
   }
 
   // — The figure at work.
@@ -411,8 +442,11 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   #close(now: Millis): void {
     this.inviteServer?.close();
     this.invitation?.close();
-    for (const dialog of this.dialogs) this.#book.delete(dialog.localTag);
-    this.#owner.legOver(this, now);
+    for (const dialog of this.dialogs) {
+      this.#book.delete(dialog.localTag);
+      if (dialog.alias !== undefined) this.#book.delete(dialog.alias);
+    }
+    this.owner.legOver(this, now);
   }
 
   #onBye(dialog: Dialog, bye: Request, server: ServerTransaction, now: Millis): void {
@@ -425,7 +459,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     if (before === "invited") this.#ending = { status: 487, reason: "" };
     const wanted = before !== "leaving" && before !== "parting";
     this.#happen("BYE", now);
-    if (wanted) this.#owner.legBye(this, bye, now);
+    if (wanted) this.owner.legBye(this, bye, now);
   }
 
   #onReinvite(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
@@ -439,14 +473,14 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     }
     dialog.refresh(request, server.hop);
     this.inviteServer = new InviteServer(this.house, this, request, server);
-    this.#owner.legReinvited(this, dialog, this.inviteServer, now);
+    this.owner.legReinvited(this, dialog, this.inviteServer, now);
   }
 
   #onPrack(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
     const rack: RAckValue | undefined = request.get(RAck);
     const match = rack === undefined ? undefined : this.inviteServer?.pracked(dialog, rack, now);
     if (match === undefined) return reply(request, server, dialog, 481, now);
-    this.#owner.legPracked(this, dialog, request, server, match.note, now);
+    this.owner.legPracked(this, dialog, request, server, match.note, now);
   }
 
   // — Making dialogs.
@@ -478,6 +512,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     const host = local.host.startsWith("[") ? local.host : hostText(local.host);
     this.#contact = `<${this.secure ? "sips" : "sip"}:${user}@${host}:${local.port}${transportParam(place.protocol, this.secure)}>`;
     this.contactUser = user;
+    this.contactHost = local.host;
   }
 }
 

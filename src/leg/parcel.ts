@@ -10,7 +10,11 @@ export interface Parcel {
 
 export const NOTHING: Parcel = { headers: [], body: "", type: undefined };
 
-export const withHeaders = (...headers: (readonly [string, string])[]): Parcel => ({ headers, body: "", type: undefined });
+export const withHeaders = (...headers: (readonly [string, string])[]): Parcel => ({
+  headers,
+  body: "",
+  type: undefined,
+});
 
 export function fill(draft: RequestDraft | ResponseDraft, parcel: Parcel): void {
   for (const [name, value] of parcel.headers) draft.add(name, value);

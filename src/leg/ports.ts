@@ -4,7 +4,13 @@
  */
 import type { Agenda, Destination, Hop, Millis, Random } from "../base/index.ts";
 import type { Response } from "../message/index.ts";
-import type { ClientOwner, ClientTransaction, ServerOwner, ServerTransaction, Transactions } from "../transaction/index.ts";
+import type {
+  ClientOwner,
+  ClientTransaction,
+  ServerOwner,
+  ServerTransaction,
+  Transactions,
+} from "../transaction/index.ts";
 
 export type { Destination, Hop } from "../base/index.ts";
 export type { ClientOwner, ClientTransaction, ServerOwner, ServerTransaction, Transactions };

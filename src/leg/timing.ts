@@ -1,4 +1,4 @@
-import { type Millis, MINUTE, SECOND } from "../base/index.ts";
+import { MINUTE, type Millis, SECOND } from "../base/index.ts";
 
 /** RFC 3261 §17.1.1.1. */
 export const T1: Millis = 500;

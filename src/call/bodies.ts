@@ -1,0 +1,77 @@
+/** What a message carries, and what of it may go on to the other leg. */
+import { PeerError } from "../base/index.ts";
+import { ContentEncoding, ContentType, type Message, parseMultipart } from "../message/index.ts";
+
+export interface Content {
+  readonly sdp: string | undefined;
+  /** Anything else that is the whole body. */
+  readonly other: { readonly type: string; readonly body: string } | undefined;
+}
+
+const EMPTY: Content = { sdp: undefined, other: undefined };
+
+/**
+ * Bodies that cross inside a dialog as they are: their formats hold no address. Others are refused with 415, because we
+ * could not rebuild them; sipfrag crosses as its status line alone.
+ */
+const CROSSING_TYPES: ReadonlySet<string> = new Set([
+  "application/dtmf",
+  "application/dtmf-relay",
+  "application/kpml-request+xml",
+  "application/kpml-response+xml",
+  "application/media_control+xml",
+  "application/im-iscomposing+xml",
+  "text/plain",
+]);
+
+export const ACCEPT =
+  "application/sdp, application/dtmf-relay, application/media_control+xml, message/sipfrag, text/plain";
+
+/**
+ * The SDP of a message, whole body or the first such part of a multipart one (RFC 5621); the other parts stay behind.
+ * Throws PeerError(400) when malformed, PeerError(415) when encoded.
+ */
+export function contentOf(message: Message): Content {
+  const { body } = message;
+  if (body === "") return EMPTY;
+  if (message.headers.has("content-encoding")) {
+    const plain = message.getAll(ContentEncoding).every((encoding) => encoding.toLowerCase() === "identity");
+    if (!plain) throw new PeerError(415, "Content-Encoding: only identity is understood");
+  }
+  const raw = message.headers.raw("content-type");
+  if (raw === "application/sdp") return { sdp: body, other: undefined };
+  const type = message.get(ContentType);
+  if (type === undefined) return EMPTY; // RFC 3261 §20.15 asks for it; a body without a meaning is none.
+  const name = `${type.type}/${type.subtype}`;
+  if (name === "application/sdp") return { sdp: body, other: undefined };
+  if (type.type !== "multipart") return { sdp: undefined, other: { type: name, body } };
+  const boundary = unquoted(type.params.get("boundary") ?? "");
+  for (const part of parseMultipart(body, boundary)) {
+    if (/^application\/sdp\b/i.test(part.headers.raw("content-type") ?? ""))
+      return { sdp: part.body, other: undefined };
+  }
+  return EMPTY;
+}
+
+const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);
+
+/** The body as the other leg may see it. Throws PeerError(415). */
+export function crossingBody(other: { readonly type: string; readonly body: string }): { type: string; body: string } {
+  if (CROSSING_TYPES.has(other.type)) return other;
+  if (other.type === "message/sipfrag") {
+    // RFC 3420, RFC 3515 §2.4.4: the first line says how the transfer goes; the rest tells where.
+    const line = /^SIP\/2\.0 (\d{3}) /.exec(other.body);
+    const status = line?.[1] ?? "100";
+    return { type: "message/sipfrag;version=2.0", body: `SIP/2.0 ${status} ${SIPFRAG_PHRASES[status[0] ?? "1"]}\r\n` };
+  }
+  throw new PeerError(415, `a body of type ${other.type} does not cross`);
+}
+
+const SIPFRAG_PHRASES: Readonly<Record<string, string>> = {
+  "1": "Trying",
+  "2": "OK",
+  "3": "Moved",
+  "4": "Refused",
+  "5": "Failed",
+  "6": "Declined",
+};

@@ -1,0 +1,588 @@
+/** One call: two legs, their media session, and what the end of one means to the other (joint-state.ts). */
+import {
+  type EndCause,
+  type Millis,
+  PeerError,
+  type PeerSettings,
+  type Punctual,
+  type RealmSettings,
+  SECOND,
+  type Side,
+  TimerTable,
+} from "../base/index.ts";
+import {
+  type Dialog,
+  type Ending,
+  type InviteServer,
+  type Leg,
+  type LegOwner,
+  NOTHING,
+  type PrackNote,
+  type Progress,
+  type ServerTransaction,
+  timing,
+} from "../leg/index.ts";
+import type { MediaNews, MediaParty } from "../media/index.ts";
+import type { Request, Response, Uri } from "../message/index.ts";
+import { mapStatus } from "../policy/index.ts";
+import { contentOf } from "./bodies.ts";
+import type { CallView } from "./call-view.ts";
+import { Changes } from "./changes.ts";
+import { parcelOf, sdpParcel } from "./crossing.ts";
+import type { CallHouse } from "./house.ts";
+import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
+import { Report } from "./report.ts";
+import { type Pickup, type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
+
+/** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
+const COUNTERS_LIMIT: Millis = 5 * SECOND;
+
+type Timer = "ring" | "silent target" | "counters";
+
+/** Why a call ends, for both legs and for the record. */
+interface Verdict {
+  readonly cause: EndCause;
+  readonly by: Side | undefined;
+  /** Toward a leg without a final answer. */
+  readonly status: number;
+  readonly phrase?: string | undefined;
+  readonly headers?: readonly (readonly [string, string])[];
+  /** Value of Reason in CANCEL and BYE (RFC 3326). */
+  readonly reason: string;
+}
+
+export interface CallStart {
+  readonly id: string;
+  readonly request: Request;
+  readonly uri: Uri;
+  readonly fromPeer: PeerSettings | undefined;
+  readonly realm: RealmSettings;
+  readonly party: MediaParty;
+  /** Address and port that the INVITE came from. */
+  readonly remote: string;
+  readonly peers: readonly PeerSettings[];
+  readonly pickup: Pickup | undefined;
+  readonly maxForwards: number;
+  readonly sdp: string | undefined;
+  readonly caller100rel: "none" | "supported" | "required";
+  /** The call that this one is the echo of, when our own INVITE came back with another address (a spiral). */
+  readonly cameFrom: Call | undefined;
+}
+
+const BYE_REASON = 'Q.850;cause=16;text="Normal call clearing"';
+
+export class Call implements LegOwner, Punctual {
+  readonly id: string;
+  readonly house: CallHouse;
+  readonly start: CallStart;
+  readonly callerRealm: RealmSettings;
+  readonly callerParty: MediaParty;
+  readonly report: Report;
+  readonly changes: Changes;
+  caller!: Leg;
+  callee: Leg | undefined;
+  calleeRealm: RealmSettings | undefined;
+  /** The INVITE came without an offer: the callee makes it. */
+  readonly lateOffer: boolean;
+  /** Some offer got its final answer: a 2xx without SDP has nothing left to settle. */
+  settled = false;
+  readonly #timers = new TimerTable<Timer>();
+  readonly #setup: Setup;
+  #state: JointState = "setup";
+  #rang = false;
+  #verdict: Verdict | undefined;
+  /** Legs that are not gone, those of attempts that failed included. */
+  #legs = 0;
+  #reported = false;
+
+  constructor(house: CallHouse, start: CallStart) {
+    this.id = start.id;
+    this.house = house;
+    this.start = start;
+    this.callerRealm = start.realm;
+    this.callerParty = start.party;
+    this.lateOffer = start.sdp === undefined;
+    this.report = new Report(start);
+    this.changes = new Changes(this);
+    this.#setup = new Setup(this, start.request, start.uri, start.peers, start.pickup, start.sdp, start.maxForwards);
+  }
+
+  get state(): JointState {
+    return this.#state;
+  }
+
+  get searching(): boolean {
+    return this.#state === "setup";
+  }
+
+  get caller100rel(): boolean {
+    return this.start.caller100rel !== "none";
+  }
+
+  get calleePeer(): PeerSettings | undefined {
+    return this.#setup.peer;
+  }
+
+  get legs(): number {
+    return this.#legs;
+  }
+
+  /** The caller's leg stands; now somebody is looked for. */
+  begin(caller: Leg, now: Millis): void {
+    this.caller = caller;
+    this.#legs = 1;
+    caller.first.exchange = this.lateOffer ? "none" : "theirs";
+    this.report.began(now);
+    this.house.fact(this.report.started(), now);
+    this.#timers.set("ring", now + timing.RING_LIMIT);
+    this.house.agenda.watch(this);
+    this.#setup.start(now);
+  }
+
+  end(cause: EndCause, now: Millis): void {
+    const status = cause === "shutdown" ? 503 : 480;
+    this.#happen(
+      "told to end",
+      { cause, by: undefined, status, reason: sipReason(status, "Ended by the operator") },
+      now,
+    );
+  }
+
+  media(news: MediaNews, now: Millis): void {
+    switch (news.news) {
+      case "latched":
+        this.house.fact(
+          { fact: "media.latched", call: this.id, side: news.side, stream: news.stream, remote: news.remote },
+          now,
+        );
+        return;
+      case "silent":
+        this.house.fact({ fact: "media.silent", call: this.id, side: news.side, stream: news.stream }, now);
+        if (this.#state === "up") this.#noMedia("media-silent", "No media", now);
+        return;
+      case "failed":
+        this.house.fact({ fact: "media.failed", call: this.id, reason: news.reason }, now);
+        this.#noMedia("media-failed", "Media failed", now);
+        return;
+      case "closed":
+        this.report.counted(news);
+        if (news.last) this.#tellEnd(now);
+        return;
+      case "heard":
+        return;
+      default:
+        news satisfies never;
+    }
+  }
+
+  // — Setup
+
+  /** An INVITE is about to go out on `leg`. `more`: somebody else could be asked instead. */
+  asking(leg: Leg, realm: RealmSettings, more: boolean, now: Millis): void {
+    this.callee = leg;
+    this.calleeRealm = realm;
+    this.#legs += 1;
+    if (more) this.#timers.set("silent target", now + SILENT_TARGET_LIMIT);
+    else this.#timers.stop("silent target");
+    this.house.agenda.watch(this);
+  }
+
+  noWay(now: Millis): void {
+    const { status } = this.#setup.refusal;
+    const cause = status === 408 ? "no-answer" : status === 416 || status === 480 ? "policy" : "unreachable";
+    this.#refuse("no way", this.#setup.refusal, cause, undefined, now);
+  }
+
+  legTrying(_leg: Leg, now: Millis): void {
+    this.#timers.stop("silent target");
+    if (this.#setup.heard()) this.#setup.answered(now);
+  }
+
+  legProgress(leg: Leg, progress: Progress, now: Millis): void {
+    if (leg !== this.callee) return;
+    if (jointFigure[this.#state]["callee progress"] === undefined) return;
+    this.#rang = true;
+    const { dialog, response, rseq } = progress;
+    const twin = this.#pair(dialog);
+    const reliable = rseq !== undefined;
+    const reliably = this.start.caller100rel === "required" || (reliable && this.caller100rel);
+    let sdp: string | undefined;
+    try {
+      sdp = this.#earlyDescription(dialog, twin, response, reliable, reliably);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
+    }
+    if (reliable && !reliably) leg.prack(dialog, rseq, NOTHING, IGNORED, now);
+    const note: PrackNote | undefined = reliable && reliably ? { dialog, rseq } : undefined;
+    const parcel = parcelOf(response, this.#fromCallee(), true, sdp);
+    this.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
+  }
+
+  legAnswered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
+    if (leg !== this.callee || this.#state !== "setup") return;
+    const twin = this.#pair(dialog);
+    if (this.#setup.heard()) this.#setup.answered(now);
+    let sdp: string | undefined;
+    try {
+      sdp = this.#finalDescription(dialog, twin, response);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      return this.#badAnswer("callee", error.status, now);
+    }
+    this.#happen("callee answer", undefined, now);
+    if (dialog.exchange === "settled") leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
+    const parcel = parcelOf(response, this.#fromCallee(), true, sdp);
+    this.report.answered(this, dialog, now);
+    this.house.fact(this.report.answeredFact(this, now), now);
+    this.caller.answer(twin, parcel, now);
+  }
+
+  legRefused(leg: Leg, response: Response, now: Millis): void {
+    if (leg !== this.callee || this.#state !== "setup") return;
+    const { status, reason } = mapStatus(response.status);
+    const headers = parcelOf(response, this.#fromCallee(), true, undefined).headers;
+    const refusal: Refusal = { status, phrase: reason, headers };
+    this.#legRefusedFact(response.status, reason, now);
+    if (this.#setup.refused(response, refusal, now)) this.#happen("callee retry", undefined, now);
+    else this.#refuse("callee refusal", refusal, causeOf(response.status), "callee", now);
+  }
+
+  legFailed(leg: Leg, cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
+    if (leg !== this.callee || this.#state !== "setup") return;
+    this.#legRefusedFact(cause === "timeout" ? 408 : 503, cause, now);
+    if (this.#setup.failed(cause, now)) return this.#happen("callee retry", undefined, now);
+    const ends: EndCause = cause === "timeout" ? "no-answer" : cause;
+    this.#refuse("no way", this.#setup.refusal, ends, undefined, now);
+  }
+
+  // — The caller's side
+
+  legCancelled(_leg: Leg, cancel: Request, now: Millis): void {
+    const reason = cancel.headers.has("reason") ? this.#reasonOf(cancel, "caller") : undefined;
+    const verdict: Verdict = {
+      cause: "cancelled",
+      by: "caller",
+      status: 487,
+      reason: reason ?? sipReason(487, "Caller gave up"),
+    };
+    this.#happen("caller cancel", verdict, now);
+  }
+
+  legLost(leg: Leg, cause: "unreachable" | "no-prack", now: Millis): void {
+    const status = cause === "no-prack" ? 504 : 500;
+    const ends: EndCause = cause === "no-prack" ? "no-ack" : "unreachable";
+    const event = leg === this.caller && this.#state !== "up" ? "caller lost" : "leg lost";
+    this.#happen(event, { cause: ends, by: undefined, status, reason: sipReason(status, "Peer lost") }, now);
+  }
+
+  legAcked(leg: Leg, dialog: Dialog, ack: Request, invite: InviteServer, now: Millis): void {
+    if (leg !== this.caller || this.#state !== "answered") {
+      if (this.#state === "up") this.changes.acked(leg, dialog, ack, invite, now);
+      return;
+    }
+    if (dialog.exchange === "ours" && !this.#takeLateAnswer(dialog, ack, now)) return;
+    this.#happen("caller ACK", undefined, now);
+  }
+
+  legUnacknowledged(_leg: Leg, now: Millis): void {
+    this.#happen(
+      "caller no ACK",
+      { cause: "no-ack", by: undefined, status: 408, reason: sipReason(408, "No ACK") },
+      now,
+    );
+  }
+
+  // — Both sides
+
+  legBye(leg: Leg, bye: Request, now: Millis): void {
+    const by: Side = leg === this.caller ? "caller" : "callee";
+    const answered = this.#state !== "setup";
+    const reason = (bye.headers.has("reason") ? this.#reasonOf(bye, by) : undefined) ?? BYE_REASON;
+    const cause = answered ? "bye" : "cancelled";
+    this.#happen(by === "caller" ? "caller BYE" : "callee BYE", { cause, by, status: 487, reason }, now);
+  }
+
+  legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void {
+    this.changes.reinvited(leg, dialog, invite, now);
+  }
+
+  legReinviteCancelled(_leg: Leg, invite: InviteServer, cancel: Request, now: Millis): void {
+    this.changes.cancelled(invite, cancel, now);
+  }
+
+  legPracked(
+    leg: Leg,
+    dialog: Dialog,
+    prack: Request,
+    server: ServerTransaction,
+    note: PrackNote | undefined,
+    now: Millis,
+  ): void {
+    this.changes.pracked(leg, dialog, prack, server, note, now);
+  }
+
+  legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    this.changes.request(leg, dialog, request, server, now);
+  }
+
+  legOver(_leg: Leg, now: Millis): void {
+    this.#legs -= 1;
+    this.#maybeForget(now);
+  }
+
+  /** A request that we sent inside a dialog says that the other end knows it no more. RFC 3261 §12.2.1.2. */
+  lost(status: number, now: Millis): void {
+    this.#happen(
+      "leg lost",
+      { cause: "unreachable", by: undefined, status, reason: sipReason(status, "Peer lost") },
+      now,
+    );
+  }
+
+  badAnswer(by: Side, status: number, now: Millis): void {
+    this.#badAnswer(by, status, now);
+  }
+
+  otherLeg(leg: Leg): Leg | undefined {
+    return leg === this.caller ? this.callee : this.caller;
+  }
+
+  /** The realms of a message that came on `leg`. */
+  directionFrom(leg: Leg): { from: RealmSettings; to: RealmSettings } {
+    const callee = this.calleeRealm ?? this.callerRealm;
+    return leg === this.caller ? { from: this.callerRealm, to: callee } : { from: callee, to: this.callerRealm };
+  }
+
+  // — Punctual
+
+  nextDeadline(): Millis | undefined {
+    return this.#timers.next();
+  }
+
+  expire(now: Millis): void {
+    for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now))
+      this.#expired(due, now);
+  }
+
+  view(now: Millis): CallView {
+    const state = this.#state === "setup" ? (this.#rang ? "ringing" : "trying") : this.#state;
+    const media = this.#setup.mediaOpen ? this.house.media.query(this.id) : undefined;
+    return this.report.view(state, media, now);
+  }
+
+  #expired(timer: Timer, now: Millis): void {
+    if (timer === "ring") {
+      const verdict: Verdict = { cause: "no-answer", by: undefined, status: 408, reason: sipReason(408, "No answer") };
+      return this.#happen("ring limit", verdict, now);
+    }
+    if (timer === "counters") return this.#tellEnd(now);
+    if (!this.#setup.more) return;
+    // A target without a sign of life: its leg is cancelled and ends by itself, the call goes on.
+    this.#legRefusedFact(408, "silent", now);
+    this.#setup.failed("timeout", now);
+    const silent = this.callee;
+    this.callee = undefined;
+    silent?.end({ status: 408, reason: sipReason(408, "No response") }, now);
+    this.#happen("callee retry", undefined, now);
+  }
+
+  // — The figure at work
+
+  #happen(event: JointEvent, verdict: Verdict | undefined, now: Millis): void {
+    const rule = jointFigure[this.#state][event];
+    if (rule === undefined) return;
+    this.#state = rule[0];
+    if (verdict !== undefined && this.#verdict === undefined) this.#verdict = verdict;
+    for (let i = 1; i < rule.length; i++) this.#do(rule[i] as JointEffect, now);
+  }
+
+  #do(effect: JointEffect, now: Millis): void {
+    switch (effect) {
+      case "try next":
+        return this.#setup.next(now);
+      case "refuse caller":
+      case "end caller":
+        return this.caller.end(this.#ending(), now);
+      case "end callee":
+        return this.callee?.end(this.#ending(), now);
+      case "answer caller":
+        this.#timers.clear();
+        return;
+      case "finish":
+        return this.#finish(now);
+      case "pass progress":
+      case "pass ACK":
+        return; // Done by who brought the event: it has the message.
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #ending(): Ending {
+    const { status, phrase, headers = [], reason } = this.#verdict as Verdict;
+    return { status, phrase, headers, reason };
+  }
+
+  #finish(now: Millis): void {
+    this.#timers.clear();
+    const { routing, media } = this.house;
+    routing.release(this.start.fromPeer);
+    routing.release(this.#setup.peer);
+    const verdict = this.#verdict as Verdict;
+    this.report.over(verdict.cause, verdict.by, verdict.status, now);
+    const streams = this.#setup.mediaOpen ? media.delete(this.id) : 0;
+    if (streams === 0) return this.#tellEnd(now);
+    this.#timers.set("counters", now + COUNTERS_LIMIT);
+    this.house.agenda.watch(this);
+  }
+
+  #tellEnd(now: Millis): void {
+    if (this.#reported || this.#state !== "over") return;
+    this.#reported = true;
+    this.#timers.clear();
+    this.house.fact(this.report.ended(), now);
+    this.#maybeForget(now);
+  }
+
+  #maybeForget(_now: Millis): void {
+    if (!this.#reported || this.#legs > 0) return;
+    this.house.agenda.drop(this);
+    this.house.forget(this);
+  }
+
+  #refuse(
+    event: "no way" | "callee refusal",
+    refusal: Refusal,
+    cause: EndCause,
+    by: Side | undefined,
+    now: Millis,
+  ): void {
+    const { status, phrase, headers } = refusal;
+    this.#happen(event, { cause, by, status, phrase, headers, reason: sipReason(status, "Call refused") }, now);
+  }
+
+  #badAnswer(by: Side, status: number, now: Millis): void {
+    // To the caller it is our trouble: it asked for nothing that one could refuse it for.
+    const verdict: Verdict = {
+      cause: "protocol-error",
+      by,
+      status: status === 503 ? 503 : 488,
+      reason: sipReason(488, "No usable media"),
+    };
+    this.#happen("bad answer", verdict, now);
+  }
+
+  #noMedia(cause: "media-silent" | "media-failed", text: string, now: Millis): void {
+    this.#happen("no media", { cause, by: undefined, status: 500, reason: `Q.850;cause=41;text="${text}"` }, now);
+  }
+
+  // — Descriptions of the first exchange
+
+  /** The caller's dialog that stands for this one of the callee: each fork has its own (RFC 3261 §12.1). */
+  #pair(dialog: Dialog): Dialog {
+    if (dialog.twin !== undefined) return dialog.twin;
+    const { caller } = this;
+    const twin = caller.first.twin === undefined ? caller.first : caller.forkTowardCaller();
+    twin.exchange = this.lateOffer ? "none" : "theirs";
+    dialog.exchange = this.lateOffer ? "none" : "ours";
+    twin.twin = dialog;
+    dialog.twin = twin;
+    return twin;
+  }
+
+  /** SDP of a 1xx: an early answer, or in a reliable one the late offer. RFC 6337 §2. */
+  #earlyDescription(
+    dialog: Dialog,
+    twin: Dialog,
+    response: Response,
+    reliable: boolean,
+    reliably: boolean,
+  ): string | undefined {
+    const { sdp } = contentOf(response);
+    if (sdp === undefined) return undefined;
+    const { media } = this.house;
+    if (this.lateOffer) {
+      if (!reliable || !reliably || dialog.exchange !== "none") return undefined;
+      const offer = media.offer(this.id, "callee", sdp);
+      dialog.exchange = "theirs";
+      twin.exchange = "ours";
+      return offer;
+    }
+    if (dialog.exchange !== "ours") return undefined; // Said again after it was final (RFC 6337 §3.1).
+    const answer = media.answer(this.id, "callee", sdp, { provisional: true, dialog: dialog.localTag });
+    dialog.earlyRemote = sdp;
+    dialog.earlyLocal = answer;
+    if (reliable) dialog.exchange = "settled";
+    if (reliably) twin.exchange = "settled";
+    return answer;
+  }
+
+  /** SDP of the 2xx for the caller. Throws PeerError when the callee's answer is none. */
+  #finalDescription(dialog: Dialog, twin: Dialog, response: Response): string | undefined {
+    const { media } = this.house;
+    const { sdp } = contentOf(response);
+    if (this.lateOffer && dialog.exchange === "none") {
+      if (sdp === undefined) throw new PeerError(500, "a 2xx without an offer");
+      const offer = media.offer(this.id, "callee", sdp);
+      dialog.exchange = "theirs";
+      twin.exchange = "ours";
+      return offer;
+    }
+    if (!this.settled && !this.lateOffer) {
+      const answer = dialog.exchange === "settled" ? dialog.earlyRemote : sdp;
+      if (answer === undefined) throw new PeerError(500, "a 2xx without an answer");
+      dialog.earlyLocal = media.answer(this.id, "callee", answer, { provisional: false, dialog: dialog.localTag });
+      this.settled = true;
+    }
+    dialog.exchange = "settled";
+    const told = twin.exchange === "settled";
+    twin.exchange = "settled";
+    return told ? undefined : dialog.earlyLocal;
+  }
+
+  /** The answer to a late offer, in the caller's ACK; it goes on in ours. False when the call has ended over it. */
+  #takeLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
+    const twin = dialog.twin as Dialog;
+    try {
+      const { sdp } = contentOf(ack);
+      if (sdp === undefined) throw new PeerError(400, "an ACK without the answer");
+      const answer = this.house.media.answer(this.id, "caller", sdp, { provisional: false });
+      dialog.exchange = "settled";
+      twin.exchange = "settled";
+      this.settled = true;
+      this.callee?.ack(twin, this.callee.invitation?.seq ?? 1, sdpParcel(answer), now);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      this.#badAnswer("caller", 488, now);
+      return false;
+    }
+  }
+
+  #fromCallee(): { from: RealmSettings; to: RealmSettings } {
+    return { from: this.calleeRealm ?? this.callerRealm, to: this.callerRealm };
+  }
+
+  /** The Reason of one side, as the other may read it. */
+  #reasonOf(message: Request, side: Side): string | undefined {
+    const direction = side === "caller" ? this.directionFrom(this.caller) : this.#fromCallee();
+    const { headers } = parcelOf(message, direction, true, undefined);
+    return headers.find(([name]) => name === "Reason")?.[1];
+  }
+
+  #legRefusedFact(status: number, reason: string, now: Millis): void {
+    const target = this.#setup.target;
+    const peer = this.#setup.peer?.name;
+    this.house.fact({ fact: "leg.refused", call: this.id, side: "callee", peer, target, status, reason }, now);
+  }
+}
+
+const IGNORED = { response() {}, failed() {} };
+
+const sipReason = (status: number, text: string): string => `SIP;cause=${status};text="${text}"`;
+
+function causeOf(status: number): EndCause {
+  if (status === 486 || status === 600) return "busy";
+  if (status === 408 || status === 480) return "no-answer";
+  return "refused";
+}

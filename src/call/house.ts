@@ -1,0 +1,28 @@
+import type { Agenda, Fact, Millis, Random, RealmSettings, Settings } from "../base/index.ts";
+import type { Dialog, LegHouse } from "../leg/index.ts";
+import type { MediaSessions } from "../media/index.ts";
+import type { Routing } from "../routing/index.ts";
+import type { Call } from "./call.ts";
+import type { CallTransport } from "./call-transport.ts";
+
+/** What all calls of the box share. */
+export interface CallHouse {
+  /** As they are now; a call keeps the realms it began with. */
+  settings: Settings;
+  readonly random: Random;
+  readonly agenda: Agenda;
+  readonly legs: LegHouse;
+  readonly transport: CallTransport;
+  readonly media: MediaSessions;
+  readonly routing: Routing;
+  readonly fact: (fact: Fact, now: Millis) => void;
+  readonly version: string;
+  /** All dialogs by our own tag. */
+  readonly book: Map<string, Dialog>;
+  /** The call is over and its legs are gone. */
+  forget(call: Call): void;
+}
+
+/** We name ourselves to those who are trusted; a stranger learns no product and no version. */
+export const productFor = (realm: RealmSettings, version: string): string | undefined =>
+  realm.trust === "none" ? undefined : `Sallyport/${version}`;

@@ -1,0 +1,148 @@
+/** What a call tells about itself: its facts and its view. Users and addresses of each side, never a body or a key. */
+import {
+  addressText,
+  type CallAnswered,
+  type CallEnded,
+  type CallStarted,
+  type EndCause,
+  type Millis,
+  type Party,
+  type Side,
+  type StreamQuality,
+} from "../base/index.ts";
+import type { Dialog } from "../leg/index.ts";
+import type { MediaNews, MediaView } from "../media/index.ts";
+import { parseUri, unescapeUser } from "../message/index.ts";
+import type { Call, CallStart } from "./call.ts";
+import type { CallView } from "./call-view.ts";
+
+interface Stream {
+  readonly kind: string;
+  caller: StreamQuality;
+  callee: StreamQuality;
+}
+
+export class Report {
+  readonly #start: CallStart;
+  #from: Party;
+  #to: Party | undefined;
+  #beganAt: Millis = 0;
+  #answeredAt: Millis | undefined;
+  #overAt: Millis = 0;
+  #end: { readonly cause: EndCause; readonly by: Side | undefined; readonly status: number } | undefined;
+  readonly #streams: (Stream | undefined)[] = [];
+
+  constructor(start: CallStart) {
+    this.#start = start;
+    const { request } = start;
+    this.#from = {
+      realm: start.realm.name,
+      peer: start.fromPeer?.name,
+      user: userOf(request.from.uri),
+      callId: request.callId,
+      remote: start.remote,
+    };
+  }
+
+  began(now: Millis): void {
+    this.#beganAt = now;
+  }
+
+  started(): CallStarted {
+    const { peers, request, pickup } = this.#start;
+    const first = peers[0];
+    const to: Party = {
+      realm: pickup?.realm.name ?? first?.realm ?? "",
+      peer: pickup?.peer?.name ?? first?.name,
+      user: userOf(request.uri),
+      callId: "",
+      remote: "",
+    };
+    return { fact: "call.started", call: this.#start.id, from: this.#from, to };
+  }
+
+  /** The callee gave its 2xx. */
+  answered(call: Call, dialog: Dialog, now: Millis): void {
+    this.#answeredAt = now;
+    const hop = dialog.hop;
+    this.#to = {
+      realm: dialog.leg.realm,
+      peer: call.calleePeer?.name,
+      user: userOf(this.#start.request.uri),
+      callId: dialog.callId,
+      remote: hop === undefined ? "" : addressText(hop.remote),
+    };
+  }
+
+  answeredFact(call: Call, now: Millis): CallAnswered {
+    const { streams } = call.house.media.query(call.id);
+    const media = streams.map(({ kind, caller, callee }) => ({
+      kind,
+      caller: { codecs: caller.codecs, profile: caller.profile, suite: caller.suite },
+      callee: { codecs: callee.codecs, profile: callee.profile, suite: callee.suite },
+    }));
+    return { fact: "call.answered", call: call.id, afterMs: now - this.#beganAt, callee: this.#to as Party, media };
+  }
+
+  over(cause: EndCause, by: Side | undefined, status: number, now: Millis): void {
+    this.#overAt = now;
+    this.#end = { cause, by, status: this.#answeredAt === undefined ? status : 200 };
+  }
+
+  /** The last counters of a stream. One that moved to other ports is counted in parts. */
+  counted(news: Extract<MediaNews, { news: "closed" }>): void {
+    const held = this.#streams[news.stream];
+    if (held === undefined) {
+      this.#streams[news.stream] = { kind: news.kind, ...news.quality };
+      return;
+    }
+    held.caller = sum(held.caller, news.quality.caller);
+    held.callee = sum(held.callee, news.quality.callee);
+  }
+
+  ended(): CallEnded {
+    const { cause, by, status } = this.#end ?? { cause: "protocol-error", by: undefined, status: 500 };
+    return {
+      fact: "call.ended",
+      call: this.#start.id,
+      cause,
+      by,
+      status,
+      totalMs: this.#overAt - this.#beganAt,
+      answeredMs: this.#answeredAt === undefined ? 0 : this.#overAt - this.#answeredAt,
+      from: this.#from,
+      to: this.#to,
+      streams: this.#streams.filter((stream) => stream !== undefined),
+    };
+  }
+
+  view(state: string, media: MediaView | undefined, now: Millis): CallView {
+    return {
+      call: this.#start.id,
+      state,
+      ageMs: now - this.#beganAt,
+      answeredMs: this.#answeredAt === undefined ? undefined : now - this.#answeredAt,
+      from: this.#from,
+      to: this.#to,
+      media,
+    };
+  }
+}
+
+const sum = (a: StreamQuality, b: StreamQuality): StreamQuality => ({
+  packets: a.packets + b.packets,
+  bytes: a.bytes + b.bytes,
+  lost: a.lost + b.lost,
+  jitterMs: Math.max(a.jitterMs, b.jitterMs),
+  dropped: a.dropped + b.dropped,
+});
+
+function userOf(text: string): string {
+  try {
+    const uri = parseUri(text);
+    if (uri.scheme === "tel") return uri.number;
+    return uri.scheme === "other" ? "" : unescapeUser(uri.user ?? "");
+  } catch {
+    return "";
+  }
+}

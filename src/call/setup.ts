@@ -1,0 +1,334 @@
+/**
+ * Looking for somebody who answers: the peers of the route in order, their targets, the addresses of each, one INVITE at
+ * a time with a leg of its own. RFC 3261 §16.6, RFC 3263 §4.3.
+ */
+import {
+  type Destination,
+  familyOf,
+  hostText,
+  type Millis,
+  PeerError,
+  type PeerSettings,
+  type RealmSettings,
+  SECOND,
+} from "../base/index.ts";
+import { type Dialog, Leg, type Parcel } from "../leg/index.ts";
+import { From, parseUri, type Request, type Response, RetryAfter, To, type Uri } from "../message/index.ts";
+import { hideNameAddr, requestUriFor, sipsVerdict } from "../policy/index.ts";
+import type { TargetState } from "../routing/index.ts";
+import type { Call } from "./call.ts";
+import { parcelOf } from "./crossing.ts";
+import { productFor } from "./house.ts";
+
+/** Limit: INVITEs sent for one call; after that the caller gets the last refusal. */
+const ATTEMPT_LIMIT = 12;
+
+/** A target that says nothing at all for this long loses the call to the next one, when there is one. */
+export const SILENT_TARGET_LIMIT: Millis = 6 * SECOND;
+
+/** What the caller is told when nobody is left. */
+export interface Refusal {
+  readonly status: number;
+  readonly phrase?: string | undefined;
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** Somebody to be asked: a dialog that an INVITE with Replaces names (RFC 3891), instead of a route. */
+export interface Pickup {
+  readonly dialog: Dialog;
+  readonly replaces: string;
+  readonly realm: RealmSettings;
+  readonly peer: PeerSettings | undefined;
+}
+
+interface Place {
+  readonly destination: Destination;
+  readonly target: TargetState | undefined;
+  readonly realm: RealmSettings;
+}
+
+const UNREACHABLE: Refusal = { status: 503, headers: [] };
+
+export class Setup {
+  readonly #call: Call;
+  readonly #request: Request;
+  readonly #uri: Uri;
+  readonly #peers: readonly PeerSettings[];
+  readonly #pickup: Pickup | undefined;
+  /** The offer as the caller made it; `undefined`: it waits for ours. */
+  readonly #sdp: string | undefined;
+  readonly #maxForwards: number;
+  #peerIndex = -1;
+  #peer: PeerSettings | undefined;
+  #targets: readonly TargetState[] = [];
+  #targetIndex = 0;
+  #places: Place[] = [];
+  #attempts = 0;
+  #current: Place | undefined;
+  #heard = false;
+  #mediaOpen = false;
+  /** The last thing that went wrong, in the caller's words. */
+  refusal: Refusal = UNREACHABLE;
+
+  constructor(
+    call: Call,
+    request: Request,
+    uri: Uri,
+    peers: readonly PeerSettings[],
+    pickup: Pickup | undefined,
+    sdp: string | undefined,
+    maxForwards: number,
+  ) {
+    this.#call = call;
+    this.#request = request;
+    this.#uri = uri;
+    this.#peers = peers;
+    this.#pickup = pickup;
+    this.#sdp = sdp;
+    this.#maxForwards = maxForwards;
+  }
+
+  /** The peer whose limits this call counts against on the called side. */
+  get peer(): PeerSettings | undefined {
+    return this.#peer;
+  }
+
+  get target(): string {
+    return this.#current?.target?.id ?? "";
+  }
+
+  get mediaOpen(): boolean {
+    return this.#mediaOpen;
+  }
+
+  /** Is there anybody else to ask? Names that are not resolved yet count as somebody. */
+  get more(): boolean {
+    if (this.#attempts >= ATTEMPT_LIMIT) return false;
+    return (
+      this.#places.length > 0 || this.#targetIndex < this.#targets.length || this.#peerIndex + 1 < this.#peers.length
+    );
+  }
+
+  start(now: Millis): void {
+    const pickup = this.#pickup;
+    if (pickup === undefined) return this.next(now);
+    this.#peer = pickup.peer;
+    if (!this.#admit(pickup.peer, now)) return this.#call.noWay(now);
+    pickup.dialog.reach(now, (destination, at) => {
+      if (destination !== undefined) this.#places.push({ destination, target: undefined, realm: pickup.realm });
+      this.next(at);
+    });
+  }
+
+  /** The next attempt, or the end of the search. It may wait for a name to be resolved. */
+  next(now: Millis): void {
+    while (this.#call.searching) {
+      if (this.#attempts >= ATTEMPT_LIMIT) return this.#call.noWay(now);
+      const place = this.#places.shift();
+      if (place !== undefined) {
+        if (this.#attempt(place, now)) return;
+        continue;
+      }
+      const target = this.#targets[this.#targetIndex];
+      if (target !== undefined) {
+        this.#targetIndex += 1;
+        return this.#resolve(target, now);
+      }
+      if (!this.#nextPeer(now)) return this.#call.noWay(now);
+    }
+  }
+
+  /** Something came back from the target of now. True the first time. */
+  heard(): boolean {
+    const first = !this.#heard;
+    this.#heard = true;
+    return first;
+  }
+
+  answered(now: Millis): void {
+    this.#outcome("answered", undefined, now);
+  }
+
+  /** True when this refusal lets us ask the next target (RFC 3261 §16.7, RFC 3263 §4.3). */
+  refused(response: Response, refusal: Refusal, now: Millis): boolean {
+    this.refusal = refusal;
+    const { status } = response;
+    if (status === 503) this.#outcome("503", retryAfterOf(response), now);
+    else this.#outcome(status === 408 ? "timeout" : "answered", undefined, now);
+    return (status === 503 || status === 408) && this.more;
+  }
+
+  /** True when there is somebody else. */
+  failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): boolean {
+    this.refusal = { status: cause === "timeout" ? 408 : cause === "unreachable" ? 503 : 500, headers: [] };
+    if (cause !== "protocol-error") this.#outcome(cause, undefined, now);
+    return this.more;
+  }
+
+  #outcome(result: "answered" | "timeout" | "unreachable" | "503", retryAfterSeconds: number | undefined, now: Millis) {
+    const target = this.#current?.target;
+    if (target !== undefined) this.#call.house.routing.outcome(target, result, retryAfterSeconds, now);
+  }
+
+  #nextPeer(now: Millis): boolean {
+    const { routing } = this.#call.house;
+    for (;;) {
+      routing.release(this.#peer);
+      this.#peer = undefined;
+      const peer = this.#peers[++this.#peerIndex];
+      if (peer === undefined) return false;
+      if (!this.#admit(peer, now)) continue;
+      this.#targets = routing.targets(peer, now);
+      this.#targetIndex = 0;
+      return true;
+    }
+  }
+
+  #admit(peer: PeerSettings | undefined, now: Millis): boolean {
+    const verdict = this.#call.house.routing.admit(peer, now);
+    if (verdict.admitted) {
+      this.#peer = peer;
+      return true;
+    }
+    this.#peer = undefined;
+    this.refusal = { status: 503, headers: [["Retry-After", String(verdict.retryAfterSeconds)]] };
+    return false;
+  }
+
+  #resolve(target: TargetState, now: Millis): void {
+    const { transport, routing, settings } = this.#call.house;
+    const realm = settings.realms.get(target.realm);
+    const tcpForLargeRequests = this.#peer?.tcpForLargeRequests ?? false;
+    const done = (found: readonly Destination[], at: Millis): void => {
+      if (!this.#call.searching) return;
+      if (found.length === 0) {
+        routing.outcome(target, "unreachable", undefined, at);
+        this.refusal = UNREACHABLE;
+      } else if (realm !== undefined) {
+        routing.resolvedAddresses(
+          target,
+          found.map((destination) => destination.remote.ip),
+        );
+        for (const destination of found) {
+          const place = tcpForLargeRequests ? { ...destination, tcpForLargeRequests } : destination;
+          this.#places.push({ destination: place, target, realm });
+        }
+      }
+      this.next(at);
+    };
+    transport.resolve({ realm: target.realm, target: target.settings }, done, now);
+  }
+
+  /** False when this place cannot be asked; `refusal` says why. */
+  #attempt(place: Place, now: Millis): boolean {
+    const call = this.#call;
+    const { destination, realm } = place;
+    const scheme = this.#schemeFor(place, now);
+    if (scheme === undefined) return false;
+    this.#current = place;
+    this.#heard = false;
+    const leg = Leg.inviting({
+      house: call.house.legs,
+      owner: call,
+      side: "callee",
+      realm: realm.name,
+      secure: scheme === "sips",
+      product: productFor(realm, call.house.version),
+      tcpForLargeRequests: destination.tcpForLargeRequests ?? false,
+      nated: false,
+      book: call.house.book,
+    });
+    let parcel: Parcel;
+    let target: string;
+    try {
+      this.#openMedia(place);
+      const sdp = this.#sdp === undefined ? undefined : call.house.media.offer(call.id, "caller", this.#sdp);
+      parcel = this.#parcel(realm, sdp);
+      target = this.#requestUri(place, scheme);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      this.refusal = { status: error.status, headers: [] };
+      return false;
+    }
+    leg.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
+    this.#attempts += 1;
+    call.asking(leg, realm, this.more, now);
+    const { from, to } = this.#parties(place, realm);
+    leg.invite({ target, from, to, maxForwards: this.#maxForwards - 1 }, parcel, destination, now);
+    return true;
+  }
+
+  #schemeFor({ destination, realm }: Place, now: Millis): "sip" | "sips" | undefined {
+    const call = this.#call;
+    const requestScheme = this.#uri.scheme === "other" ? "sip" : this.#uri.scheme;
+    const verdict = sipsVerdict({ requestScheme, toRealm: realm, toProtocol: destination.protocol });
+    if ("scheme" in verdict) return verdict.scheme;
+    const { house } = call;
+    house.fact({ fact: "sips.refused", call: call.id, realm: realm.name, status: verdict.refuse }, now);
+    const agent = hostText(house.transport.localFor(call.caller.inviteServer!.hop).host);
+    const warning = `${verdict.warning.code} ${agent} "${verdict.warning.text}"`;
+    this.refusal = { status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", warning]] };
+    return undefined;
+  }
+
+  #openMedia({ destination, realm }: Place): void {
+    const { media } = this.#call.house;
+    const callee = {
+      realm: realm.name,
+      secureSignalling: destination.protocol === "tls",
+      family: familyOf(destination.remote.ip),
+      signallingSource: destination.remote.ip,
+      nat: false,
+    };
+    if (this.#mediaOpen) {
+      media.setParty(this.#call.id, "callee", callee);
+      return;
+    }
+    media.open(this.#call.id, { caller: this.#call.callerParty, callee });
+    this.#mediaOpen = true;
+  }
+
+  #parcel(realm: RealmSettings, sdp: string | undefined): Parcel {
+    const parcel = parcelOf(this.#request, { from: this.#call.callerRealm, to: realm }, false, sdp);
+    const pickup = this.#pickup;
+    if (pickup === undefined) return parcel;
+    return { ...parcel, headers: [["Require", "replaces"], ["Replaces", pickup.replaces], ...parcel.headers] };
+  }
+
+  #requestUri({ target, destination }: Place, scheme: "sip" | "sips"): string {
+    if (this.#pickup !== undefined) return this.#pickup.dialog.target;
+    return requestUriFor(this.#uri, { ...hostOf(target, destination), scheme });
+  }
+
+  #parties({ target, destination }: Place, realm: RealmSettings): { from: string; to: string } {
+    const host = this.#call.house.transport.localFor(destination).host;
+    const peerHost = hostOf(target, destination).host;
+    return {
+      from: From.format(hideNameAddr(this.#request.from, { to: realm, host })),
+      to: To.format(hideNameAddr(this.#request.to, { to: realm, host, peerHost })),
+    };
+  }
+}
+
+/** What the target is called, as Request-URI and To name it. A port is written when it is not the usual one. */
+function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
+  const settings = target?.settings;
+  if (settings?.kind === "host")
+    return withPort(settings.host, settings.port, settings.protocol === "tls" ? 5061 : 5060);
+  if (settings?.kind === "uri") {
+    const uri = parseUri(settings.uri);
+    if ("host" in uri) return uri.port === undefined ? { host: uri.host } : { host: uri.host, port: uri.port };
+  }
+  const { remote, protocol } = destination;
+  return withPort(destination.serverName ?? remote.ip, remote.port, protocol === "tls" ? 5061 : 5060);
+}
+
+const withPort = (host: string, port: number, usual: number) => (port === usual ? { host } : { host, port });
+
+function retryAfterOf(response: Response): number | undefined {
+  try {
+    return response.get(RetryAfter);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,85 @@
+/** Requests outside of any dialog that make no call, and the answers the box gives for itself. */
+import type { Millis, RealmSettings } from "../base/index.ts";
+import { PeerError } from "../base/index.ts";
+import { ALLOW, type ServerTransaction } from "../leg/index.ts";
+import { type HeaderField, ProxyRequire, type Request, Require, responseTo } from "../message/index.ts";
+import { ACCEPT } from "./bodies.ts";
+import { productFor } from "./house.ts";
+
+/** Extensions that a peer may require of us. */
+const UNDERSTOOD: ReadonlySet<string> = new Set(["100rel", "replaces"]);
+
+/** Methods that live inside dialogs only: without one there is nothing they could mean (RFC 3261 §12.2.2). */
+const INSIDE_ONLY: ReadonlySet<string> = new Set(["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"]);
+
+type ExtraHeaders = readonly (readonly [string, string])[];
+
+export function respond(
+  request: Request,
+  server: ServerTransaction,
+  status: number,
+  tag: string,
+  now: Millis,
+  headers: ExtraHeaders = [],
+  phrase?: string,
+): void {
+  const draft = responseTo(request, status, tag, phrase);
+  for (const [name, value] of headers) draft.add(name, value);
+  server.respond(draft, now);
+}
+
+/** What comes with a refusal by its status: RFC 3261 §8.2.2, §21.4. */
+export function headersFor(status: number): ExtraHeaders {
+  if (status === 405) return [["Allow", ALLOW]];
+  if (status === 415) {
+    return [
+      ["Accept", ACCEPT],
+      ["Accept-Encoding", "identity"],
+    ];
+  }
+  return [];
+}
+
+/** Extensions that are required and that we do not know; `undefined`: none. RFC 3261 §8.2.2.3. */
+export function unsupportedIn(request: Request): string | undefined {
+  const { headers } = request;
+  if (!headers.has("require") && !headers.has("proxy-require")) return undefined;
+  const unknown = [...request.getAll(Require), ...request.getAll(ProxyRequire)].filter(
+    (option) => !UNDERSTOOD.has(option.toLowerCase()),
+  );
+  return unknown.length === 0 ? undefined : unknown.join(", ");
+}
+
+/** Does a list of tokens hold this one, whatever its case? A header that cannot be read holds nothing. */
+export function lists(request: Request, field: HeaderField<string>, option: string): boolean {
+  if (!request.headers.has(field.name)) return false;
+  try {
+    return request.getAll(field).some((one) => one.toLowerCase() === option);
+  } catch (error) {
+    if (error instanceof PeerError) return false;
+    throw error;
+  }
+}
+
+/** OPTIONS to the box: what it can do, whoever stands behind it (RFC 3261 §11.2). */
+export function answerOptions(
+  request: Request,
+  server: ServerTransaction,
+  realm: RealmSettings,
+  version: string,
+  tag: string,
+  now: Millis,
+): void {
+  const headers: (readonly [string, string])[] = [
+    ["Allow", ALLOW],
+    ["Accept", ACCEPT],
+    ["Accept-Encoding", "identity"],
+    ["Supported", "100rel, replaces"],
+  ];
+  const product = productFor(realm, version);
+  if (product !== undefined) headers.push(["Server", product]);
+  respond(request, server, 200, tag, now, headers);
+}
+
+/** The answer to a method that starts nothing here: 481 for those that need a dialog, 405 for the others. */
+export const statusOutside = (method: string): 405 | 481 => (INSIDE_ONLY.has(method) ? 481 : 405);
