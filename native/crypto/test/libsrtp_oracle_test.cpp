@@ -239,7 +239,8 @@ void run(Suite suite, std::size_t packets, std::uint32_t step, std::uint64_t see
 }
 
 void common_suites() {
-  for (const Suite suite : {Suite::kAesCm128HmacSha1_80, Suite::kAeadAes128Gcm}) run(suite, 200'000, 1, 41);
+  run(Suite::kAesCm128HmacSha1_80, 200'000, 1, 41);
+  run(Suite::kAeadAes128Gcm, 100'000, 3, 42);
 }
 
 /// Without the 192-bit suites: libsrtp derives their keys with AES-256, against RFC 6188 §7.4, whose answers
