@@ -7,13 +7,12 @@
 import {
   COLON,
   CR,
-  kinds,
-  LF,
   nextComma,
   QUOTE,
   SP,
   skip,
   skipQuoted,
+  skipSpace,
   TAB,
   TOKEN,
   trimEnd,
@@ -38,27 +37,26 @@ export interface Headers {
   entries(): readonly HeaderLine[];
 }
 
-/** Numbers per line in `rows`: what it is, where its name, its value and its value's end stand. */
+/** Numbers per line in `rows`: what it is, where the line, its value and its value's end stand. */
 const ROW = 4;
-const FOLDED = 0x100;
-const NUMBER = 0xff;
+/** The line has not been named yet: only what every message is asked for is named at once. */
+const UNNAMED = -1;
+/** The line's name is no name: the line does not exist for anybody. */
+const NAMELESS = -2;
 
 /** Lines are gathered here and copied out once: growing an array line by line costs more than the search. */
 const scratch: number[] = new Array(ROW * limits.headerLines).fill(0);
 
 export class HeaderIndex implements Headers {
   text: string;
-  /** Where the body begins; behind the last line when the header section is not closed. */
+  /** Where the body begins; at the end of the text when the header section is not closed. */
   bodyStart = 0;
-  /** First thing that is wrong with the section. Lines that are wrong are not in the index. */
+  /** First thing that is wrong with the section. */
   problem: string | undefined;
   /** The lines cannot be told apart for certain: no answer may quote from them. */
   hopeless = false;
-  /** The header section ended with an empty line. */
-  closed = false;
   /** Rows of the first line of each; -1 when absent. */
   via = -1;
-  viaCount = 0;
   from = -1;
   to = -1;
   callId = -1;
@@ -66,7 +64,9 @@ export class HeaderIndex implements Headers {
   maxForwards = -1;
   contentLength = -1;
   contact = -1;
+  #viaCount = 0;
   #rows: number[] = [];
+  #named = false;
 
   /** `at`: where the line behind the start line begins. */
   constructor(text: string, at: number) {
@@ -95,9 +95,12 @@ export class HeaderIndex implements Headers {
   }
 
   entries(): readonly HeaderLine[] {
+    if (!this.#named) this.#nameAll();
+    const rows = this.#rows;
     const lines: HeaderLine[] = [];
-    for (let row = 0; row < this.#rows.length; row += ROW) {
-      const number = this.#rows[row]! & NUMBER;
+    for (let row = 0; row < rows.length; row += ROW) {
+      const number = rows[row]!;
+      if (number === NAMELESS) continue;
       const name = number === names.UNKNOWN ? this.#nameAt(row) : names.canonical[number]!;
       const key = number === names.UNKNOWN ? name.toLowerCase() : names.keys[number]!;
       lines.push({ name, key, value: this.value(row) });
@@ -109,23 +112,16 @@ export class HeaderIndex implements Headers {
   row(name: string, from = 0): number {
     const number = names.numberOf(name);
     const rows = this.#rows;
+    if (!this.#named && (number > names.LAST_CORE || number === names.UNKNOWN)) this.#nameAll();
     if (number !== names.UNKNOWN) {
-      for (let row = from; row < rows.length; row += ROW) if ((rows[row]! & NUMBER) === number) return row;
+      for (let row = from; row < rows.length; row += ROW) if (rows[row] === number) return row;
       return -1;
     }
     const key = name.toLowerCase();
     for (let row = from; row < rows.length; row += ROW) {
-      if ((rows[row]! & NUMBER) === names.UNKNOWN && this.#nameAt(row).toLowerCase() === key) return row;
+      if (rows[row] === names.UNKNOWN && this.#nameAt(row).toLowerCase() === key) return row;
     }
     return -1;
-  }
-
-  nextRow(name: string, row: number): number {
-    return this.row(name, row + ROW);
-  }
-
-  isFolded(row: number): boolean {
-    return (this.#rows[row]! & FOLDED) !== 0;
   }
 
   start(row: number): number {
@@ -139,7 +135,7 @@ export class HeaderIndex implements Headers {
   /** Unfolded: each fold, with the white space around it, has become one space. RFC 3261 §7.3.1. */
   value(row: number): string {
     const text = this.text.slice(this.#rows[row + 2]!, this.#rows[row + 3]!);
-    return this.isFolded(row) ? unfold(text) : text;
+    return text.includes("\r") ? unfold(text) : text;
   }
 
   #nameAt(row: number): string {
@@ -147,78 +143,59 @@ export class HeaderIndex implements Headers {
     return this.text.slice(start, skip(TOKEN, this.text, start, this.#rows[row + 2]!));
   }
 
+  /** Finds the lines. Each ends with CRLF: an LF without its CR leaves two ideas of where a line ends. */
   #scan(at: number): void {
     const text = this.text;
-    const end = this.#sectionEnd(at);
     let filled = 0;
     let lineStart = at;
-    while (at < end) {
+    for (;;) {
+      const lf = text.indexOf("\n", at);
+      if (lf < 0) {
+        this.#complain("the header section does not end with an empty line");
+        this.hopeless ||= at < text.length; // Half a line is left: who knows what it was to say.
+        this.bodyStart = text.length;
+        break;
+      }
+      if (text.charCodeAt(lf - 1) !== CR || lf === at) return this.#giveUp(filled, "LF alone in the headers");
+      if (lf === at + 1) {
+        this.bodyStart = lf + 1;
+        break;
+      }
       const first = text.charCodeAt(at);
-      const folded = first === SP || first === TAB;
-      let value = at;
-      if (!folded) {
-        if (filled === ROW * limits.headerLines)
-          return this.#giveUp(filled, `more than ${limits.headerLines} header lines`);
-        lineStart = at;
-        value = this.#name(at, filled);
-      }
-      const stop = plainEnd(text, value < 0 ? at : value);
-      if (stop + 1 >= end || text.charCodeAt(stop) !== CR || text.charCodeAt(stop + 1) !== LF)
-        return this.#giveUp(filled, "CR, LF or NUL alone in the headers");
-      if (stop - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
-      if (folded) this.#fold(at, stop, filled);
-      else if (value >= 0) {
-        scratch[filled + 3] = trimEnd(text, value, stop);
+      if (first === SP || first === TAB) this.#fold(at, lf - 1, filled);
+      else {
+        if (filled === ROW * limits.headerLines) return this.#giveUp(filled, `over ${limits.headerLines} header lines`);
+        this.#line(at, lf - 1, filled, names.coreAt(text, at, first));
         filled += ROW;
+        lineStart = at;
       }
-      at = stop + 2;
+      if (lf - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
+      at = lf + 1;
     }
     this.#rows = scratch.slice(0, filled);
+    const nul = text.indexOf("\0");
+    if (nul >= 0 && nul < this.bodyStart) this.#checkNuls();
   }
 
-  /** Where the last header line ends. All lines before it end with CRLF, so that a search for line ends needs no bound. */
-  #sectionEnd(at: number): number {
-    // The line before the first header has a CRLF of its own: with one more behind it, there are no headers at all.
-    const from = at >= 2 ? at - 2 : at;
-    const empty = this.text.startsWith("\r\n", at);
-    const close = empty ? from : this.text.indexOf("\r\n\r\n", from);
-    if (close >= 0) {
-      this.closed = true;
-      this.bodyStart = empty ? at + 2 : close + 4;
-      return empty ? at : close + 2;
-    }
-    this.#complain("the header section does not end with an empty line");
-    this.bodyStart = this.text.length;
-    const end = this.text.lastIndexOf("\r\n") + 2;
-    if (end < this.text.length) this.hopeless = true; // Half a line is left: who knows what it was to say.
-    return Math.max(end, 0);
-  }
-
-  /** Notes a line's name and where its value begins; returns the latter, or -1 when the line has no name and colon. */
-  #name(start: number, filled: number): number {
-    const text = this.text;
-    let at = start;
-    let code = text.charCodeAt(at);
-    while ((kinds[code]! & TOKEN) !== 0) code = text.charCodeAt(++at);
-    const nameEnd = at;
-    while (code === SP || code === TAB) code = text.charCodeAt(++at);
-    if (code !== COLON || nameEnd === start) {
-      this.#complain("a header line without a name and a colon");
-      return -1;
-    }
-    do code = text.charCodeAt(++at);
-    while (code === SP || code === TAB);
-    const number = names.numberAt(text, start, nameEnd);
-    scratch[filled] = number;
+  /** Notes a line; `number` is given for a core header. */
+  #line(start: number, end: number, filled: number, number: number): void {
+    scratch[filled] = UNNAMED;
     scratch[filled + 1] = start;
-    scratch[filled + 2] = at;
-    if (number !== names.UNKNOWN && number <= names.CONTENT_TYPE) this.#core(number, filled);
-    return at;
+    scratch[filled + 2] = start;
+    scratch[filled + 3] = end;
+    const colon = this.text.indexOf(":", start);
+    if (colon < 0 || colon > end) this.#complain("a header line without a colon");
+    else if (number !== names.UNKNOWN) {
+      const value = skipSpace(this.text, colon + 1, end);
+      scratch[filled] = number;
+      scratch[filled + 2] = value;
+      scratch[filled + 3] = trimEnd(this.text, value, end);
+      this.#core(number, filled);
+    }
   }
 
   #fold(start: number, end: number, filled: number): void {
     if (filled === 0) return this.#complain("a continuation line without a line before it");
-    scratch[filled - ROW]! |= FOLDED;
     const valueEnd = trimEnd(this.text, start, end);
     if (valueEnd > start) scratch[filled - 1] = valueEnd; // A blank continuation adds nothing.
   }
@@ -233,41 +210,73 @@ export class HeaderIndex implements Headers {
 
   /** Headers that every message is asked for. All but Via and Contact may stand only once: RFC 3261 §7.3.1. */
   #core(number: number, row: number): void {
-    let doubled = false;
     switch (number) {
       case names.VIA:
         if (this.via < 0) this.via = row;
-        if (++this.viaCount > limits.viaCount) this.#complain(`more than ${limits.viaCount} Via lines`);
+        if (++this.#viaCount > limits.viaCount) this.#complain(`more than ${limits.viaCount} Via lines`);
         return;
       case names.CONTACT:
         if (this.contact < 0) this.contact = row;
         return;
       case names.FROM:
-        doubled = this.from >= 0;
-        if (!doubled) this.from = row;
-        break;
+        if (this.from < 0) this.from = row;
+        else this.#doubled(number);
+        return;
       case names.TO:
-        doubled = this.to >= 0;
-        if (!doubled) this.to = row;
-        break;
+        if (this.to < 0) this.to = row;
+        else this.#doubled(number);
+        return;
       case names.CALL_ID:
-        doubled = this.callId >= 0;
-        if (!doubled) this.callId = row;
-        break;
+        if (this.callId < 0) this.callId = row;
+        else this.#doubled(number);
+        return;
       case names.CSEQ:
-        doubled = this.cseq >= 0;
-        if (!doubled) this.cseq = row;
-        break;
+        if (this.cseq < 0) this.cseq = row;
+        else this.#doubled(number);
+        return;
       case names.MAX_FORWARDS:
-        doubled = this.maxForwards >= 0;
-        if (!doubled) this.maxForwards = row;
-        break;
+        if (this.maxForwards < 0) this.maxForwards = row;
+        else this.#doubled(number);
+        return;
       case names.CONTENT_LENGTH:
-        doubled = this.contentLength >= 0;
-        if (!doubled) this.contentLength = row;
-        break;
+        if (this.contentLength < 0) this.contentLength = row;
+        else this.#doubled(number);
     }
-    if (doubled) this.#complain(`more than one ${names.canonical[number]}`);
+  }
+
+  #doubled(number: number): void {
+    this.#complain(`more than one ${names.canonical[number]}`);
+  }
+
+  /** Names the lines that were not asked for until now. */
+  #nameAll(): void {
+    this.#named = true;
+    const rows = this.#rows;
+    for (let row = 0; row < rows.length; row += ROW) if (rows[row] === UNNAMED) this.#name(row);
+  }
+
+  #name(row: number): void {
+    const text = this.text;
+    const rows = this.#rows;
+    const start = rows[row + 1]!;
+    const end = rows[row + 3]!;
+    const nameEnd = skip(TOKEN, text, start, end);
+    const colon = skipSpace(text, nameEnd, end);
+    const value = skipSpace(text, colon + 1, end);
+    const isName = nameEnd > start && text.charCodeAt(colon) === COLON;
+    rows[row] = isName ? names.numberAt(text, start, nameEnd) : NAMELESS;
+    rows[row + 2] = value;
+    rows[row + 3] = trimEnd(text, value, end);
+  }
+
+  /** NUL may stand only behind a backslash in a quoted string: RFC 3261 §25.1 quoted-pair, RFC 4475 §3.1.1.2. */
+  #checkNuls(): void {
+    for (let row = 0; row < this.#rows.length; row += ROW) {
+      if (!hasLooseNul(this.text, this.start(row), this.end(row))) continue;
+      this.#complain("NUL in a header");
+      this.hopeless = true;
+      return;
+    }
   }
 
   #complain(problem: string): void {
@@ -275,34 +284,18 @@ export class HeaderIndex implements Headers {
   }
 }
 
-const unfold = (text: string): string => trimmed(text.replace(/\r\n[ \t]+/g, " "));
+/** A CR alone, which no core header lets pass, becomes a space as well: it must never begin a line elsewhere. */
+const unfold = (text: string): string => trimmed(text.replace(/\r(?:\n[ \t]+)?/g, " "));
 
-/** What may stand in a line: all but CR, LF and NUL. */
-const plain = new Uint8Array(256).fill(1);
-plain[0] = plain[CR] = plain[LF] = 0;
-
-/**
- * The first CR or LF at or behind `at`, or the first NUL that no backslash in a quoted string allows (RFC 3261 §25.1
- * quoted-pair, RFC 4475 §3.1.1.2). There is a CR ahead, so the search ends.
- */
-function plainEnd(text: string, start: number): number {
-  let at = start;
-  while (plain[text.charCodeAt(at)] === 1) at++;
-  return text.charCodeAt(at) === 0 ? behindNul(text, start, at) : at;
-}
-
-/** As `plainEnd`, once a NUL was met: quoted strings are passed over whole. */
-function behindNul(text: string, start: number, nul: number): number {
-  const end = text.indexOf("\r", start);
+function hasLooseNul(text: string, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
     const code = text.charCodeAt(at);
-    if (code === 0 || code === LF) return at;
+    if (code === 0) return true;
     if (code !== QUOTE) continue;
     const after = skipQuoted(text, at, end);
-    if (after < 0) return nul;
-    at = after - 1;
+    if (after > 0) at = after - 1;
   }
-  return end;
+  return false;
 }
 
 /** The values of one header line, cut at its commas. */

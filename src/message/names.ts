@@ -30,7 +30,8 @@ export const CSEQ = 5;
 export const MAX_FORWARDS = 6;
 export const CONTENT_LENGTH = 7;
 export const CONTACT = 8;
-export const CONTENT_TYPE = 9;
+/** The numbers up to this are those that `coreAt` tells. */
+export const LAST_CORE = CONTACT;
 
 /** Canonical spelling and lower-case key, by number. */
 export const canonical: string[] = [""];
@@ -65,6 +66,43 @@ for (const entry of KNOWN) {
   if (compact !== undefined) learn(compact, number);
 }
 
+/** Spellings of the core names by the letter they begin with, lower case: what comes behind that letter. */
+const coreSpellings: (readonly { readonly rest: Uint8Array; readonly number: number }[] | undefined)[] = [];
+
+for (let number = VIA; number <= LAST_CORE; number++) {
+  for (const spelling of [keys[number]!, compactOf(number)]) {
+    if (spelling === undefined) continue;
+    const rest = Uint8Array.from(spelling.slice(1), (char) => char.charCodeAt(0));
+    const first = spelling.charCodeAt(0);
+    coreSpellings[first] = [...(coreSpellings[first] ?? []), { rest, number }];
+  }
+}
+
+function compactOf(number: number): string | undefined {
+  const [, compact] = KNOWN[number - 1]!.split("=").reverse();
+  return compact;
+}
+
+/** The number of the core name that the line at `start` begins with; `first` is its first byte. */
+export function coreAt(text: string, start: number, first: number): number {
+  const spellings = coreSpellings[first | 32];
+  if (spellings === undefined) return UNKNOWN;
+  for (let i = 0; i < spellings.length; i++) {
+    const { rest, number } = spellings[i]!;
+    let at = 0;
+    while (at < rest.length && (text.charCodeAt(start + 1 + at) | 32) === rest[at]) at++;
+    if (at === rest.length && endsName(text, start + 1 + at)) return number;
+  }
+  return UNKNOWN;
+}
+
+/** Nothing but white space stands between here and a colon. */
+function endsName(text: string, at: number): boolean {
+  let code = text.charCodeAt(at);
+  while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at);
+  return code === 0x3a;
+}
+
 /** The number of the name that stands at `start` to `end`, in any case, long or compact. */
 export function numberAt(text: string, start: number, end: number): number {
   const length = end - start;
@@ -73,7 +111,7 @@ export function numberAt(text: string, start: number, end: number): number {
     const codes = spellings[spelling]!;
     if (codes.length !== length) continue;
     let at = 0;
-    // Setting this bit lowers letters; of all bytes of a token, it changes no other into one of a known name.
+    // Setting this bit lowers letters; of all bytes of a token it turns no other into one of a known name.
     while (at < length && (text.charCodeAt(start + at) | 32) === codes[at]) at++;
     if (at === length) return spellingNumbers[spelling]!;
   }

@@ -132,7 +132,11 @@ export function contentLength(index: HeaderIndex): number {
 /** Reads a row where it stands; a folded one is unfolded first. */
 function whole<T>(index: HeaderIndex, row: number, read: (text: string, start: number, end: number) => T): T {
   if (row < 0) throw new PeerError(400, "a header is missing");
-  if (!index.isFolded(row)) return read(index.text, index.start(row), index.end(row));
+  const { text } = index;
+  const start = index.start(row);
+  const end = index.end(row);
+  const fold = text.indexOf("\r", start);
+  if (fold < 0 || fold >= end) return read(text, start, end);
   const value = index.value(row);
   return read(value, 0, value.length);
 }
@@ -172,7 +176,7 @@ function checkRequest(start: StartLine, index: HeaderIndex, core: Core): void {
 
 /** What nearly every Request-URI looks like: `parseUri` takes whatever this matches. */
 const USUAL_URI =
-  /^sips?:(?:[\w\-.!~*'()&=+$,;/]+@)?[\da-zA-Z][\da-zA-Z.-]{0,254}(?::[1-9]\d{0,3})?(?:;[\w\-.!~*'()/:&+$]+(?:=[\w\-.!~*'()/:&+$]+)?)*$/;
+  /^sips?:(?:[\w\-.!~*'()&=+$,;/]+@)?[\da-zA-Z][\da-zA-Z.-]*(?::[1-9]\d{0,3})?(?:;[\w\-.!~*'()/:&+$]+(?:=[\w\-.!~*'()/:&+$]+)?)*$/;
 
 function checkUri(text: string): void {
   const uri = parseUri(text);

@@ -43,7 +43,7 @@ export function readNameAddr(header: string, text: string, start: number, end: n
 
 /** What nearly every name-addr looks like. It spares the careful look, and what it does not match gets that. */
 const USUAL =
-  /(?:"[^"\\\0-\x1f\x7f]{0,255}" ?)?<sips?:[\w\-.!~*'();/:@&=+$,%[\]?]{1,1024}>(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
+  /(?:"[^"\\\0-\x1f\x7f]*" ?)?<sips?:[\w\-.!~*'();/:@&=+$,%[\]?]+>(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
 
 function readUsual(text: string, start: number, stop: number): NameAddr {
   if (text.charCodeAt(start) === LESS) {

@@ -50,7 +50,7 @@ export function readVia(text: string, start: number, end: number, first = false)
 
 /** What nearly every Via looks like. It spares the careful look, and what it does not match gets that. */
 const USUAL =
-  /SIP\/2\.0\/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]{0,254}(?::[1-9]\d{0,3})?(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
+  /SIP\/2\.0\/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]*(?::[1-9]\d{0,3})?(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
 
 const HOST_AT = 12;
 
