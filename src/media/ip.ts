@@ -75,21 +75,22 @@ function ip6Groups(text: string): number[] | undefined {
   if (text.length > 45) return undefined;
   const gap = text.indexOf("::");
   if (gap < 0) {
-    const all = groupsOf(text);
+    const all = groupsOf(text, true);
     return all?.length === 8 ? all : undefined;
   }
   if (text.indexOf("::", gap + 1) >= 0) return undefined;
-  const head = gap === 0 ? [] : groupsOf(text.slice(0, gap));
-  const tail = gap + 2 === text.length ? [] : groupsOf(text.slice(gap + 2));
+  const head = gap === 0 ? [] : groupsOf(text.slice(0, gap), false);
+  const tail = gap + 2 === text.length ? [] : groupsOf(text.slice(gap + 2), true);
   if (head === undefined || tail === undefined || head.length + tail.length > 7) return undefined;
   return [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail];
 }
 
-function groupsOf(text: string): number[] | undefined {
+/** `atEnd`: the last two groups may be written as an IPv4 address. RFC 4291 §2.2. */
+function groupsOf(text: string, atEnd: boolean): number[] | undefined {
   const groups: number[] = [];
   const parts = text.split(":", 9);
   for (const [index, part] of parts.entries()) {
-    if (index === parts.length - 1 && part.includes(".")) {
+    if (atEnd && index === parts.length - 1 && part.includes(".")) {
       const value = ip4Value(part);
       if (value < 0) return undefined;
       groups.push(Math.floor(value / 0x1_0000), value & 0xffff);
@@ -121,12 +122,10 @@ function ip6Text(groups: readonly number[]): string {
 /** RFC 4291 §2.4, RFC 6890. */
 function kind6(groups: readonly number[]): IpKind {
   const [first = 0] = groups;
-  if (groups.slice(0, 5).every((group) => group === 0)) {
-    const [, , , , , sixth = 0, seventh = 0, eighth = 0] = groups;
-    if (sixth === 0 && seventh === 0 && eighth === 0) return "unspecified";
-    if (sixth === 0 && seventh === 0 && eighth === 1) return "loopback";
-    // ::a.b.c.d and ::ffff:a.b.c.d reach IPv4 by a side door, past the rules for IPv4.
-    return "mapped";
+  if (first === 0) {
+    const text = ip6Text(groups);
+    // ::a.b.c.d, ::ffff:a.b.c.d and their kin reach IPv4 by a side door, past the rules for IPv4.
+    return text === "::" ? "unspecified" : text === "::1" ? "loopback" : "mapped";
   }
   if (first >= 0xff00) return "multicast";
   if (first >= 0xfe80 && first < 0xfec0) return "link-local";

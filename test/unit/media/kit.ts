@@ -1,0 +1,164 @@
+/** A box with an outside (SRTP over TLS) and an inside (plain), a relay that only remembers, and SDP from a few words. */
+import { type RealmSettings, type Settings, seededRandom } from "../../../src/base/index.ts";
+import {
+  type MediaNews,
+  type MediaParty,
+  MediaSessions,
+  type RelayCommand,
+  type SideCounters,
+} from "../../../src/media/index.ts";
+
+export const KEY_A = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
+export const KEY_B = "HRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA";
+
+export function realm(name: string, ip: string, changes: Partial<RealmSettings> = {}): RealmSettings {
+  return {
+    name,
+    trust: "none",
+    listeners: [{ id: `udp:${name}`, realm: name, protocol: "udp", address: { ip, port: 5060 } }],
+    domain: undefined,
+    advertise: undefined,
+    publicDomains: [],
+    tls: undefined,
+    media: { addresses: [ip], firstPort: 20_000, lastPort: 20_019, path: "auto", silenceLimitMs: 30_000 },
+    srtp: "off",
+    srtpKeys: ["sdes"],
+    sdesWithoutTls: false,
+    dscp: { signalling: 24, audio: 46, video: 34, other: 10 },
+    sips: "refuse",
+    allowHeaders: [],
+    ...changes,
+  };
+}
+
+export function settingsWith(realms: readonly RealmSettings[]): Settings {
+  return {
+    name: "box",
+    control: "/tmp/box.sock",
+    drainSeconds: 0,
+    realms: new Map(realms.map((each) => [each.name, each])),
+    peers: new Map(),
+    routes: [],
+    limits: { calls: 100, transactions: 100, connections: 100, connectionsPerSource: 10 },
+  };
+}
+
+export const OUTSIDE = realm("outside", "198.51.100.1", { srtp: "required" });
+export const INSIDE = realm("inside", "10.0.0.1");
+
+export const outsideParty: MediaParty = {
+  realm: "outside",
+  secureSignalling: true,
+  family: 4,
+  signallingSource: "203.0.113.5",
+  nat: false,
+};
+export const insideParty: MediaParty = {
+  realm: "inside",
+  secureSignalling: false,
+  family: 4,
+  signallingSource: "10.0.0.9",
+  nat: false,
+};
+
+export interface Bench {
+  readonly media: MediaSessions;
+  readonly commands: RelayCommand[];
+  /** Takes the commands so far. */
+  take(): RelayCommand[];
+  /** Closes every pair that was asked to; gives the news. */
+  relayLetsGo(): MediaNews[];
+}
+
+export function bench(realms: readonly RealmSettings[] = [OUTSIDE, INSIDE], seed = 1): Bench {
+  const commands: RelayCommand[] = [];
+  const closing: number[] = [];
+  const media = new MediaSessions({
+    settings: settingsWith(realms),
+    random: seededRandom(seed),
+    emit: (command) => {
+      commands.push(command);
+      if (command.word === "close") closing.push(command.pair);
+    },
+  });
+  return {
+    media,
+    commands,
+    take: () => commands.splice(0),
+    relayLetsGo: () =>
+      closing
+        .splice(0)
+        .flatMap((pair) => media.handle({ event: "closed", pair, counters: [counted(7), counted(9)] }, 0)),
+  };
+}
+
+/** From outside to inside, opened. */
+export function call(
+  realms?: readonly RealmSettings[],
+  parties = { caller: outsideParty, callee: insideParty },
+): Bench {
+  const made = bench(realms);
+  made.media.open("call", parties);
+  return made;
+}
+
+export function counted(packets: number): SideCounters {
+  return {
+    packets,
+    bytes: packets * 172,
+    lost: 1,
+    jitterMs: 2,
+    rtcpPackets: 3,
+    sent: packets,
+    sentBytes: packets * 172,
+    droppedStranger: 1,
+    droppedAuth: 10,
+    droppedReplay: 100,
+    droppedMalformed: 1_000,
+    droppedUnsent: 10_000,
+  };
+}
+
+/** Lines without ends; `ip` stands in o= and c=. */
+export function sdp(ip: string, ...lines: string[]): string {
+  const type = ip.includes(":") ? "IP6" : "IP4";
+  return ["v=0", `o=user 77 3 IN ${type} ${ip}`, "s=secret talk", `c=IN ${type} ${ip}`, "t=0 0", ...lines, ""].join(
+    "\r\n",
+  );
+}
+
+export const crypto = (tag: number, key = KEY_A, suite = "AES_CM_128_HMAC_SHA1_80"): string =>
+  `a=crypto:${tag} ${suite} inline:${key}`;
+
+export const secureOffer = sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", crypto(1));
+export const plainOffer = sdp("10.0.0.9", "m=audio 7000 RTP/AVP 0 8");
+export const plainAnswer = sdp("10.0.0.9", "m=audio 7000 RTP/AVP 8");
+
+/** The lines of a description that begin so, without that beginning. */
+export const lines = (text: string, beginning: string): string[] =>
+  text
+    .split("\r\n")
+    .filter((line) => line.startsWith(beginning))
+    .map((line) => line.slice(beginning.length));
+
+/** The whole text with what is random put in letters: session id, ports and keys. */
+export function shape(text: string): string[] {
+  return text
+    .replace(/^o=- \d+ /m, "o=- ID ")
+    .replace(/^m=(\w+) [1-9]\d* /gm, "m=$1 PORT ")
+    .replace(/^a=rtcp:\d+/gm, "a=rtcp:PORT")
+    .replace(/inline:\S+/g, "inline:KEY")
+    .split("\r\n")
+    .filter((line) => line !== "");
+}
+
+export const statusOf = (operation: () => unknown): unknown => {
+  try {
+    operation();
+  } catch (error) {
+    return (error as { status?: number }).status ?? error;
+  }
+  return "done";
+};
+
+export const portsInUse = ({ media }: Bench): Record<string, number> => Object.fromEntries(media.view().portsInUse);
