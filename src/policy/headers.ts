@@ -28,6 +28,8 @@ const CROSSING_VALUE_CHARS = 2_048;
 
 const TOKEN = /^[a-z0-9\-.!%*_+`'~]+$/;
 const PLAIN = /^[\w\-.!%*+`'~ ,;=:"/()]*$/;
+/** Words that name nobody, and are nearly all that `plain` headers ever say: they need no closer look. */
+const EVERYDAY = /^(?:\d{1,10}|[a-z]{2}(?:-[a-z]{2})?|emergency|urgent|normal|non-urgent|id|none|true|false|refer)$/i;
 const DATE = /^[A-Za-z]{3}, \d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 const URN = /^<urn:[a-z0-9:\-._]+>(;[a-z0-9\-_=]+)*$/i;
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
@@ -45,13 +47,14 @@ export function crossingHeaders(
   const table = tableFor(from.trust, to.trust);
   const headers: (readonly [string, string])[] = [];
   let names: SideNames | undefined;
-  for (const { key, value } of message.headers.entries()) {
+  const lines = message.headers.entries();
+  for (const { key, value } of lines) {
     const allowed = table.get(key) ?? extra(key, to);
     if (allowed === undefined) continue;
     if (allowed.initialOnly && (crossing.inDialog || crossing.kind === "response")) continue;
     if (value.length > CROSSING_VALUE_CHARS || CONTROL.test(value)) continue;
     if (headers.length >= CROSSING_LINES) break;
-    names ??= new SideNames(message, from, shownNames(crossing));
+    names ??= new SideNames(message, lines, from, shownNames(crossing));
     const text = rebuild(allowed, value, names, crossing);
     if (text !== undefined && text !== "") headers.push([allowed.name, text]);
   }
@@ -71,7 +74,7 @@ const shownNames = ({ to, host }: Crossing): ReadonlySet<string> =>
 function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossing: Crossing): string | undefined {
   switch (allowed.shape) {
     case "plain":
-      return PLAIN.test(value) && !names.in(value) ? value : undefined;
+      return EVERYDAY.test(value) || (PLAIN.test(value) && !names.in(value)) ? value : undefined;
     case "date":
       return DATE.test(value) ? value : undefined;
     case "urn":
@@ -88,12 +91,16 @@ function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossi
 /** Every header whose values are name-addr reads alike: RFC 3261 §25.1. */
 const ADDRESS: HeaderField<NameAddr> = PAssertedIdentity;
 
+/** The usual identity: digits hide no host, and need no closer look. */
+const NUMBER_URI = /^(?:sips?:\+?\d{1,40}@|tel:\+?\d{1,40}$)/;
+
 /** Throws when the user part itself tells: then nothing of the value is fit to cross. */
 function hide(address: NameAddr, allowed: AllowedHeader, names: SideNames, crossing: Crossing): NameAddr {
   const { to } = crossing;
   const host = crossing.host ?? ourHost(to);
   const hidden = hideNameAddr(address, { to, host, params: allowed.params ?? [] });
   const { display, ...rest } = hidden;
+  if (display === undefined && hidden.params.size === 0 && NUMBER_URI.test(hidden.uri)) return hidden;
   const value = display === undefined || names.in(display) ? rest : hidden;
   if (names.inUri(ADDRESS.format({ ...value, uri: value.uri.replace(host, "") }))) {
     throw new PeerError(400, `${allowed.name}: its user part names a host`);

@@ -4,7 +4,7 @@
  */
 
 import type { RealmSettings } from "../base/index.ts";
-import type { Message } from "../message/index.ts";
+import type { HeaderLine, Message } from "../message/index.ts";
 
 const IPV4 = /(?<!\d)\d{1,3}(?:\.\d{1,3}){3}(?!\d)/;
 /** Compressed, or at least six groups (so that MAC addresses count, and times of day do not). */
@@ -36,22 +36,23 @@ const SURELY_A_NAME = 12;
 const isWordChar = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x7a) || code === 0x2d || code === 0x5f;
 
-/** Header lines that hold hosts and tokens of the side they came from. */
-const TELLING = ["via", "contact", "from", "to", "record-route", "route", "p-asserted-identity", "path"];
-/** After the user part of a URI, after the protocol of a Via, in parameters that hold addresses. */
-const HOST_IN_VALUE =
-  /(?:sips?:(?:[^\s<>@]{0,256}@)?|\/(?:udp|tcp|tls|ws|wss|sctp)\s+|(?:received|maddr)=)(\[[^\]]{2,64}\]|[^\s;,:>?"'[\]@]{1,255})/gi;
+/** Header lines that hold hosts of the side they came from. */
+const TELLING: ReadonlySet<string> = new Set([
+  ...["via", "contact", "from", "to", "record-route", "route", "p-asserted-identity", "path"],
+]);
 
 /** The names of one side, gathered from one message when first asked for: most messages have no free text. */
 export class SideNames {
   readonly #message: Message;
+  readonly #lines: readonly HeaderLine[];
   readonly #from: RealmSettings;
   readonly #shown: ReadonlySet<string>;
   #names: readonly string[] | undefined;
 
-  /** `shown`: names, lower case, that may be seen on the other side. */
-  constructor(message: Message, from: RealmSettings, shown: ReadonlySet<string>) {
+  /** `lines`: those of the message. `shown`: names, lower case, that may be seen on the other side. */
+  constructor(message: Message, lines: readonly HeaderLine[], from: RealmSettings, shown: ReadonlySet<string>) {
     this.#message = message;
+    this.#lines = lines;
     this.#from = from;
     this.#shown = shown;
   }
@@ -65,26 +66,67 @@ export class SideNames {
   inUri(text: string): boolean {
     if (mentionsAddress(text)) return true;
     this.#names ??= this.#gather();
-    return this.#names.some((name) => leaksHost(text, name));
+    for (const name of this.#names) if (leaksHost(text, name)) return true;
+    return false;
   }
 
   #gather(): readonly string[] {
     const names = new Set<string>();
-    const add = (name: string | undefined): void => {
-      if (name !== undefined && name.length > 1 && !this.#shown.has(name.toLowerCase())) names.add(name.toLowerCase());
+    const add = (name: string): void => {
+      if (name.length > 1 && !this.#shown.has(name)) names.add(name);
     };
-    add(this.#from.domain);
-    add(this.#from.advertise);
-    const message = this.#message;
-    for (const name of TELLING) {
-      for (const value of message.headers.rawAll(name)) {
-        for (const match of value.matchAll(HOST_IN_VALUE)) add(match[1]);
-      }
+    if (this.#from.domain !== undefined) add(this.#from.domain.toLowerCase());
+    if (this.#from.advertise !== undefined) add(this.#from.advertise);
+    if (this.#message.kind === "request") hostsOfUris(this.#message.uri.toLowerCase(), add);
+    for (const { key, value } of this.#lines) {
+      if (key === "call-id") for (const part of value.toLowerCase().split("@")) add(part);
+      else if (!TELLING.has(key)) continue;
+      else if (key === "via") hostsOfVia(value.toLowerCase(), add);
+      else hostsOfUris(value.toLowerCase(), add);
     }
-    if (message.kind === "request") for (const match of message.uri.matchAll(HOST_IN_VALUE)) add(match[1]);
-    const callId = message.headers.raw("call-id");
-    add(callId);
-    for (const part of callId?.split("@") ?? []) add(part);
     return [...names];
   }
 }
+
+/** What follows each `@`, each scheme without a user, and each `maddr`. Finds too much rather than too little. */
+function hostsOfUris(lower: string, add: (host: string) => void): void {
+  for (let at = lower.indexOf("@"); at >= 0; at = lower.indexOf("@", at + 1)) add(hostAt(lower, at + 1));
+  for (let at = lower.indexOf("sip"); at >= 0; at = lower.indexOf("sip", at + 3)) {
+    const colon = lower.charCodeAt(at + 3) === 0x73 ? at + 4 : at + 3; // sips
+    if (lower.charCodeAt(colon) !== 0x3a) continue;
+    // Where an @ follows in the same URI, this is a user, and the host was seen above.
+    const end = lower.slice(colon).search(/[@>\s,;?]/);
+    if (end < 0 || lower.charCodeAt(colon + end) !== AT) add(hostAt(lower, colon + 1));
+  }
+  afterParam(lower, "maddr=", add);
+}
+
+const AT = 0x40;
+
+function hostsOfVia(lower: string, add: (host: string) => void): void {
+  for (let at = lower.indexOf("sip"); at >= 0; at = lower.indexOf("sip", at + 3)) {
+    const blank = lower.indexOf(" ", at);
+    if (blank > 0) add(hostAt(lower, blank + 1));
+  }
+  afterParam(lower, "received=", add);
+  afterParam(lower, "maddr=", add);
+}
+
+function afterParam(lower: string, name: string, add: (host: string) => void): void {
+  for (let at = lower.indexOf(name); at >= 0; at = lower.indexOf(name, at + name.length)) {
+    add(hostAt(lower, at + name.length));
+  }
+}
+
+/** Up to the first character that no host holds; an IPv6 reference without its brackets. */
+function hostAt(text: string, start: number): string {
+  if (text.charCodeAt(start) === 0x5b) {
+    const close = text.indexOf("]", start);
+    return close < 0 ? "" : text.slice(start + 1, close);
+  }
+  let end = start;
+  while (end < text.length && isHostChar(text.charCodeAt(end))) end++;
+  return text.slice(start, end);
+}
+
+const isHostChar = (code: number): boolean => isWordChar(code) || code === 0x2e;
