@@ -247,7 +247,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   /** The ACK for the 2xx that `dialog` gave to our INVITE with this CSeq. */
   ack(dialog: Dialog, seq: number, parcel: Parcel, now: Millis): void {
-    if (dialog.acked?.seq === seq) return;
+    if (dialog.acked !== undefined && dialog.acked.seq >= seq) return;
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
       const draft = dialog.draft("ACK", seq, MAX_FORWARDS);

@@ -108,7 +108,7 @@ export class Phone {
     const { random, mark } = this.#options;
     const dialog = this.#newDialog("caller", script.caller, {
       callId: `${mark}${token(random, 12)}@${this.#host}`,
-      local: `"${mark} caller" <sip:caller@${this.#host}>;tag=${mark}${token(random, 8)}`,
+      local: `"A Caller" <sip:caller@${this.#host}>;tag=${mark}${token(random, 8)}`,
       remote: `<sip:${number}@${this.#options.box}>`,
       target: `sip:${number}@${this.#options.box}`,
     });

@@ -43,6 +43,7 @@ export interface CallScript {
 
 export function drawScript(random: Random, startAt: Millis, tempers: readonly Temper[]): CallScript {
   const talk = 200 + below(random, 20_000);
+  const callerHangsUp = chance(random, 0.6);
   return {
     startAt,
     direction: pick(random, ["inward", "outward"] as const),
@@ -51,7 +52,7 @@ export function drawScript(random: Random, startAt: Millis, tempers: readonly Te
       lateOffer: chance(random, 0.15),
       supports100rel: chance(random, 0.4),
       cancelAfter: chance(random, 0.25) ? below(random, 6_000) : undefined,
-      byeAfter: chance(random, 0.6) ? talk : undefined,
+      byeAfter: callerHangsUp ? talk : undefined,
       changes: drawChanges(random, talk),
     },
     callee: {
@@ -63,7 +64,8 @@ export function drawScript(random: Random, startAt: Millis, tempers: readonly Te
       answerAfter: below(random, 8_000),
       status: pick(random, [200, 200, 200, 200, 200, 200, 486, 603, 404, 503, 480, 302, 401, 500]),
       // Somebody hangs up in the end; both may do so at the same moment.
-      byeAfter: chance(random, 0.5) ? (chance(random, 0.2) ? talk : talk + below(random, 3_000)) : undefined,
+      byeAfter:
+        !callerHangsUp || chance(random, 0.5) ? (chance(random, 0.2) ? talk : talk + below(random, 3_000)) : undefined,
       changes: drawChanges(random, talk),
     },
   };
