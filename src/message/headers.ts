@@ -64,6 +64,8 @@ export class HeaderIndex implements Headers {
   maxForwards = -1;
   contentLength = -1;
   contact = -1;
+  /** Some line is folded: no value may be read where it stands. */
+  folded = false;
   #viaCount = 0;
   #rows: number[] = [];
   #named = false;
@@ -179,22 +181,25 @@ export class HeaderIndex implements Headers {
 
   /** Notes a line; `number` is given for a core header. */
   #line(start: number, end: number, filled: number, number: number): void {
+    const text = this.text;
     scratch[filled] = UNNAMED;
     scratch[filled + 1] = start;
     scratch[filled + 2] = start;
     scratch[filled + 3] = end;
-    const colon = this.text.indexOf(":", start);
-    if (colon < 0 || colon > end) this.#complain("a header line without a colon");
-    else if (number !== names.UNKNOWN) {
-      const value = skipSpace(this.text, colon + 1, end);
+    if (number !== names.UNKNOWN) {
+      const value = skipSpace(text, names.colonAt() + 1, end);
       scratch[filled] = number;
       scratch[filled + 2] = value;
-      scratch[filled + 3] = trimEnd(this.text, value, end);
+      scratch[filled + 3] = trimEnd(text, value, end);
       this.#core(number, filled);
+      return;
     }
+    const colon = text.indexOf(":", start);
+    if (colon < 0 || colon > end) this.#complain("a header line without a colon");
   }
 
   #fold(start: number, end: number, filled: number): void {
+    this.folded = true;
     if (filled === 0) return this.#complain("a continuation line without a line before it");
     const valueEnd = trimEnd(this.text, start, end);
     if (valueEnd > start) scratch[filled - 1] = valueEnd; // A blank continuation adds nothing.

@@ -83,24 +83,33 @@ function compactOf(number: number): string | undefined {
   return compact;
 }
 
-/** The number of the core name that the line at `start` begins with; `first` is its first byte. */
+let colon = 0;
+
+/** Where the colon stands behind the name that `coreAt` found last. */
+export const colonAt = (): number => colon;
+
+/**
+ * The number of the core name that the line at `start` begins with; `first` is its first byte. UNKNOWN when it is
+ * another, or when something other than white space stands between name and colon.
+ */
 export function coreAt(text: string, start: number, first: number): number {
   const spellings = coreSpellings[first | 32];
   if (spellings === undefined) return UNKNOWN;
   for (let i = 0; i < spellings.length; i++) {
     const { rest, number } = spellings[i]!;
-    let at = 0;
-    while (at < rest.length && (text.charCodeAt(start + 1 + at) | 32) === rest[at]) at++;
-    if (at === rest.length && endsName(text, start + 1 + at)) return number;
+    let at = start + 1;
+    let matched = 0;
+    while (matched < rest.length && (text.charCodeAt(at) | 32) === rest[matched]) {
+      at++;
+      matched++;
+    }
+    if (matched < rest.length) continue;
+    let code = text.charCodeAt(at);
+    while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at);
+    colon = at;
+    if (code === 0x3a) return number;
   }
   return UNKNOWN;
-}
-
-/** Nothing but white space stands between here and a colon. */
-function endsName(text: string, at: number): boolean {
-  let code = text.charCodeAt(at);
-  while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at);
-  return code === 0x3a;
 }
 
 /** The number of the name that stands at `start` to `end`, in any case, long or compact. */

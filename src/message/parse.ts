@@ -1,7 +1,7 @@
 /** From text to messages. RFC 3261 §7, §8.1.1, §18.3, §20. */
 import { PeerError } from "../base/index.ts";
 import { MessageError, malformed } from "./errors.ts";
-import { readNumber, SP, skip, TOKEN } from "./grammar.ts";
+import { CR, readNumber, SP, skip, TOKEN } from "./grammar.ts";
 import { readCallId } from "./headers/call-id.ts";
 import { readContact } from "./headers/contact.ts";
 import { readCSeq } from "./headers/cseq.ts";
@@ -62,8 +62,8 @@ function skipEmptyLines(text: string): number {
 }
 
 function readStartLine(text: string, at: number): StartLine {
-  const end = text.indexOf("\r\n", at);
-  if (end < 0) throw new PeerError(400, "no start line");
+  const end = text.indexOf("\n", at) - 1;
+  if (end < at || text.charCodeAt(end) !== CR) throw new PeerError(400, "no start line");
   const methodEnd = skip(TOKEN, text, at, Math.min(end, at + limits.methodBytes + 1));
   if (text.charCodeAt(methodEnd) === SLASH && text.startsWith("SIP/", at)) return readStatusLine(text, at, end);
   return readRequestLine(text, at, methodEnd, end);
@@ -132,11 +132,7 @@ export function contentLength(index: HeaderIndex): number {
 /** Reads a row where it stands; a folded one is unfolded first. */
 function whole<T>(index: HeaderIndex, row: number, read: (text: string, start: number, end: number) => T): T {
   if (row < 0) throw new PeerError(400, "a header is missing");
-  const { text } = index;
-  const start = index.start(row);
-  const end = index.end(row);
-  const fold = text.indexOf("\r", start);
-  if (fold < 0 || fold >= end) return read(text, start, end);
+  if (!index.folded) return read(index.text, index.start(row), index.end(row));
   const value = index.value(row);
   return read(value, 0, value.length);
 }
