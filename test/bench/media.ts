@@ -1,0 +1,121 @@
+/**
+ * CPU time a relayed packet: ours beside Debian's rtpengine in user space, in the same run. G.711 frames of 20 ms
+ * through two cables, so many in flight that the relay's core is never idle. The cost is what the relay's process and
+ * the kernel's receive threads of its core used, divided by the packets that came out. Needs root and two cores.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { type Bench, compare } from "./bench.ts";
+import { type Engine, haveRtpengine, startOurs, startRtpengine } from "./media/engines.ts";
+import {
+  addresses,
+  boxMac,
+  build,
+  cables,
+  dismantle,
+  FIELD,
+  FIELD_CORE,
+  kernelNs,
+  processNs,
+} from "./media/topology.ts";
+
+const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
+const WARM_PACKETS = 20_000;
+const PACKETS = Number(process.env["PACKETS"] ?? 150_000);
+
+const cases = [1, 100, 500].flatMap((sessions) => [
+  { name: `media.relay.socket.${sessions}`, sessions, kind: "plain" as const },
+  { name: `media.srtp.socket.${sessions}`, sessions, kind: "srtp" as const },
+]);
+
+export const bench: Bench = {
+  names: cases.map((one) => one.name),
+
+  async run(wanted, report) {
+    const flood = compileFlood();
+    const peer = haveRtpengine() && process.env["ALONE"] === undefined;
+    build(flood);
+    try {
+      for (const { name, sessions, kind } of cases.filter((one) => wanted(one.name))) {
+        const ours: Cost[] = [];
+        const theirs: Cost[] = [];
+        for (let round = 0; round < ROUNDS; round += 1) {
+          ours.push(await measure(flood, await startOurs(sessions, kind), sessions));
+          if (peer) theirs.push(await measure(flood, await startRtpengine(sessions, kind), sessions));
+        }
+        const costs = (all: readonly Cost[]) => all.map((one) => one.ns);
+        const lost = (all: readonly Cost[]) => Math.max(...all.map((one) => one.lost));
+        const busy = (all: readonly Cost[]) => Math.min(...all.map((one) => one.busy));
+        report(
+          compare(name, "cpu-ns/packet", costs(ours), "rtpengine", costs(theirs), {
+            lost: [lost(ours), lost(theirs)],
+            busy: [busy(ours), busy(theirs)],
+          }),
+        );
+      }
+    } finally {
+      dismantle();
+    }
+  },
+};
+
+interface Cost {
+  readonly ns: number;
+  /** Share of the packets that did not come out. */
+  readonly lost: number;
+  /** Share of the time that the box's core worked for us: near 1, or the cost is one of waking up. */
+  readonly busy: number;
+}
+
+async function measure(flood: string, engine: Engine, sessions: number): Promise<Cost> {
+  try {
+    send(flood, engine, WARM_PACKETS, sessions, 1);
+    const before = processNs(engine.pid) + kernelNs();
+    const { sent, received, seconds } = send(flood, engine, PACKETS, sessions, Math.ceil(WARM_PACKETS / sessions) + 1);
+    const used = processNs(engine.pid) + kernelNs() - before;
+    const digits = (value: number) => Number(value.toFixed(3));
+    return { ns: used / received, lost: digits((sent - received) / sent), busy: digits(used / (seconds * 1e9)) };
+  } finally {
+    await engine.stop();
+  }
+}
+
+function send(flood: string, engine: Engine, packets: number, sessions: number, sequence: number) {
+  // One session has one socket buffer: more in flight than it holds would be lost, not relayed.
+  const window = sessions === 1 ? 48 : 256;
+  const words = [
+    "netns",
+    "exec",
+    FIELD,
+    "taskset",
+    "-c",
+    String(FIELD_CORE),
+    flood,
+    "run",
+    cables.callerField,
+    cables.calleeField,
+    boxMac,
+  ];
+  const out = execFileSync("ip", [...words, addresses.caller, addresses.boxCaller, String(packets), String(window)], {
+    input: engine.ports.join("\n"),
+    encoding: "utf8",
+    env: { ...process.env, SEQUENCE: String(sequence) },
+  });
+  const [sent = 0, received = 0, seconds = 0] = out.trim().split(" ").map(Number);
+  return { sent, received, seconds };
+}
+
+function compileFlood(): string {
+  const folder = new URL("../../build/bench/", import.meta.url).pathname;
+  mkdirSync(folder, { recursive: true });
+  const program = `${folder}flood`;
+  execFileSync("g++", [
+    "-std=c++20",
+    "-O2",
+    "-Wall",
+    "-o",
+    program,
+    new URL("media/flood.cpp", import.meta.url).pathname,
+  ]);
+  return program;
+}

@@ -1,0 +1,61 @@
+/**
+ * The relay under test as a process of its own: `box.ts SESSIONS plain|srtp`. Opens the pairs, prints the ports that
+ * face the caller as one JSON array, and relays until its input ends.
+ */
+import { Secret } from "../../../src/base/index.ts";
+import { startRelay } from "../../../src/io/relay.ts";
+import type { RelaySide } from "../../../src/media/relay-command.ts";
+import { addresses } from "./topology.ts";
+
+const sessions = Number(process.argv[2]);
+const secure = process.argv[3] === "srtp";
+const FIRST_PORT = 10_000;
+
+const common = {
+  latch: "off",
+  latchFrom: undefined,
+  rx: undefined,
+  tx: undefined,
+  dscp: 46,
+  receive: true,
+  send: true,
+  cname: "bench",
+  silenceLimitMs: 0,
+  payloadTypes: [],
+} satisfies Partial<RelaySide>;
+
+const relay = startRelay({
+  maxPairs: Math.max(sessions, 1),
+  port: process.env["PORT"] === "epoll" ? "epoll" : "auto",
+  onEvents: (events) => {
+    for (const event of events) if (event.event === "failed") throw new Error(event.reason);
+  },
+});
+const at = (ip: string, port: number) => ({ ip, rtpPort: port, rtcpPort: port });
+for (let pair = 0; pair < sessions; pair += 1) {
+  const port = FIRST_PORT + pair * 2;
+  const master = new Uint8Array(30).map((_, i) => (i + pair) & 0xff);
+  relay.handle({
+    word: "open",
+    pair,
+    kind: "audio",
+    sides: [
+      { ...common, local: at(addresses.boxCaller, port), remote: at(addresses.caller, 40_000 + pair) },
+      {
+        ...common,
+        local: at(addresses.boxCallee, port),
+        remote: at(addresses.callee, 20_000 + pair * 2),
+        tx: secure ? { suite: "AES_CM_128_HMAC_SHA1_80", key: new Secret(master) } : undefined,
+      },
+    ],
+  });
+}
+setTimeout(() => {
+  console.log(JSON.stringify(Array.from({ length: sessions }, (_, pair) => FIRST_PORT + pair * 2)));
+}, 200);
+process.stdin.on("end", () => {
+  if (process.env["SHOW"]) console.error(JSON.stringify([relay.counters(0, 0), relay.counters(0, 1)]));
+  relay.stop();
+  process.exit(0);
+});
+process.stdin.resume();

@@ -1,0 +1,63 @@
+/** Starts and stops the two relays under test, each alone on the box's core. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { NG_PORT } from "./rtpengine.ts";
+import { addresses, BOX, BOX_CORE, inside } from "./topology.ts";
+
+export interface Engine {
+  readonly pid: number;
+  /** One a session: where the caller sends. */
+  readonly ports: readonly number[];
+  stop(): Promise<void>;
+}
+
+const script = (name: string): string => new URL(name, import.meta.url).pathname;
+const inBox = (...words: string[]): string[] => ["netns", "exec", BOX, "taskset", "-c", String(BOX_CORE), ...words];
+
+export async function startOurs(sessions: number, kind: "plain" | "srtp"): Promise<Engine> {
+  const child = spawn("ip", inBox(process.execPath, script("box.ts"), String(sessions), kind), {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  return { pid: child.pid!, ports: await firstLine(child), stop: () => stopped(child, () => child.stdin!.end()) };
+}
+
+export async function startRtpengine(sessions: number, kind: "plain" | "srtp"): Promise<Engine> {
+  const options = [
+    "--foreground", "--table=-1", "--config-file=none", "--num-threads=1", "--log-level=2", "--log-stderr",
+    `--interface=outer/${addresses.boxCaller}`, `--interface=inner/${addresses.boxCallee}`, `--listen-ng=127.0.0.1:${NG_PORT}`,
+    `--pidfile=${new URL("../../../build/bench/rtpengine.pid", import.meta.url).pathname}`, "--port-min=10000", "--port-max=29999", "--delete-delay=0", "--timeout=600", "--silent-timeout=3600",
+  ]; // biome-ignore format: one line a subject
+  const child = spawn("ip", inBox("rtpengine", ...options), { stdio: "ignore" });
+  const stop = () => stopped(child, () => child.kill("SIGTERM"));
+  try {
+    const out = inside(BOX, process.execPath, script("rtpengine.ts"), String(sessions), kind);
+    return { pid: child.pid!, ports: JSON.parse(out) as number[], stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** False where Debian's rtpengine is not installed. */
+export function haveRtpengine(): boolean {
+  try {
+    execFileSync("rtpengine", ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function firstLine(child: ChildProcess): Promise<readonly number[]> {
+  const [line] = await once(child.stdout!, "data", { signal: AbortSignal.timeout(10_000) });
+  return JSON.parse(String(line)) as number[];
+}
+
+async function stopped(child: ChildProcess, ask: () => void): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exit = once(child, "exit");
+  ask();
+  const late = setTimeout(() => child.kill("SIGKILL"), 5_000);
+  await exit;
+  clearTimeout(late);
+}

@@ -1,0 +1,158 @@
+/// Feeds a media relay as fast as it can take it, never faster: so many packets are in flight, and a new one leaves
+/// when one has come out at the other end. Whole frames go out past the network stack, so that the generator's core
+/// outruns the relay's; the sink is a drop rule, counted by its interface.
+///
+///   flood offload IF...                             receive by NAPI (a thread can then be pinned), checksums in software
+///   flood run OUT IN MAC FROM TO PACKETS WINDOW     ports to send to on stdin, one flow each; prints "sent received seconds"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_packet.h>
+#include <linux/sockios.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr std::size_t kFrameBytes = 214;  // G.711, 20 ms: 14 + 20 + 8 + 12 + 160.
+constexpr unsigned kBurst = 32;
+constexpr double kLostAfterSeconds = 0.05;  // No packet came out for so long: those in flight are given up.
+constexpr double kAtMostSeconds = 20;
+
+double seconds_now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+void put16(unsigned char* at, unsigned value) {
+  at[0] = static_cast<unsigned char>(value >> 8);
+  at[1] = static_cast<unsigned char>(value);
+}
+void put32(unsigned char* at, unsigned value) {
+  put16(at, value >> 16);
+  put16(at + 2, value & 0xffff);
+}
+
+int offload(int count, char** interfaces) {
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  for (int i = 0; i < count; ++i) {
+    for (const auto& [command, value] : {std::array<unsigned, 2>{ETHTOOL_SGRO, 1}, {ETHTOOL_STXCSUM, 0}}) {
+      ethtool_value wanted{command, value};
+      ifreq request{};
+      strncpy(request.ifr_name, interfaces[i], IFNAMSIZ - 1);
+      request.ifr_data = reinterpret_cast<char*>(&wanted);
+      if (ioctl(fd, SIOCETHTOOL, &request) != 0) perror(interfaces[i]);
+    }
+  }
+  close(fd);
+  return 0;
+}
+
+using Frame = std::array<unsigned char, kFrameBytes>;
+
+Frame frame_of(const ether_addr& to, const char* from_ip, const char* to_ip, unsigned flow, unsigned port) {
+  Frame frame{};
+  memcpy(&frame[0], &to, 6);
+  frame[6] = 2;
+  put16(&frame[12], ETHERTYPE_IP);
+  unsigned char* const ip = &frame[14];
+  ip[0] = 0x45;
+  put16(ip + 2, kFrameBytes - 14);
+  ip[8] = 64;
+  ip[9] = IPPROTO_UDP;
+  inet_pton(AF_INET, from_ip, ip + 12);
+  inet_pton(AF_INET, to_ip, ip + 16);
+  unsigned sum = 0;
+  for (int i = 0; i < 20; i += 2) sum += static_cast<unsigned>(ip[i] << 8 | ip[i + 1]);
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  put16(ip + 10, ~sum);
+  put16(ip + 20, 40'000 + flow);  // UDP; its checksum 0 is none.
+  put16(ip + 22, port);
+  put16(ip + 24, kFrameBytes - 34);
+  unsigned char* const rtp = ip + 28;
+  rtp[0] = 0x80;
+  put32(rtp + 8, 0x1000 + flow);
+  memset(rtp + 12, 0x55, 160);
+  return frame;
+}
+
+unsigned long long counted(int fd) {
+  char text[32] = {};
+  return pread(fd, text, sizeof text - 1, 0) > 0 ? strtoull(text, nullptr, 10) : 0;
+}
+
+int run(char** words) {
+  const int in = open(("/sys/class/net/" + std::string(words[1]) + "/statistics/rx_packets").c_str(), O_RDONLY);
+  const int out = socket(AF_PACKET, SOCK_RAW, 0);
+  sockaddr_ll link{};
+  link.sll_family = AF_PACKET;
+  link.sll_ifindex = static_cast<int>(if_nametoindex(words[0]));
+  const int on = 1;
+  setsockopt(out, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
+  if (in < 0 || bind(out, reinterpret_cast<sockaddr*>(&link), sizeof link) != 0) return perror("flood"), 1;
+  std::array<unsigned, 6> mac{};
+  sscanf(words[2], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]);
+  ether_addr to;
+  for (int i = 0; i < 6; ++i) to.ether_addr_octet[i] = static_cast<unsigned char>(mac[static_cast<std::size_t>(i)]);
+
+  std::vector<Frame> frames;
+  for (unsigned port; scanf("%u", &port) == 1;) frames.push_back(frame_of(to, words[3], words[4], static_cast<unsigned>(frames.size()), port));
+  const unsigned long long packets = strtoull(words[5], nullptr, 10), window = strtoull(words[6], nullptr, 10);
+  const unsigned first = getenv("SEQUENCE") ? static_cast<unsigned>(atoi(getenv("SEQUENCE"))) : 0;
+
+  std::array<std::array<Frame, kBurst>, 1> copies;
+  std::array<iovec, kBurst> pieces;
+  std::array<mmsghdr, kBurst> headers{};
+  for (unsigned i = 0; i < kBurst; ++i) {
+    pieces[i] = {copies[0][i].data(), kFrameBytes};
+    headers[i].msg_hdr.msg_iov = &pieces[i];
+    headers[i].msg_hdr.msg_iovlen = 1;
+  }
+  const unsigned long long base = counted(in);
+  const double start = seconds_now();
+  unsigned long long sent = 0, received = 0, lost = 0;
+  double last_news = start, now = start;
+  while (sent < packets && now < start + kAtMostSeconds) {
+    now = seconds_now();
+    const unsigned long long came = counted(in) - base;
+    if (came != received) received = came, last_news = now;
+    unsigned long long flight = sent > received + lost ? sent - received - lost : 0;
+    if (flight >= window && now - last_news > kLostAfterSeconds) lost += flight, flight = 0, last_news = now;
+    if (flight + kBurst / 2 > window) continue;
+    unsigned burst = static_cast<unsigned>(window - flight < kBurst ? window - flight : kBurst);
+    for (unsigned i = 0; i < burst; ++i) {
+      copies[0][i] = frames[(sent + i) % frames.size()];
+      const auto sequence = static_cast<unsigned>((sent + i) / frames.size()) + first;
+      put16(&copies[0][i][44], sequence & 0xffff);
+      put32(&copies[0][i][46], sequence * 160);
+    }
+    const int taken = sendmmsg(out, headers.data(), burst, 0);
+    if (taken > 0) sent += static_cast<unsigned>(taken);
+  }
+  const double end = seconds_now();
+  usleep(100'000);
+  printf("%llu %llu %.6f\n", sent, counted(in) - base, end - start);
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count > 2 && strcmp(words[1], "offload") == 0) return offload(count - 2, words + 2);
+  if (count == 9 && strcmp(words[1], "run") == 0) return run(words + 2);
+  fprintf(stderr, "flood offload IF... | flood run OUT IN MAC FROM TO PACKETS WINDOW\n");
+  return 2;
+}
