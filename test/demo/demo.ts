@@ -70,7 +70,6 @@ function configuration(): object {
       outside: {
         trust: "none",
         listen: ["udp:127.0.0.1:15160", "tcp:127.0.0.1:15160", "tls:127.0.0.1:15161"],
-        domain: "sbc.example.test",
         tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
         media: { address: "127.0.0.1", ports: "24000-24999" },
         srtp: "required",
