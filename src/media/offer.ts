@@ -88,11 +88,12 @@ function carriedProfile(media: Media): Profile | undefined {
 function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Profile, index: number): Line {
   const { from, legs, own, random } = context;
   const to = otherSide(from);
-  const mux = hasAttribute(media, "rtcp-mux");
+  const wantsMux = hasAttribute(media, "rtcp-mux");
+  const mux = wantsMux && context.base.lines[index]?.sides[from].mux !== false;
   const found = remoteOf(media, sdp, legs[from], own, mux);
   const remote = found === "none" ? undefined : found;
   const declared = direction(media, sdp);
-  const before = linePortsFit(context, index, media.kind, remote?.family);
+  const before = linePortsFit(context, index, media.kind, remote?.family, mux);
   const beforeFrom = before[from];
   const beforeTo = before[to];
 
@@ -112,7 +113,7 @@ function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Pro
     local: beforeTo?.local ?? context.reserve(legs[to], undefined),
     remote: beforeTo?.remote,
     profile: onwardProfile(legs[to], beforeTo, offered.length > 0, profile.feedback),
-    mux,
+    mux: beforeTo?.mux ?? wantsMux,
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
     offered,
@@ -122,7 +123,8 @@ function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Pro
 }
 
 /**
- * What of the line before can live on, by side. A relay that is open lives on with both its ports or not at all: the
+ * What of the line before can live on, by side. Ports that were bound for RTP and RTCP each do not become one port for
+ * both: such a wish is declined (RFC 5761 §5.1.1); the opposite one gets other ports. A relay that is open lives on with both its ports or not at all: the
  * relay never binds a port again that it is about to close.
  */
 function linePortsFit(
@@ -130,13 +132,15 @@ function linePortsFit(
   index: number,
   kind: string,
   family: Family | undefined,
+  mux: boolean,
 ): [LineSide | undefined, LineSide | undefined] {
   const { base, session, from } = context;
   const line = base.lines[index];
   if (line === undefined || line.kind !== kind) return [undefined, undefined];
   const fits = (side: SideIndex): boolean =>
     session.upcoming[side] === undefined &&
-    (side !== from || family === undefined || line.sides[side].local.family === family);
+    (side !== from ||
+      (line.sides[side].mux === mux && (family === undefined || line.sides[side].local.family === family)));
   const both = [fits(0), fits(1)] as const;
   if (session.relays[index] !== undefined && !(both[0] && both[1])) return [undefined, undefined];
   return [both[0] ? line.sides[0] : undefined, both[1] ? line.sides[1] : undefined];

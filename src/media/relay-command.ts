@@ -66,8 +66,11 @@ export interface RelaySide {
   readonly payloadTypes: readonly (readonly [from: number, to: number])[];
 }
 
-/** A side as it changes. `rx` or `tx` present: a fresh context (ROC 0); absent: the context lives on. */
-export type RelayChange = Partial<RelaySide> & {
+/**
+ * A side as it changes. `rx` or `tx` present: a fresh context (ROC 0); absent: the context lives on. `local` never
+ * changes: other ports are another pair.
+ */
+export type RelayChange = Partial<Omit<RelaySide, "local">> & {
   /** Forget the learnt source, and learn again by `latch`. */
   readonly relatch?: true;
 };

@@ -39,14 +39,10 @@ export function relaySide(
 
 const NONE: RelaySide["payloadTypes"] = [];
 
-/** What to tell the relay so that `before` becomes `after`; `undefined` when nothing. */
+/** What to tell the relay so that `before` becomes `after`, on the same ports; `undefined` when nothing. */
 export function relayChange(before: RelaySide, after: RelaySide): RelayChange | undefined {
-  const change: { -readonly [K in keyof RelaySide]?: RelaySide[K] } & { relatch?: true } = {};
+  const change: { -readonly [K in keyof RelayChange]?: RelayChange[K] } = {};
   let changed = false;
-  if (!sameMedia(before.local, after.local)) {
-    change.local = after.local;
-    changed = true;
-  }
   if (!sameMedia(before.remote, after.remote) || before.latchFrom !== after.latchFrom || before.latch !== after.latch) {
     change.remote = after.remote;
     change.latch = after.latch;
