@@ -80,7 +80,7 @@ async function measure(
 
 /** The longest time for which the event loop of the box stood still since it started, warm-up and all rounds. */
 async function longestPause(device: Device): Promise<BenchLine> {
-  const status = await device.box?.get<{ pauses: { longestMs: number; p99Ms: number } }>("/status");
+  const status = (await device.status?.()) as { pauses: { longestMs: number; p99Ms: number } } | undefined;
   const { longestMs = Number.NaN, p99Ms = Number.NaN } = status?.pauses ?? {};
   return { bench: PAUSE, ours: longestMs, unit: "ms", runs: 1, p99Ms, callsPerSecond: LOAD.callsPerSecond };
 }

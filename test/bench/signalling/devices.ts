@@ -1,7 +1,9 @@
 /** The devices under test, each pinned to its own core, all on loopback. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Box, makeTls, ROOT } from "../../support/box.ts";
+import { askControl } from "../../../src/manage/index.ts";
+import { makeTls, NODE, ROOT } from "../../support/box.ts";
 import { Child } from "../../support/child.ts";
 
 /** The load runs on core 0, the device on core 1. */
@@ -14,8 +16,8 @@ export interface Device {
   readonly udpPort: number;
   readonly tlsPort: number;
   stop(): Promise<unknown>;
-  /** The box itself, when it is ours: its own figures can be asked. */
-  readonly box?: Box;
+  /** What it says about itself, when it is ours. */
+  status?(): Promise<unknown>;
 }
 
 export interface Place {
@@ -31,7 +33,10 @@ export async function startBox(place: Place, firstPort: number): Promise<Device>
   mkdirSync(folder, { recursive: true });
   makeTls(folder);
   const [udpPort, tlsPort, insidePort] = [firstPort, firstPort + 1, firstPort + 2];
-  const box = await Box.start(folder, {
+  const control = join(folder, "control.sock");
+  const file = join(folder, "sallyport.json");
+  const configuration = {
+    control,
     name: "bench",
     realms: {
       outside: {
@@ -53,9 +58,25 @@ export async function startBox(place: Place, firstPort: number): Promise<Device>
       callee: { realm: "inside", targets: [`udp:127.0.0.1:${place.calleePort}`] },
     },
     routes: [{ when: { from: "caller" }, to: ["callee"] }],
-  });
-  await pin(box.pid, DEVICE_CORE);
-  return { name: "sallyport", pid: box.pid, udpPort, tlsPort, box, stop: () => box.stop() };
+  };
+  writeFileSync(file, JSON.stringify(configuration, null, 2));
+  // Its log goes to a file: a reader at a pipe would be measured with it.
+  const log = join(folder, "log");
+  const out = openSync(log, "w");
+  const flags = (process.env["BENCH_NODE_FLAGS"] ?? "").split(" ").filter((flag) => flag !== "");
+  const command = [NODE, ...flags, join(ROOT, "src/main.ts"), "run", "--config", file];
+  const box = spawn("taskset", ["-c", `${DEVICE_CORE}`, ...command], { stdio: ["ignore", out, out], cwd: folder });
+  closeSync(out);
+  await until(() => readFileSync(log, "latin1").includes('"msg":"ready"'), box, log);
+  const pid = box.pid as number;
+  return {
+    name: "sallyport",
+    pid,
+    udpPort,
+    tlsPort,
+    status: () => askControl(control, "GET", "/status"),
+    stop: () => end(box),
+  };
 }
 
 export async function startKamailio(
@@ -88,20 +109,24 @@ export async function startKamailio(
   return { name, pid: child.process.pid as number, udpPort, tlsPort, stop: () => child.stop("SIGTERM") };
 }
 
-/** All threads of the process: the packet threads of ours were pinned by themselves, and are moved with the rest. */
-async function pin(pid: number, core: number): Promise<void> {
-  const pinning = new Child("taskset", ["-a", "-c", "-p", `${core}`, `${pid}`]);
-  if ((await pinning.exited) !== 0) throw new Error(`cannot pin ${pid}: ${pinning.output}`);
-}
-
 /** Waits until the UDP port is bound, as the kernel lists it. */
 async function answering(port: number, child: Child): Promise<void> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
-  const deadline = performance.now() + 10_000;
-  while (performance.now() < deadline) {
-    if (child.process.exitCode !== null) break;
-    if (existsSync("/proc/net/udp") && readFileSync("/proc/net/udp", "latin1").includes(`:${hex} `)) return;
+  await until(() => readFileSync("/proc/net/udp", "latin1").includes(`:${hex} `), child.process, undefined);
+}
+
+async function until(holds: () => boolean, of: ChildProcess, log: string | undefined): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline && of.exitCode === null) {
+    if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`kamailio did not come up:\n${child.lines.slice(-20).join("\n")}`);
+  const said = log !== undefined && existsSync(log) ? readFileSync(log, "latin1").slice(-2_000) : "";
+  throw new Error(`${of.spawnfile} did not come up: ${said}`);
+}
+
+function end(child: ChildProcess): Promise<unknown> {
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  child.kill("SIGTERM");
+  return ended;
 }

@@ -1,4 +1,6 @@
 /** Calls through a device: sipp for UDP, our own caller for TLS (Debian's sipp has none). The callee is always sipp. */
+import { existsSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NODE, ROOT } from "../../support/box.ts";
 import { Child } from "../../support/child.ts";
@@ -25,10 +27,15 @@ export interface Load {
 export async function callOverUdp(from: number, to: number, load: Load): Promise<void> {
   const rate = ["-r", `${load.callsPerSecond}`, "-m", `${load.calls}`, "-l", "5000"];
   const limits = ["-timeout", `${Math.ceil(load.calls / load.callsPerSecond) + 40}`, "-timeout_error"];
+  const log = join(tmpdir(), `sallyport-bench-sipp-${process.pid}.err`);
+  const errors = ["-trace_err", "-error_overwrite", "true", "-error_file", log];
   const where = ["-i", "127.0.0.1", "-p", `${from}`, `127.0.0.1:${to}`];
-  const sipp = pinned("sipp", ["-sf", join(FOLDER, "uac.xml"), ...rate, ...limits, ...QUIET, ...where]);
+  const sipp = pinned("sipp", ["-sf", join(FOLDER, "uac.xml"), ...rate, ...limits, ...QUIET, ...errors, ...where]);
   const code = await sipp.exited;
-  if (code !== 0) throw new Error(`sipp exited with ${code}:\n${sipp.lines.slice(-40).join("\n")}`);
+  if (code !== 0) {
+    const said = existsSync(log) ? readFileSync(log, "latin1").slice(0, 2_000) : sipp.lines.slice(-40).join("\n");
+    throw new Error(`sipp exited with ${code}:\n${said}`);
+  }
 }
 
 /** Over `connections` TLS connections that stay open. Throws unless every call succeeded. */
