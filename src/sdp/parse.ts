@@ -178,15 +178,26 @@ function keepOther(others: Line[], type: string, value: string, first: string): 
 }
 
 function parseOrigin(value: string): Origin {
-  const [username = "", sessionId = "", version = "", network = "", type = "", ip = "", ...rest] = words(value);
+  const fields = words(value);
+  const [username = "", sessionId = "", version = "", network = "", type = "", ip = ""] = fields;
   const family = familyOf(network, type);
-  if (family === undefined || rest.length > 0 || !DIGITS.test(sessionId) || !DIGITS.test(version) || !isAddress(ip)) {
+  if (
+    family === undefined ||
+    fields.length !== 6 ||
+    !DIGITS.test(sessionId) ||
+    !DIGITS.test(version) ||
+    !isAddress(ip)
+  ) {
     throw bad("a malformed o= line");
   }
   return { username, sessionId, version, ip, family };
 }
 
 function parseConnection(value: string): Connection {
+  if (value.startsWith("IN IP4 ")) {
+    const ip = value.slice(7);
+    if (isAddress(ip)) return { ip, family: 4, suffix: "" };
+  }
   const [network = "", type = "", address = "", ...rest] = words(value);
   const family = familyOf(network, type);
   const slash = address.indexOf("/");
@@ -217,6 +228,7 @@ function parseBandwidth(value: string): Bandwidth {
 }
 
 function parseTime(value: string): Time {
+  if (value === "0 0") return { start: "0", stop: "0", repeats: [] };
   const [start = "", stop = "", ...rest] = words(value);
   if (!DIGITS.test(start) || !DIGITS.test(stop) || rest.length > 0) throw bad("a malformed t= line");
   return { start, stop, repeats: [] };
@@ -224,8 +236,14 @@ function parseTime(value: string): Time {
 
 /** Splits at spaces; runs of them, and those at the end, count as one. */
 function words(text: string): string[] {
-  const split = text.split(" ");
-  return split.includes("") ? split.filter((word) => word !== "") : split;
+  const found: string[] = [];
+  for (let start = 0; start < text.length; ) {
+    let end = text.indexOf(" ", start);
+    if (end < 0) end = text.length;
+    if (end > start) found.push(start === 0 && end === text.length ? text : text.slice(start, end));
+    start = end + 1;
+  }
+  return found;
 }
 
 /** A decimal number from 0 to `most`; -1 when it is none. */
