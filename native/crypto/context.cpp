@@ -53,7 +53,7 @@ SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKey
     const SessionKeys& keys = rtcp ? rtcp_keys : rtp_keys;
     if (!backend.expand(context->key(rtcp), suite, rtcp, keys)) return nullptr;
     context->keyed[rtcp] = true;
-    std::memcpy(context->salt[rtcp], keys.salt, suite.master_salt_bytes);
+    std::memcpy(rtcp ? context->rtcp_salt : context->rtp_salt, keys.salt, suite.master_salt_bytes);
   }
   return context;
 }
@@ -65,9 +65,12 @@ SrtpContext::SrtpContext(Direction towards, const SrtpKeying& keying, Backend& b
       direction(towards),
       stream_limit(static_cast<std::uint8_t>(keying.streams)),
       mki_bytes(static_cast<std::uint8_t>(keying.mki.size())),
-      bytes(static_cast<std::uint32_t>(block_bytes)),
-      lifetime_packets(keying.lifetime_packets),
+      key_bytes(facts(keying.suite).master_key_bytes),
+      tag_bytes{facts(keying.suite).rtp_tag_bytes, facts(keying.suite).rtcp_tag_bytes},
+      aead(facts(keying.suite).aead),
       streams(reinterpret_cast<Stream*>(reinterpret_cast<std::uint8_t*>(this) + streams_at)),
+      lifetime_packets(keying.lifetime_packets),
+      bytes(static_cast<std::uint32_t>(block_bytes)),
       release(backend.release()),
       retired{},
       rtcp_key_at_(static_cast<std::uint32_t>(rtcp_key_at)) {

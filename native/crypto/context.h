@@ -62,7 +62,8 @@ class SrtpContext {
   void* key(bool rtcp) noexcept { return reinterpret_cast<std::uint8_t*>(this) + (rtcp ? rtcp_key_at_ : rtp_key_at()); }
   static constexpr std::size_t rtp_key_at() noexcept;
 
-  /// Where the first of this context's jobs of the current round stands, plus one; 0 = none. The engine's.
+  // What every packet looks at comes first and fills one cache line.
+  /// Where the last of this context's jobs of the current round stands, plus one; 0 = none. The engine's.
   std::uint16_t pending = 0;
   EngineKind kind;
   Suite suite;
@@ -71,16 +72,27 @@ class SrtpContext {
   std::uint8_t stream_count = 0;
   std::uint8_t retired_count = 0;
   std::uint8_t mki_bytes;
-  std::uint8_t salt[2][14] = {};  ///< RTP's, RTCP's.
-  std::uint8_t mki[kMkiLimit] = {};
+  std::uint8_t rtp_salt[16] = {};  ///< With zeros behind.
+  std::uint8_t key_bytes;
+  std::uint8_t tag_bytes[2];  ///< RTP's, RTCP's.
+  bool aead;
   std::uint32_t uses = 0;
-  std::uint32_t bytes;  ///< Of the whole block, keys and streams included.
+  Stream* streams;
   std::uint64_t rtp_packets = 0;
   std::uint64_t lifetime_packets;
-  Stream* streams;
+
+  std::uint8_t mki[kMkiLimit] = {};
+  std::uint8_t rtcp_salt[16] = {};
+  std::uint32_t bytes;  ///< Of the whole block, keys and streams included.
   Backend::Release release;
   bool keyed[2] = {false, false};
   Retired retired[kRetiredLimit];
+
+  const std::uint8_t (&salt(bool rtcp) const noexcept)[16] { return rtcp ? rtcp_salt : rtp_salt; }
+  /// Bytes behind the encrypted part: tag, SRTCP index, MKI.
+  std::uint32_t trailer_bytes(bool rtcp) const noexcept {
+    return std::uint32_t{mki_bytes} + tag_bytes[rtcp] + (rtcp ? 4 : 0);
+  }
 
  private:
   Stream* revive(Stream& place, std::uint32_t ssrc) noexcept;

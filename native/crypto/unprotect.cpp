@@ -44,7 +44,7 @@ Verdict judge(Seen seen) noexcept {
 
 Verdict check_rtp(const Round& round, Task& task) noexcept {
   const SrtpJob& job = *task.job;
-  const std::uint32_t trailer = trailer_bytes(*job.context, false);
+  const std::uint32_t trailer = job.context->trailer_bytes(false);
   task.body_at = rtp_header_bytes(job.data, job.size, trailer);
   if (task.body_at == 0) return Verdict::kMalformed;
   task.body_bytes = job.size - trailer - task.body_at;
@@ -63,14 +63,14 @@ Verdict check_rtp(const Round& round, Task& task) noexcept {
 
 Verdict check_rtcp(Task& task) noexcept {
   const SrtpJob& job = *task.job;
-  const std::uint32_t trailer = trailer_bytes(*job.context, true);
+  const std::uint32_t trailer = job.context->trailer_bytes(true);
   if (!rtcp_fits(job.data, job.size, trailer)) return Verdict::kMalformed;
   task.body_at = kRtcpHeaderBytes;
   task.body_bytes = job.size - trailer - task.body_at;
   task.ssrc = read32(job.data + 4);
 
-  const bool aead = facts(job.context->suite).aead;
-  const std::uint32_t word = read32(job.data + task.body_at + task.body_bytes + (aead ? kGcmTagBytes : 0));
+  const std::uint32_t behind = job.context->aead ? kGcmTagBytes : 0;
+  const std::uint32_t word = read32(job.data + task.body_at + task.body_bytes + behind);
   if ((word & kEncrypted) == 0) return Verdict::kNotEncrypted;
   task.index = word & ~kEncrypted;
   const Known known = job.context->find(task.ssrc);
@@ -109,7 +109,7 @@ void plan_aead(Round& round, Task& task) noexcept {
   aead.key = context.key(job.rtcp);
   aead.data = job.data + task.body_at;
   aead.bytes = task.body_bytes;
-  aead.key_bytes = facts(context.suite).master_key_bytes;
+  aead.key_bytes = context.key_bytes;
   aead.rtcp = job.rtcp;
   aead.aad = job.data;
   aead.aad_bytes = task.body_at;
@@ -119,7 +119,7 @@ void plan_aead(Round& round, Task& task) noexcept {
     aead.aad = task.aad;
     aead.aad_bytes = sizeof task.aad;
   }
-  gcm_nonce(aead.nonce, context.salt[job.rtcp], task.ssrc, task.index);
+  gcm_nonce(aead.nonce, context.salt(job.rtcp), task.ssrc, task.index);
   std::memcpy(aead.tag, end, kGcmTagBytes);
 }
 
@@ -129,8 +129,8 @@ void plan_decryption(Round& round, Task& task) noexcept {
   counter.key = job.context->key(job.rtcp);
   counter.data = job.data + task.body_at;
   counter.bytes = task.body_bytes;
-  counter.key_bytes = facts(job.context->suite).master_key_bytes;
-  counter_iv(counter.iv, job.context->salt[job.rtcp], task.ssrc, task.index);
+  counter.key_bytes = job.context->key_bytes;
+  counter_iv(counter.iv, job.context->salt(job.rtcp), task.ssrc, task.index);
 }
 
 /// Gives the borrowed bytes back and compares the tag.
@@ -139,8 +139,7 @@ Verdict compare_hmac(const Round& round, const Task& task) noexcept {
   if (!job.rtcp) std::memcpy(job.data + task.body_at + task.body_bytes, task.borrowed, sizeof task.borrowed);
   const HmacJob& hmac = round.hmacs[task.cipher];
   if (!hmac.made) return Verdict::kCipherFailed;
-  const auto& suite = facts(job.context->suite);
-  const std::size_t tag_bytes = job.rtcp ? suite.rtcp_tag_bytes : suite.rtp_tag_bytes;
+  const std::size_t tag_bytes = job.context->tag_bytes[job.rtcp];
   return same_secret(job.data + job.size - tag_bytes, hmac.tag, tag_bytes) ? Verdict::kGood : Verdict::kNotAuthentic;
 }
 
@@ -186,7 +185,10 @@ void finish_aead(Round& round, Task& task, Backend& backend) noexcept {
 
 std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> jobs) noexcept {
   round.clear();
-  for (SrtpJob* job : jobs) {
+  prefetch_contexts(jobs);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    prefetch_stream(jobs, i);
+    SrtpJob* const job = jobs[i];
     Task& task = round.tasks[round.task_count];
     task.job = job;
     task.put_off = false;
@@ -195,7 +197,7 @@ std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> 
     task.earlier = job->context->pending;
     job->context->pending = static_cast<std::uint16_t>(++round.task_count);
     if (task.put_off) continue;
-    if (facts(job->context->suite).aead) plan_aead(round, task);
+    if (job->context->aead) plan_aead(round, task);
     else plan_hmac(round, task);
   }
 
@@ -207,7 +209,7 @@ std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> 
     Task& task = round.tasks[i];
     task.job->context->pending = 0;
     if (task.put_off) jobs[waiting++] = task.job;
-    else if (facts(task.job->context->suite).aead) finish_aead(round, task, backend);
+    else if (task.job->context->aead) finish_aead(round, task, backend);
     else finish_hmac(round, task);
   }
 
@@ -217,7 +219,7 @@ std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> 
     Task& task = round.tasks[i];
     SrtpJob& job = *task.job;
     if (task.put_off || job.verdict != Verdict::kGood) continue;
-    if (!facts(job.context->suite).aead && !round.counters[counter++].made) {
+    if (!job.context->aead && !round.counters[counter++].made) {
       job.verdict = Verdict::kCipherFailed;
       continue;
     }
