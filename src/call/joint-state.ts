@@ -57,7 +57,8 @@ export const jointFigure: Record<JointState, Partial<Record<JointEvent, JointRul
     "told to end":     ["over", "end callee", "end caller", "finish"],
   },
   // biome-ignore format: a figure is read as a table.
-  answered: { // A CANCEL is too late here: it changes nothing (RFC 3261 §9.2).
+  answered: { // Once the 200 is sent a CANCEL changes nothing (RFC 3261 §9.2); it comes here while a PRACK holds it back.
+    "caller cancel":   ["over", "end caller", "end callee", "finish"],
     "caller ACK":      ["up", "pass ACK"],
     "caller no ACK":   ["over", "end callee", "finish"], // The caller's leg has sent its BYE.
     "bad answer":      ["over", "end callee", "end caller", "finish"],

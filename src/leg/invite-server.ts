@@ -12,6 +12,8 @@ import { ACK_LIMIT, PRACK_LIMIT, RELIABLE_QUEUE_LIMIT, T1, T2 } from "./timing.t
 export interface InviteServerOwner {
   /** The headers that the leg itself writes into a response which makes or refreshes the dialog. */
   dress(draft: ResponseDraft, server: InviteServer): void;
+  /** The 2xx is on the wire. */
+  answerSent(server: InviteServer, now: Millis): void;
   cancelled(server: InviteServer, cancel: Request, now: Millis): void;
   /** A response could not be delivered, or a reliable 1xx was never acknowledged. */
   lost(server: InviteServer, cause: "unreachable" | "no-prack", now: Millis): void;
@@ -200,6 +202,7 @@ export class InviteServer implements ServerOwner, Punctual {
     this.#answered = true;
     this.#server.respond(this.#draft(dialog, 200, parcel), now);
     this.#startTimers(ACK_LIMIT, now);
+    this.#owner.answerSent(this, now);
   }
 
   #draft(dialog: Dialog, status: number, parcel: Parcel): ResponseDraft {

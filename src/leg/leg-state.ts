@@ -4,6 +4,7 @@
  */
 export type LegState =
   | "invited" // They called us: no final answer yet.
+  | "answering" // Our 2xx is held until a PRACK comes (RFC 3262 §3).
   | "answered" // We sent 2xx: no ACK yet.
   | "parting" // As answered, but the call is over: BYE must wait for the ACK (RFC 3261 §15).
   | "inviting" // We called them: no final answer yet.
@@ -13,6 +14,7 @@ export type LegState =
   | "gone";
 
 export type LegEvent =
+  | "hold"
   | "answer"
   | "refusal"
   | "ACK"
@@ -32,9 +34,17 @@ export type LegRule = readonly [next: LegState, ...effects: LegEffect[]];
 export const legFigure: Record<LegState, Partial<Record<LegEvent, LegRule>>> = {
   // biome-ignore format: a figure is read as a table.
   invited: {
+    "hold":    ["answering"],
     "answer":  ["answered"],
     "refusal": ["gone", "close"],
     "BYE":     ["gone", "refuse", "close"], // A caller may end an early dialog: its INVITE gets 487 (RFC 3261 §15.1.2).
+    "end":     ["gone", "refuse", "close"],
+    "failed":  ["gone", "refuse", "close"],
+  },
+  // biome-ignore format: a figure is read as a table.
+  answering: {
+    "answer":  ["answered"],
+    "BYE":     ["gone", "refuse", "close"],
     "end":     ["gone", "refuse", "close"],
     "failed":  ["gone", "refuse", "close"],
   },

@@ -194,7 +194,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   answer(dialog: Dialog, parcel: Parcel, now: Millis): void {
     if (this.#state !== "invited") return;
     this.#choose(dialog);
-    this.#happen("answer", now);
+    this.#happen("hold", now);
     this.inviteServer?.answer(dialog, parcel, now);
   }
 
@@ -313,6 +313,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   dress(draft: ResponseDraft): void {
     draft.add("Contact", this.#contact).add("Allow", ALLOW).add("Supported", "100rel, replaces");
     if (this.#product !== undefined) draft.add("Server", this.#product);
+  }
+
+  answerSent(invite: InviteServer, now: Millis): void {
+    if (invite === this.#firstInvite) this.#happen("answer", now);
   }
 
   cancelled(invite: InviteServer, cancel: Request, now: Millis): void {
@@ -456,7 +460,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       return reply(bye, server, dialog, 481, now);
     }
     reply(bye, server, dialog, 200, now);
-    if (before === "invited") this.#ending = { status: 487, reason: "" };
+    if (before === "invited" || before === "answering") this.#ending = { status: 487, reason: "" };
     const wanted = before !== "leaving" && before !== "parting";
     this.#happen("BYE", now);
     if (wanted) this.owner.legBye(this, bye, now);
