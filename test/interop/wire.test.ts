@@ -56,10 +56,10 @@ describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }
   test("every SIP packet of the box is marked CS3, every RTP and RTCP packet EF", () => {
     for (const [capture, source] of [[outside, ip.boxOutside] as const, [inside, ip.boxInside] as const]) {
       const field = family === 4 ? "ip.dsfield.dscp" : "ipv6.tclass.dscp";
-      const rows = capture.rows(`${filter}.src == ${source} && udp`, ["udp.srcport", field]);
+      const rows = capture.rows(`${filter}.src == ${source} && udp && !icmp && !icmpv6`, ["udp.srcport", field]);
       const signalling = rows.filter(([port]) => port === "5060");
       const media = rows.filter(([port]) => port !== "5060");
-      expect(signalling.length).toBeGreaterThan(3);
+      expect(signalling.length).toBeGreaterThan(2);
       expect(media.length).toBeGreaterThan(200);
       expect(new Set(signalling.map(([, mark]) => mark))).toEqual(new Set([CS3]));
       expect(new Set(media.map(([, mark]) => mark))).toEqual(new Set([EF]));

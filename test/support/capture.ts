@@ -1,6 +1,11 @@
 /** What crosses an interface, as tshark sees it: captured to a file, then asked for by display filter and fields. */
+import { statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Child, run } from "./child.ts";
+
+/** Longer than the kernel holds a block back. */
+const BLOCK_LIMIT_MS = 700;
 
 export class Capture {
   readonly #child: Child;
@@ -19,7 +24,16 @@ export class Capture {
   }
 
   async stop(): Promise<void> {
+    await this.#quiet();
     await this.#child.stop("SIGINT");
+  }
+
+  /** The kernel hands packets over in blocks: what came last is in the file once that has stopped growing. */
+  async #quiet(): Promise<void> {
+    for (let size = -1, now = statSync(this.file).size; now !== size; now = statSync(this.file).size) {
+      size = now;
+      await setTimeout(BLOCK_LIMIT_MS);
+    }
   }
 
   /** One row a packet, one string a field. */
