@@ -15,8 +15,8 @@ import {
   ladderText,
   listText,
   loadSettings,
+  logTo,
   type ReloadAnswer,
-  stdoutLog,
   tableText,
 } from "./manage/index.ts";
 
@@ -40,6 +40,8 @@ Exit status: 0 done, 2 bad configuration, 1 anything else.
 `;
 
 const BAD_CONFIGURATION = 2;
+/** Limit: how long the reader of our stdout may take over the last lines. */
+const LAST_LINES_LIMIT_MS = 2_000;
 const root = new URL("../", import.meta.url);
 
 /** The operator's mistake on the command line. */
@@ -104,33 +106,34 @@ async function run(file: string, words: readonly string[]): Promise<number> {
   for (const fault of loaded.ok ? loaded.warnings : loaded.faults) process.stderr.write(`${faultText(fault)}\n`);
   if (!loaded.ok) return BAD_CONFIGURATION;
 
-  const log = stdoutLog();
-  const stopped = Promise.withResolvers<number>();
+  const io = await import("./io/index.ts"); // Only here: the other commands answer sooner without the engine.
+  const stdout = new io.LineWriter(1);
+  const log = logTo(stdout, () => performance.now());
+  process.on("uncaughtException", (error) => {
+    log.line("error", "crashed", { error: error.stack ?? error.message });
+    stdout.writeNow();
+    process.exit(1);
+  });
+  const stopped = Promise.withResolvers<void>();
   let box: Box | undefined;
   process.on("SIGHUP", () => void box?.reload());
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => {
-      if (box === undefined) stopped.resolve(0);
-      else box.stop().then(() => stopped.resolve(0), stopped.reject);
+      if (box === undefined) process.exit(0); // Nobody was served yet.
+      box.stop().then(stopped.resolve, stopped.reject);
     });
-  process.on("uncaughtException", (error) => {
-    log.line("error", "crashed", { error: error.stack ?? error.message });
-    log.flush();
-    process.exit(1);
-  });
   try {
-    const io = await import("./io/index.ts"); // Only here: the other commands answer sooner without the engine.
     const starting = new io.Box({ file, settings: loaded.settings, version: version(), log });
     await starting.start();
     box = starting;
   } catch (error) {
-    log.flush();
+    await stdout.drained(LAST_LINES_LIMIT_MS);
     complain((error as Error).message);
     process.exit(1); // Half of a box may be holding the loop.
   }
-  const status = await stopped.promise;
-  log.flush();
-  process.exit(status);
+  await stopped.promise;
+  await stdout.drained(LAST_LINES_LIMIT_MS);
+  process.exit(0);
 }
 
 async function check(file: string): Promise<number> {

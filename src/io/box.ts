@@ -42,6 +42,8 @@ export class Box implements ControlledBox {
   #settings: Settings;
   #control: Control | undefined;
   #state: "starting" | "running" | "draining" | "stopped" = "starting";
+  #stopping: Promise<void> | undefined;
+  #isHurried = false;
   /** Reloads follow one another: two at once could undo each other's sockets. */
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -84,15 +86,23 @@ export class Box implements ControlledBox {
     });
   }
 
-  /** Refuses new calls, lets the others end for `drainSeconds`, ends the rest, and releases everything. */
-  async stop(): Promise<void> {
-    if (this.#state === "draining" || this.#state === "stopped") return;
+  /**
+   * Refuses new calls, lets the others end for `drainSeconds`, ends the rest, and releases everything. Asked again
+   * meanwhile, it waits no longer for calls to end by themselves.
+   */
+  stop(): Promise<void> {
+    if (this.#stopping === undefined) this.#stopping = this.#stop();
+    else this.#isHurried = true;
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.#state = "draining";
     this.#log.line("info", "stopping", { drainSeconds: this.#settings.drainSeconds, calls: this.#liveCalls() });
     this.#loop.refuseNewCalls();
-    await this.#untilCallsAreGone(this.#settings.drainSeconds * 1_000);
+    await this.#untilCallsAreGone(this.#settings.drainSeconds * 1_000, () => this.#isHurried);
     this.#loop.endCalls("shutdown");
-    await this.#untilCallsAreGone(FAREWELL_LIMIT_MS);
+    await this.#untilCallsAreGone(FAREWELL_LIMIT_MS, () => false);
     this.#loop.close();
     this.#pauses.stop();
     await this.#control?.close();
@@ -197,8 +207,8 @@ export class Box implements ControlledBox {
     return this.#engine.view().calls().length;
   }
 
-  async #untilCallsAreGone(limitMs: number): Promise<void> {
+  async #untilCallsAreGone(limitMs: number, isHurried: () => boolean): Promise<void> {
     const end = performance.now() + limitMs;
-    while (this.#liveCalls() > 0 && performance.now() < end) await sleep(DRAIN_LOOK_MS);
+    while (this.#liveCalls() > 0 && !isHurried() && performance.now() < end) await sleep(DRAIN_LOOK_MS);
   }
 }

@@ -12,5 +12,5 @@ export {
 } from "./control.ts";
 export { type Change, changeText, differences, touched } from "./difference.ts";
 export { ladderText } from "./ladder.ts";
-export { type Log, logTo, stdoutLog } from "./log.ts";
+export { type Log, logTo } from "./log.ts";
 export { listText, tableText } from "./show.ts";

@@ -1,9 +1,7 @@
 /** The log: one JSON object a line on stdout. Facts carry no body, key or password, and neither does anything here. */
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
 import type { Fact } from "../base/index.ts";
 
-/** Limit: bytes of log that wait for a slow reader of our stdout; beyond, lines are lost rather than calls delayed. */
-const MAX_WAITING_BYTES = 4 * 1_024 * 1_024;
 /** Limit: a text of a fact that came from outside is cut here, in characters. */
 const MAX_TEXT = 256;
 /** Limit: lines a second, of each fact that a stranger can cause at will; the rest is counted in the next line. */
@@ -45,25 +43,6 @@ const limited = new Set<Fact["fact"]>([
 export interface Log {
   fact(fact: Fact): void;
   line(level: Level, message: string, members?: Readonly<Record<string, unknown>>): void;
-  /** Writes out what waits, at the end. */
-  flush(): void;
-}
-
-/** To stdout, without waiting for it. */
-export function stdoutLog(): Log {
-  const stdout = destination({ dest: 1, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES });
-  stdout.on("error", () => {}); // Nobody reads any more: the calls go on.
-  const log = logTo(stdout, () => performance.now());
-  return {
-    ...log,
-    flush: () => {
-      try {
-        stdout.flushSync();
-      } catch {
-        // Not open yet, or already gone.
-      }
-    },
-  };
 }
 
 /** `now`: a monotonic clock in milliseconds, for the rate limit. */
@@ -83,7 +62,6 @@ export function logTo(stream: DestinationStream, now: () => number): Log {
     line: (level, message, members) => {
       logger[level](members ?? {}, message);
     },
-    flush: () => {},
   };
 }
 
