@@ -1,6 +1,5 @@
 /** The pairs of the relay: which are free, which serve whom, and the words that make them follow what is agreed. */
 
-import { mediaLimits } from "./limits.ts";
 import type { Line, Local } from "./line.ts";
 import type { PortBooks } from "./port-books.ts";
 import type { RelayCommand, RelaySide } from "./relay-command.ts";
@@ -19,12 +18,14 @@ export interface OpenPair {
 export class Relays {
   readonly #emit: (command: RelayCommand) => void;
   readonly #books: PortBooks;
+  readonly #maxPairs: number;
   readonly #pairs = new Map<number, OpenPair>();
   /** Numbers that were used and are free again; beyond them the next number never used. */
   readonly #returned: number[] = [];
   #next = 0;
 
-  constructor(emit: (command: RelayCommand) => void, books: PortBooks) {
+  constructor(emit: (command: RelayCommand) => void, books: PortBooks, maxPairs: number) {
+    this.#maxPairs = maxPairs;
     this.#emit = emit;
     this.#books = books;
   }
@@ -44,7 +45,7 @@ export class Relays {
     for (const [index, line] of state.lines.entries()) {
       if (line !== undefined && !serves(session.relays[index], line)) needed++;
     }
-    return needed <= mediaLimits.pairs - this.#pairs.size;
+    return needed <= this.#maxPairs - this.#pairs.size;
   }
 
   /** Makes the relay do what `state` says. */

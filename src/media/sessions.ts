@@ -25,6 +25,8 @@ export interface MediaOptions {
   readonly settings: Settings;
   readonly random: Random;
   readonly emit: (command: RelayCommand) => void;
+  /** Pairs that the relay has. Default `mediaLimits.pairs`. */
+  readonly maxPairs?: number;
 }
 
 export interface AnswerOptions {
@@ -42,13 +44,13 @@ export class MediaSessions {
   #settings: Settings;
   #own: readonly OwnPorts[];
 
-  constructor({ settings, random, emit }: MediaOptions) {
+  constructor({ settings, random, emit, maxPairs }: MediaOptions) {
     this.#random = random;
     this.#settings = settings;
     this.#own = ownPorts(settings);
     this.#books = new PortBooks(random);
     this.#books.apply(settings);
-    this.#relays = new Relays(emit, this.#books);
+    this.#relays = new Relays(emit, this.#books, maxPairs ?? mediaLimits.pairs);
   }
 
   /** Takes no ports yet. Throws PeerError 503 at the limit of sessions. */

@@ -70,12 +70,13 @@ export interface Bench {
   relayLetsGo(): MediaNews[];
 }
 
-export function bench(realms: readonly RealmSettings[] = [OUTSIDE, INSIDE], seed = 1): Bench {
+export function bench(realms: readonly RealmSettings[] = [OUTSIDE, INSIDE], seed = 1, maxPairs = 100): Bench {
   const commands: RelayCommand[] = [];
   const closing: number[] = [];
   const media = new MediaSessions({
     settings: settingsWith(realms),
     random: seededRandom(seed),
+    maxPairs,
     emit: (command) => {
       commands.push(command);
       if (command.word === "close") closing.push(command.pair);

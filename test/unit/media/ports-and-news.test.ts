@@ -156,6 +156,20 @@ test("pair numbers are used again once the relay has let go", () => {
   expect(talk("d")).toBe(0);
 });
 
+test("no pair is left: the answer is refused with 503, and may come again", () => {
+  const made = bench([INSIDE], 1, 1);
+  const talk = (id: string) => {
+    made.media.open(id, { caller: insideParty, callee: insideParty });
+    made.media.offer(id, "caller", plainOffer);
+    return statusOf(() => made.media.answer(id, "callee", plainAnswer));
+  };
+  expect([talk("a"), talk("b")]).toEqual(["done", 503]);
+  made.media.delete("a");
+  expect(statusOf(() => made.media.answer("b", "callee", plainAnswer))).toBe(503);
+  made.relayLetsGo();
+  expect(statusOf(() => made.media.answer("b", "callee", plainAnswer))).toBe("done");
+});
+
 test("a reload gives new calls the new ports and address, and live calls keep theirs", () => {
   const made = call();
   const { media } = made;
