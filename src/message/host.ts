@@ -19,7 +19,8 @@ export function parseHost(text: string, start: number, end: number): string | un
     if (end - start > NAME_BYTES || first === 0x2d || first === 0x2e) return undefined;
     return text.slice(start, end).toLowerCase();
   }
-  const ip = text.slice(start + 1, end - 1).toLowerCase();
+  // The grammar of RFC 3261 lets a third colon stand before an IPv4 tail; RFC 5118 §4.10 asks to bear with it.
+  const ip = text.slice(start + 1, end - 1).toLowerCase().replace(/:::(?=\d{1,3}\.)/, "::");
   return ip6Words(ip) === undefined ? undefined : ip;
 }
 
