@@ -1,0 +1,201 @@
+/**
+ * One party of a stage: writes SIP by hand, does only what the test tells it, and remembers what it got. Its own simple
+ * reading of SIP, so that a mistake in the product's parser does not hide.
+ */
+import type { Place, Stage } from "./stage.ts";
+
+export interface Extra {
+  /** Header lines, `Name: value`. */
+  readonly headers?: readonly string[];
+  readonly sdp?: string | undefined;
+  /** Any other body, with its type. */
+  readonly body?: { readonly type: string; readonly text: string };
+}
+
+export class ScriptedParty {
+  readonly name: string;
+  readonly place: Place;
+  /** Every message that arrived, oldest first. */
+  readonly got: string[] = [];
+  readonly #stage: Stage;
+  readonly #box: string;
+  #callId: string;
+  #cseq = 100;
+  #branch = 0;
+  /** From and To of our requests. */
+  #local = "";
+  #remote = "";
+  #target = "";
+  #inviteText = "";
+
+  constructor(stage: Stage, name: string, place: Place, box: string) {
+    this.#stage = stage;
+    this.name = name;
+    this.place = place;
+    this.#box = box;
+    this.#callId = `${name}-call-1@${place.ip}`;
+  }
+
+  get contact(): string {
+    return `<sip:${this.name}@${this.place.ip}:${this.place.port}>`;
+  }
+
+  // — Calling
+
+  /** A new call. Returns the text as sent. */
+  invite(number: string, extra: Extra = { sdp: audio(this.place.ip) }): string {
+    this.#local = `"${this.name}" <sip:${this.name}@${this.place.ip}>;tag=${this.name}-tag`;
+    this.#remote = `<sip:${number}@${this.#box}>`;
+    this.#target = `sip:${number}@${this.#box}`;
+    this.#cseq += 1;
+    this.#inviteText = this.#send("INVITE", this.#cseq, extra);
+    return this.#inviteText;
+  }
+
+  /** The same INVITE once more, byte for byte. */
+  inviteAgain(): void {
+    this.#stage.deliver(this, this.#inviteText);
+  }
+
+  /** For the 2xx that came last. */
+  ack(extra: Extra = {}): void {
+    const answer = this.response("INVITE");
+    this.#learn(answer, "to");
+    this.#send("ACK", numberOf(answer), extra);
+  }
+
+  /** For the non-2xx that came last: same branch and target as the INVITE (RFC 3261 §17.1.1.3). */
+  ackRefusal(): void {
+    const invite = this.#inviteText;
+    const to = headerOf(this.response("INVITE"), "To");
+    const text = `ACK ${invite.split(" ")[1]} SIP/2.0\r\nVia: ${headerOf(invite, "Via")}\r\nFrom: ${headerOf(invite, "From")}\r\nTo: ${to}\r\nCall-ID: ${headerOf(invite, "Call-ID")}\r\nCSeq: ${numberOf(invite)} ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n`;
+    this.#stage.deliver(this, text);
+  }
+
+  cancel(headers: readonly string[] = []): void {
+    const invite = this.#inviteText;
+    const lines = headers.map((line) => `${line}\r\n`).join("");
+    const text = `CANCEL ${invite.split(" ")[1]} SIP/2.0\r\nVia: ${headerOf(invite, "Via")}\r\nFrom: ${headerOf(invite, "From")}\r\nTo: ${headerOf(invite, "To")}\r\nCall-ID: ${headerOf(invite, "Call-ID")}\r\nCSeq: ${numberOf(invite)} CANCEL\r\nMax-Forwards: 70\r\n${lines}Content-Length: 0\r\n\r\n`;
+    this.#stage.deliver(this, text);
+  }
+
+  // — Inside the dialog
+
+  /** Any request inside the dialog that the last INVITE, sent or received, made. Returns the text as sent. */
+  request(method: string, extra: Extra = {}): string {
+    this.#cseq += 1;
+    const text = this.#send(method, this.#cseq, extra);
+    if (method === "INVITE") this.#inviteText = text;
+    return text;
+  }
+
+  /** For the reliable 1xx that came last. */
+  prack(extra: Extra = {}): void {
+    const reliable = this.response("INVITE");
+    this.#learn(reliable, "to");
+    const rack = `RAck: ${headerOf(reliable, "RSeq")} ${numberOf(reliable)} INVITE`;
+    this.request("PRACK", { ...extra, headers: [rack, ...(extra.headers ?? [])] });
+  }
+
+  // — Being called
+
+  /** Answers the last request of `method` that came. `fork`: the tag of another branch of ours. */
+  answer(status: number, extra: Extra & { readonly method?: string; readonly fork?: string } = {}): string {
+    const { method = "INVITE", fork = "" } = extra;
+    const request = this.asked(method);
+    const to = headerOf(request, "To");
+    const tagged = status === 100 || to.includes(";tag=") ? to : `${to};tag=${this.name}-tag${fork}`;
+    if (method === "INVITE" && status > 100) this.#becomeCallee(request, tagged);
+    const lines = [
+      `SIP/2.0 ${status} ${this.name}-says-${status}`,
+      ...headersOf(request, "Via").map((via) => `Via: ${via}`),
+      ...headersOf(request, "Record-Route").map((route) => `Record-Route: ${route}`),
+      `From: ${headerOf(request, "From")}`,
+      `To: ${tagged}`,
+      `Call-ID: ${headerOf(request, "Call-ID")}`,
+      `CSeq: ${headerOf(request, "CSeq")}`,
+      ...(method === "INVITE" || method === "UPDATE" ? [`Contact: ${this.contact}`] : []),
+      `Server: ${this.name}-phone`,
+    ];
+    const text = whole(lines, extra);
+    this.#stage.deliver(this, text);
+    return text;
+  }
+
+  // — What came
+
+  took(text: string): void {
+    this.got.push(text);
+  }
+
+  /** The last request of this method that the box sent. */
+  asked(method: string): string {
+    const text = this.got.findLast((one) => one.startsWith(`${method} `));
+    if (text === undefined) throw new Error(`${this.name} got no ${method}`);
+    return text;
+  }
+
+  /** The last response to a request of this method, 100 left out. */
+  response(method: string): string {
+    const ours = new RegExp(`^SIP/2\\.0 (?!100)\\d{3} [^]*\\r\\nCSeq: *\\d+ ${method}\\r\\n`, "i");
+    const text = this.got.findLast((one) => ours.test(one));
+    if (text === undefined) throw new Error(`${this.name} got no response to ${method}`);
+    return text;
+  }
+
+  #becomeCallee(invite: string, to: string): void {
+    this.#callId = headerOf(invite, "Call-ID");
+    this.#local = to;
+    this.#remote = headerOf(invite, "From");
+    this.#target = uriOf(headerOf(invite, "Contact"));
+  }
+
+  /** The other end's tag and target, from a message of the box. */
+  #learn(message: string, header: "to" | "from"): void {
+    this.#remote = headerOf(message, header);
+    const contact = headerOf(message, "Contact");
+    if (contact !== "") this.#target = uriOf(contact);
+  }
+
+  #send(method: string, cseq: number, extra: Extra): string {
+    this.#branch += 1;
+    const lines = [
+      `${method} ${this.#target} SIP/2.0`,
+      `Via: SIP/2.0/UDP ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch};rport`,
+      ...(extra.headers?.some((line) => /^Max-Forwards:/i.test(line)) ? [] : ["Max-Forwards: 70"]),
+      `From: ${this.#local}`,
+      `To: ${this.#remote}`,
+      `Call-ID: ${this.#callId}`,
+      `CSeq: ${cseq} ${method}`,
+      `Contact: ${this.contact}`,
+      `User-Agent: ${this.name}-phone`,
+    ];
+    const text = whole(lines, extra);
+    this.#stage.deliver(this, text);
+    return text;
+  }
+}
+
+function whole(lines: readonly string[], { headers = [], sdp, body }: Extra): string {
+  const type = sdp !== undefined ? "application/sdp" : body?.type;
+  const text = sdp ?? body?.text ?? "";
+  const all = [...lines, ...headers, ...(type === undefined ? [] : [`Content-Type: ${type}`])];
+  return `${all.join("\r\n")}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+}
+
+/** One audio stream, PCMU, with everything that must not cross. */
+export function audio(ip: string, options: { direction?: string; version?: number; port?: number } = {}): string {
+  const { direction = "sendrecv", version = 1, port = 4000 } = options;
+  return `v=0\r\no=- 77 ${version} IN IP4 ${ip}\r\ns=-\r\nc=IN IP4 ${ip}\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=${direction}\r\n`;
+}
+
+export const headersOf = (text: string, name: string): string[] =>
+  [...text.slice(0, text.indexOf("\r\n\r\n")).matchAll(new RegExp(`\\r\\n${name} *: *([^\\r]*)`, "gi"))].map(
+    (match) => match[1] as string,
+  );
+
+export const headerOf = (text: string, name: string): string => headersOf(text, name)[0] ?? "";
+export const bodyOf = (text: string): string => text.slice(text.indexOf("\r\n\r\n") + 4);
+export const tagOf = (value: string): string => /;tag=([^;\s]+)/.exec(value)?.[1] ?? "";
+export const uriOf = (value: string): string => /<([^>]*)>/.exec(value)?.[1] ?? value;
+const numberOf = (text: string): number => Number(headerOf(text, "CSeq").split(" ")[0]);

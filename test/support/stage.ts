@@ -1,0 +1,217 @@
+/**
+ * A box between two scripted parties, in virtual time: real engine, text SIP in and out, no network. What happens is
+ * written down as a diary: `200 bob < INVITE` is what the box sent to bob at 200 ms, `250 bob > 180` what bob sent.
+ */
+import {
+  type Fact,
+  type Millis,
+  type PeerSettings,
+  type RealmSettings,
+  type Settings,
+  seededRandom,
+} from "../../src/base/index.ts";
+import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
+import type { RelayCommand } from "../../src/media/index.ts";
+import { ScriptedParty } from "./scripted-party.ts";
+
+export interface Place {
+  readonly realm: "outside" | "inside";
+  readonly ip: string;
+  readonly port: number;
+}
+
+const BOX: Record<"outside" | "inside", string> = { outside: "203.0.113.1", inside: "10.9.0.1" };
+
+/** Counters of a relay pair that carried nothing. */
+const QUIET = {
+  packets: 0,
+  bytes: 0,
+  lost: 0,
+  jitterMs: 0,
+  rtcpPackets: 0,
+  sent: 0,
+  sentBytes: 0,
+  droppedStranger: 0,
+  droppedAuth: 0,
+  droppedReplay: 0,
+  droppedMalformed: 0,
+  droppedUnsent: 0,
+} as const;
+
+export interface StageOptions {
+  /** Targets of the peer inside; default: one, where bob is. */
+  readonly insideTargets?: readonly { readonly ip: string; readonly port: number }[];
+  readonly change?: (settings: Settings) => Settings;
+  readonly seed?: number;
+}
+
+export class Stage {
+  readonly engine: Engine;
+  readonly diary: string[] = [];
+  readonly facts: Fact[] = [];
+  readonly relay: RelayCommand[] = [];
+  /** All text that the box sent, by realm: for leak checks. */
+  readonly sent: Record<"outside" | "inside", string[]> = { outside: [], inside: [] };
+  now: Millis = 0;
+  readonly #parties: ScriptedParty[] = [];
+  readonly #silent = new Set<ScriptedParty>();
+
+  constructor(options: StageOptions = {}) {
+    const settings = stageSettings(options);
+    this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1" });
+    this.#step({ in: "deadline" });
+  }
+
+  party(name: string, place: Place): ScriptedParty {
+    const party = new ScriptedParty(this, name, place, BOX[place.realm]);
+    this.#parties.push(party);
+    return party;
+  }
+
+  /** Nothing that is sent to this party arrives any more, and the network says so. */
+  unplug(party: ScriptedParty): void {
+    this.#silent.add(party);
+  }
+
+  /** A message of a party, at this moment. */
+  deliver(party: ScriptedParty, text: string): void {
+    this.#write(party, ">", text);
+    const { realm, ip, port } = party.place;
+    this.#step({ in: "datagram", listener: `${realm}/udp`, remote: { ip, port }, text });
+  }
+
+  step(input: EngineInput): void {
+    this.#step(input);
+  }
+
+  /** Lets so much time pass, with every deadline of the box in its order. */
+  pass(millis: Millis): void {
+    const end = this.now + millis;
+    for (;;) {
+      const next = this.engine.nextDeadline();
+      if (next === undefined || next > end) break;
+      this.now = Math.max(this.now, next);
+      this.#step({ in: "deadline" });
+    }
+    this.now = end;
+    this.#step({ in: "deadline" });
+  }
+
+  /** The diary since the last look, and forgets it. `100 Trying` is left out: it belongs to the transactions. */
+  look(): string[] {
+    const seen = this.diary.filter((line) => !line.endsWith(" 100"));
+    this.diary.length = 0;
+    return seen;
+  }
+
+  factsOf<Name extends Fact["fact"]>(name: Name): Extract<Fact, { fact: Name }>[] {
+    return this.facts.filter((fact) => fact.fact === name) as Extract<Fact, { fact: Name }>[];
+  }
+
+  /** What must be nothing when every call has ended and every transaction has died out. */
+  remains(): Record<string, number> {
+    const status = this.engine.view().status();
+    const { calls, legs, dialogs } = status.calls as { calls: number; legs: number; dialogs: number };
+    const { sessions, pairs } = status.media as { sessions: number; pairs: number };
+    const { client, server, lingering } = status.transactions as { client: number; server: number; lingering: number };
+    return { calls, legs, dialogs, sessions, pairs, client, server, lingering, timers: status.timers };
+  }
+
+  #step(input: EngineInput): void {
+    for (const output of this.engine.step(input, this.now)) this.#take(output);
+  }
+
+  #take(output: EngineOutput): void {
+    if (output.out === "fact") this.facts.push(output.fact);
+    else if (output.out === "relay") this.#command(output.command);
+    else if (output.out === "datagram") this.#carry(output.listener, output.remote, output.text);
+  }
+
+  #command(command: RelayCommand): void {
+    this.relay.push(command);
+    if (command.word === "close") {
+      this.#step({ in: "relay", event: { event: "closed", pair: command.pair, counters: [QUIET, QUIET] } });
+    }
+  }
+
+  #carry(listener: string, remote: { ip: string; port: number }, text: string): void {
+    const realm = listener.startsWith("outside") ? "outside" : "inside";
+    this.sent[realm].push(text);
+    const party = this.#parties.find(({ place }) => place.ip === remote.ip && place.port === remote.port);
+    if (party === undefined || this.#silent.has(party)) {
+      this.diary.push(`${this.now} nobody < ${wordOf(text)}`);
+      return;
+    }
+    this.#write(party, "<", text);
+    party.took(text);
+  }
+
+  #write(party: ScriptedParty, arrow: "<" | ">", text: string): void {
+    this.diary.push(`${this.now} ${party.name} ${arrow} ${wordOf(text)}`);
+  }
+}
+
+/** `INVITE`, `180`, `200 BYE`: the method of a request; status of a response, with the method unless it is INVITE. */
+function wordOf(text: string): string {
+  const line = text.slice(0, text.indexOf("\r\n"));
+  if (!line.startsWith("SIP/2.0")) return line.split(" ")[0] as string;
+  const method = /\r\nCSeq: *\d+ (\w+)/i.exec(text)?.[1];
+  const status = line.split(" ")[1] as string;
+  return method === "INVITE" ? status : `${status} ${method}`;
+}
+
+export const ALICE: Place = { realm: "outside", ip: "198.51.100.7", port: 5060 };
+export const BOB: Place = { realm: "inside", ip: "10.9.0.7", port: 5060 };
+
+/** The usual cast: alice outside, at the carrier; bob inside, at the PBX. */
+export function twoSides(options: StageOptions = {}) {
+  const stage = new Stage(options);
+  return { stage, alice: stage.party("alice", ALICE), bob: stage.party("bob", BOB) };
+}
+
+function stageSettings({ insideTargets = [BOB], change = (same) => same }: StageOptions): Settings {
+  const peers = [peer("carrier", "outside", [ALICE]), peer("pbx", "inside", insideTargets)];
+  const realms = [realmOf("outside", "none"), realmOf("inside", "full")];
+  return change({
+    name: "stage",
+    control: "",
+    drainSeconds: 0,
+    realms: new Map(realms.map((one) => [one.name, one])),
+    peers: new Map(peers.map((one) => [one.name, one])),
+    routes: [
+      { when: { from: "carrier" }, to: ["pbx"] },
+      { when: { from: "pbx" }, to: ["carrier"] },
+    ],
+    limits: { calls: 100, transactions: 10_000, connections: 100, connectionsPerSource: 10 },
+  });
+}
+
+function realmOf(name: "outside" | "inside", trust: "none" | "full"): RealmSettings {
+  return {
+    name,
+    trust,
+    listeners: [{ id: `${name}/udp`, realm: name, protocol: "udp", address: { ip: BOX[name], port: 5060 } }],
+    domain: undefined,
+    advertise: undefined,
+    publicDomains: [],
+    tls: undefined,
+    media: { addresses: [BOX[name]], firstPort: 20_000, lastPort: 20_099, path: "socket", silenceLimitMs: 30_000 },
+    srtp: "off",
+    srtpKeys: ["sdes"],
+    sdesWithoutTls: false,
+    dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
+    sips: "refuse",
+    allowHeaders: [],
+  };
+}
+
+const peer = (name: string, realm: string, targets: readonly { ip: string; port: number }[]): PeerSettings => ({
+  name,
+  realm,
+  targets: targets.map(({ ip, port }) => ({ kind: "host", protocol: "udp", host: ip, port })),
+  sources: [],
+  options: undefined,
+  maxCalls: undefined,
+  maxCallsPerSecond: undefined,
+  tcpForLargeRequests: false,
+});
