@@ -23,8 +23,12 @@ export const readIp = (text: string): Ip | undefined => (text.includes(":") ? re
 
 function readIp4(text: string): Ip | undefined {
   const value = ip4Value(text);
-  return value < 0 ? undefined : { text, family: 4, kind: kind4(value) };
+  return value < 0 ? undefined : { text: ip4Text(value), family: 4, kind: kind4(value) };
 }
+
+/** Written anew: a piece cut out of a message would keep the whole message in memory for the life of the call. */
+const ip4Text = (value: number): string =>
+  `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
 
 /** -1 when it is not four decimal numbers without leading zeros: other readings (octal, short forms) differ by program. */
 function ip4Value(text: string): number {

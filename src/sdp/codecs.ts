@@ -30,10 +30,15 @@ const STATIC: ReadonlyMap<string, string> = new Map([
   ["34", "H263"],
 ]);
 
+/** A name cut out of a message keeps the whole message in memory, unless it is short: the common long one is ours. */
+const LONG_NAMES: ReadonlyMap<string, string> = new Map([["telephone-event", "telephone-event"]]);
+
 /** The encoding of each format in order; the format itself where nobody said what it is. */
 export function codecNames(media: Media): string[] {
   const maps = rtpmaps(media);
-  return media.formats.map(
-    (format) => maps.find((map) => map.format === format)?.encoding ?? STATIC.get(format) ?? format,
-  );
+  return media.formats.map((format) => {
+    const encoding = maps.find((map) => map.format === format)?.encoding;
+    if (encoding === undefined) return STATIC.get(format) ?? format;
+    return LONG_NAMES.get(encoding) ?? encoding;
+  });
 }

@@ -27,9 +27,14 @@ export const suiteKeyBytes: Readonly<Record<CryptoSuite, number>> = {
   AEAD_AES_256_GCM: 44,
 };
 
+const SUITES: ReadonlyMap<string, CryptoSuite> = new Map(
+  (Object.keys(suiteKeyBytes) as CryptoSuite[]).map((suite) => [suite, suite]),
+);
+
 /** The suite of that name. Phones also write the long ones with the number last, as drafts once did. */
 export function suiteNamed(name: string): CryptoSuite | undefined {
-  if (Object.hasOwn(suiteKeyBytes, name)) return name as CryptoSuite;
+  const known = SUITES.get(name);
+  if (known !== undefined) return known;
   const draft = /^AES_CM_(192|256)_HMAC_SHA1_(32|80)$/.exec(name);
   return draft === null ? undefined : (`AES_${draft[1]}_CM_HMAC_SHA1_${draft[2]}` as CryptoSuite);
 }
@@ -156,7 +161,7 @@ function asUsable(line: CryptoLine): UsableCrypto | undefined {
   if (suite === undefined || first === undefined || second !== undefined) return undefined;
   if (first.key.reveal().length !== suiteKeyBytes[suite]) return undefined;
   if (!line.sessionParams.every(isHarmless)) return undefined;
-  return { tag: line.tag, name: line.suite, suite, key: first.key, mki: first.mki };
+  return { tag: line.tag, name: line.suite === suite ? suite : line.suite, suite, key: first.key, mki: first.mki };
 }
 
 /**
