@@ -64,6 +64,8 @@ export class Connection implements Punctual {
   up: boolean;
   unsentBytes = 0;
   badMessages = 0;
+  /** It has ended, for whatever reason: it waits for nothing any more. */
+  over = false;
   /** Legs that need it: with any, it is not closed for being idle. */
   held = 0;
   #hop: Hop;
@@ -158,7 +160,8 @@ export class Connection implements Punctual {
     return tokens;
   }
 
-  nextDeadline(): Millis {
+  nextDeadline(): Millis | undefined {
+    if (this.over) return undefined;
     if (!this.up) return this.#openedAt + CONNECT_LIMIT;
     let next = Math.min(this.#idleEnd(), this.#partialSince + PARTIAL_MESSAGE_LIMIT, this.#firstMessageEnd());
     if (this.outgoing) next = Math.min(next, this.#nextPing(), this.#pongEnd());

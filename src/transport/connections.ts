@@ -226,6 +226,7 @@ export class Connections {
   #forget(connection: Connection, reason: string, now: Millis): void {
     this.#byId.delete(connection.id);
     for (const key of connection.keys) if (this.#byKey.get(key) === connection) this.#byKey.delete(key);
+    connection.over = true;
     this.#home.agenda.drop(connection);
     if (!connection.outgoing) this.#leaveSource(sourceOf(connection.remote.ip));
     this.#failures.add(connection.takeTokens(), reason, now);

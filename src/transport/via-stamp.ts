@@ -93,7 +93,7 @@ function lineEndsAt(text: string, at: number, code: number): boolean {
 
 /** Of two parameters with one name the first counts, as it does for the parser. */
 function note(text: string, from: number, found: Found): void {
-  const name = skipSpace(text, from);
+  const name = skipFolds(text, from);
   if (found.rportName < 0 && isWord(text, name, "rport")) {
     found.rportName = name + 5;
     found.rportEnd = valueEnd(text, name + 5);
@@ -120,9 +120,9 @@ const endsWord = (code: number): boolean =>
   Number.isNaN(code);
 
 function valueEnd(text: string, at: number): number {
-  const equals = skipSpace(text, at);
+  const equals = skipFolds(text, at);
   if (text.charCodeAt(equals) !== EQUALS) return at;
-  let end = skipSpace(text, equals + 1);
+  let end = skipFolds(text, equals + 1);
   if (text.charCodeAt(end) === QUOTE) return Math.min(closingQuote(text, end) + 1, text.length);
   while (!endsWord(text.charCodeAt(end)) || text.charCodeAt(end) === EQUALS) end++;
   return end;
@@ -141,6 +141,15 @@ function closingQuote(text: string, at: number): number {
 function skipSpace(text: string, at: number): number {
   while (isSpace(text.charCodeAt(at))) at++;
   return at;
+}
+
+/** White space inside a value, which may go over to the next line. RFC 3261 §7.3.1. */
+function skipFolds(text: string, at: number): number {
+  for (;;) {
+    at = skipSpace(text, at);
+    if (text.charCodeAt(at) !== CR || lineEndsAt(text, at, CR)) return at;
+    at += 2;
+  }
 }
 
 /** Is the sent-by host the address that the request came from? `SIP/2.0/UDP host:port;…` */
