@@ -20,6 +20,7 @@ export class ScriptedParty {
   readonly #stage: Stage;
   readonly #box: string;
   #callId: string;
+  #calls = 0;
   #cseq = 100;
   #branch = 0;
   /** From and To of our requests. */
@@ -33,18 +34,27 @@ export class ScriptedParty {
     this.name = name;
     this.place = place;
     this.#box = box;
+    this.contactPort = place.port;
     this.#callId = `${name}-call-1@${place.ip}`;
   }
 
+  /** As RFC 2543 was: no tags in our From and To. */
+  tagless = false;
+  withoutContact = false;
+  /** Port that our Contact names. */
+  contactPort: number;
+
   get contact(): string {
-    return `<sip:${this.name}@${this.place.ip}:${this.place.port}>`;
+    return `<sip:${this.name}@${this.place.ip}:${this.contactPort}>`;
   }
 
   // — Calling
 
   /** A new call. Returns the text as sent. */
   invite(number: string, extra: Extra = { sdp: audio(this.place.ip) }): string {
-    this.#local = `"${this.name}" <sip:${this.name}@${this.place.ip}>;tag=${this.name}-tag`;
+    this.#calls += 1;
+    this.#callId = `${this.name}-call-${this.#calls}@${this.place.ip}`;
+    this.#local = `"${this.name}" <sip:${this.name}@${this.place.ip}>${this.tagless ? "" : `;tag=${this.name}-tag`}`;
     this.#remote = `<sip:${number}@${this.#box}>`;
     this.#target = `sip:${number}@${this.#box}`;
     this.#cseq += 1;
@@ -97,6 +107,26 @@ export class ScriptedParty {
     this.request("PRACK", { ...extra, headers: [rack, ...(extra.headers ?? [])] });
   }
 
+  /** A request outside any dialog. */
+  outside(method: string, number: string, extra: Extra = {}): string {
+    this.#local = `<sip:${this.name}@${this.place.ip}>;tag=${this.name}-tag`;
+    this.#remote = `<sip:${number}@${this.#box}>`;
+    this.#target = `sip:${number}@${this.#box}`;
+    this.#calls += 1;
+    this.#callId = `${this.name}-call-${this.#calls}@${this.place.ip}`;
+    this.#cseq += 1;
+    return this.#send(method, this.#cseq, extra);
+  }
+
+  /** Sends the INVITE that came last back to the box, as a proxy does, for this number. */
+  bounce(number: string): void {
+    this.#branch += 1;
+    const invite = this.asked("INVITE");
+    const rest = invite.slice(invite.indexOf("\r\n"));
+    const via = `Via: SIP/2.0/UDP ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch}`;
+    this.#stage.deliver(this, `INVITE sip:${number}@${this.#box} SIP/2.0\r\n${via}${rest}`);
+  }
+
   // — Being called
 
   /** Answers the last request of `method` that came. `fork`: the tag of another branch of ours. */
@@ -104,7 +134,7 @@ export class ScriptedParty {
     const { method = "INVITE", fork = "" } = extra;
     const request = this.asked(method);
     const to = headerOf(request, "To");
-    const tagged = status === 100 || to.includes(";tag=") ? to : `${to};tag=${this.name}-tag${fork}`;
+    const tagged = status === 100 || this.tagless || to.includes(";tag=") ? to : `${to};tag=${this.name}-tag${fork}`;
     if (method === "INVITE" && status > 100) this.#becomeCallee(request, tagged);
     const lines = [
       `SIP/2.0 ${status} ${this.name}-says-${status}`,
@@ -167,7 +197,7 @@ export class ScriptedParty {
       `To: ${this.#remote}`,
       `Call-ID: ${this.#callId}`,
       `CSeq: ${cseq} ${method}`,
-      `Contact: ${this.contact}`,
+      ...(this.withoutContact ? [] : [`Contact: ${this.contact}`]),
       `User-Agent: ${this.name}-phone`,
     ];
     const text = whole(lines, extra);

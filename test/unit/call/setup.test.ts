@@ -1,0 +1,256 @@
+/** Whom the box asks, in which order, and what the caller is told: forks, failover, limits, refusals, loops. */
+import { expect, test } from "vitest";
+import type { Settings } from "../../../src/base/index.ts";
+import { audio, bodyOf, headerOf, tagOf } from "../../support/scripted-party.ts";
+import { ALICE, BOB, twoSides } from "../../support/stage.ts";
+import { established, NOTHING, ringing, sdpOfBob } from "./scenes.ts";
+
+const CAROL = { realm: "inside", ip: "10.9.0.8", port: 5060 } as const;
+const words = (diary: readonly string[]): string[] => diary.map((line) => line.slice(line.indexOf(" ") + 1));
+
+function twoTargets() {
+  const scene = twoSides({ insideTargets: [BOB, CAROL] });
+  return { ...scene, carol: scene.stage.party("carol", CAROL) };
+}
+
+const finalToAlice = (text: string): string => text.slice(8, text.indexOf("\r\n"));
+
+test("forks: each early dialog of the callee's side is one of its own toward the caller, until the first 200", () => {
+  const { alice, bob } = twoSides();
+  alice.invite("4711");
+  bob.answer(180, { fork: "-a" });
+  const first = tagOf(headerOf(alice.response("INVITE"), "To"));
+  bob.answer(183, { fork: "-b", sdp: sdpOfBob });
+  const second = tagOf(headerOf(alice.response("INVITE"), "To"));
+  expect(second).not.toBe(first);
+  bob.answer(200, { fork: "-b", sdp: sdpOfBob });
+  expect(tagOf(headerOf(alice.response("INVITE"), "To"))).toBe(second);
+  alice.ack();
+  alice.request("INFO");
+  expect(tagOf(headerOf(bob.asked("INFO"), "To"))).toBe("bob-tag-b");
+});
+
+test("a second fork that answers too gets ACK and BYE, and the caller hears nothing of it", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.invite("4711");
+  bob.answer(200, { fork: "-a", sdp: sdpOfBob });
+  alice.ack();
+  stage.look();
+  bob.answer(200, { fork: "-b", sdp: sdpOfBob });
+  expect(words(stage.look())).toEqual(["bob > 200", "bob < ACK", "bob < BYE"]);
+  expect(tagOf(headerOf(bob.asked("BYE"), "To"))).toBe("bob-tag-b");
+  expect(stage.factsOf("call.ended")).toEqual([]);
+});
+
+test.each([503, 408])("a %i from the first target: the next is asked, with a Call-ID of its own", (status) => {
+  const { stage, alice, bob, carol } = twoTargets();
+  alice.invite("4711");
+  bob.answer(status);
+  carol.answer(200, { sdp: audio(CAROL.ip) });
+  alice.ack();
+  expect(words(stage.look())).toEqual([
+    "alice > INVITE",
+    "bob < INVITE",
+    `bob > ${status}`,
+    "bob < ACK",
+    "carol < INVITE",
+    "carol > 200",
+    "carol < ACK",
+    "alice < 200",
+    "alice > ACK",
+  ]);
+  expect(headerOf(carol.asked("INVITE"), "Call-ID")).not.toBe(headerOf(bob.asked("INVITE"), "Call-ID"));
+  expect(stage.factsOf("leg.refused")[0]).toMatchObject({ status, target: "udp:10.9.0.7:5060", peer: "pbx" });
+});
+
+test("a target that says nothing for 6 s loses the call to the next one; its late 200 gets ACK and BYE", () => {
+  const { stage, alice, bob, carol } = twoTargets();
+  alice.invite("4711");
+  stage.pass(6_000);
+  carol.answer(180);
+  stage.look();
+  bob.answer(200, { sdp: sdpOfBob });
+  bob.answer(200, { method: "BYE" });
+  expect(words(stage.look())).toEqual(["bob > 200", "bob < ACK", "bob < BYE", "bob > 200 BYE"]);
+  carol.answer(200, { sdp: audio(CAROL.ip) });
+  alice.ack();
+  expect(finalToAlice(alice.response("INVITE"))).toBe("200 OK");
+});
+
+test("early media of a target that failed does not bind the next one", () => {
+  const { alice, bob, carol } = twoTargets();
+  alice.invite("4711");
+  bob.answer(183, { sdp: sdpOfBob });
+  const early = tagOf(headerOf(alice.response("INVITE"), "To"));
+  bob.answer(503);
+  carol.answer(200, { sdp: audio(CAROL.ip) });
+  expect(tagOf(headerOf(alice.response("INVITE"), "To"))).not.toBe(early);
+  expect(bodyOf(alice.response("INVITE"))).toContain("203.0.113.1");
+});
+
+test("both targets full: the caller gets 500, since 503 of theirs is none of ours", () => {
+  const { stage, alice, bob, carol } = twoTargets();
+  alice.invite("4711");
+  bob.answer(503, { headers: ["Retry-After: 30"] });
+  carol.answer(503);
+  alice.ackRefusal();
+  expect(finalToAlice(alice.response("INVITE"))).toBe("500 Server Internal Error");
+  stage.pass(100_000);
+  expect(stage.remains()).toEqual(NOTHING);
+});
+
+test.each([
+  [486, "486 Busy Here", "busy"],
+  [404, "404 Not Found", "refused"],
+  [401, "403 Forbidden", "refused"],
+  [407, "403 Forbidden", "refused"],
+  [302, "480 Temporarily Unavailable", "refused"],
+  [603, "603 Decline", "refused"],
+  [600, "600 Busy Everywhere", "busy"],
+  [480, "480 Temporarily Unavailable", "no-answer"],
+] as const)("a %i stops the search, and the caller reads %s", (status, told, cause) => {
+  const { stage, alice, bob, carol } = twoTargets();
+  alice.invite("4711");
+  bob.answer(status, {
+    headers: ["Contact: <sip:elsewhere@10.9.0.99>", 'WWW-Authenticate: Digest realm="pbx.internal", nonce="1"'],
+  });
+  expect(finalToAlice(alice.response("INVITE"))).toBe(told);
+  expect(alice.response("INVITE")).not.toMatch(/10\.9|Authenticate|internal/);
+  expect(() => carol.asked("INVITE")).toThrow();
+  expect(stage.factsOf("call.ended")[0]).toMatchObject({ cause, by: "callee" });
+});
+
+test("Max-Forwards 0 gets 483, and what arrives with 1 leaves with 0", () => {
+  const { alice, bob } = twoSides();
+  alice.invite("1", { sdp: audio(ALICE.ip), headers: ["Max-Forwards: 0"] });
+  expect(finalToAlice(alice.response("INVITE"))).toBe("483 Too Many Hops");
+  expect(() => bob.asked("INVITE")).toThrow();
+  alice.invite("2", { sdp: audio(ALICE.ip), headers: ["Max-Forwards: 1"] });
+  expect(headerOf(bob.asked("INVITE"), "Max-Forwards")).toBe("0");
+});
+
+test("our own INVITE that comes back gets 482 when nothing about it is new, and is a call when it is", () => {
+  const { stage, alice, bob } = twoSides({ change: backInside });
+  alice.invite("4711", {}); // With an offer media would refuse it already: the address in it is our own.
+  // A proxy inside sends it back to us: first a spiral (it comes from inside now), then a loop.
+  bob.bounce("4711");
+  expect(stage.factsOf("call.started")).toHaveLength(2);
+  bob.bounce("4711");
+  expect(bob.response("INVITE")).toMatch(/^SIP\/2\.0 482 /);
+  expect(stage.factsOf("call.refused")[0]).toMatchObject({ status: 482 });
+});
+
+/** Calls from the PBX go back to the PBX. */
+const backInside = (settings: Settings): Settings => ({
+  ...settings,
+  routes: [
+    { when: { from: "carrier" }, to: ["pbx"] },
+    { when: { from: "pbx" }, to: ["pbx"] },
+  ],
+});
+
+test("an extension that is not known gets 420, one by one, in a call as before it", () => {
+  const { alice } = twoSides();
+  alice.invite("1", { sdp: audio(ALICE.ip), headers: ["Require: 100rel, timer, foo"] });
+  expect(finalToAlice(alice.response("INVITE"))).toBe("420 Bad Extension");
+  expect(headerOf(alice.response("INVITE"), "Unsupported")).toBe("timer, foo");
+  const later = established();
+  later.alice.request("INFO", { headers: ["Require: foo"] });
+  expect(headerOf(later.alice.response("INFO"), "Unsupported")).toBe("foo");
+});
+
+test("a stranger gets 403 for whatever it sends; a peer 405 or 481 where no call can be", () => {
+  const { stage, alice } = twoSides();
+  const stranger = stage.party("mallory", { realm: "outside", ip: "192.0.2.66", port: 5060 });
+  for (const method of ["INVITE", "OPTIONS", "MESSAGE", "SUBSCRIBE", "FOO", "BYE"]) {
+    stranger.outside(method, "4711");
+    expect(stranger.response(method)).toMatch(/^SIP\/2\.0 403 Forbidden/);
+    expect(stranger.response(method)).not.toMatch(/Allow|Server|Supported/);
+  }
+  alice.outside("FOO", "4711");
+  expect(alice.response("FOO")).toMatch(/^SIP\/2\.0 405 /);
+  expect(headerOf(alice.response("FOO"), "Allow")).toContain("INVITE");
+  alice.outside("BYE", "4711");
+  expect(alice.response("BYE")).toMatch(/^SIP\/2\.0 481 /);
+  expect(stage.factsOf("call.refused")).toHaveLength(8);
+});
+
+test("OPTIONS of a peer is answered for the box itself", () => {
+  const { alice, bob } = twoSides();
+  alice.outside("OPTIONS", "4711");
+  const answer = alice.response("OPTIONS");
+  expect(answer).toMatch(/^SIP\/2\.0 200 /);
+  expect(headerOf(answer, "Allow")).toContain("PRACK");
+  expect(headerOf(answer, "Accept")).toContain("application/sdp");
+  expect(headerOf(answer, "Supported")).toBe("100rel, replaces");
+  expect(() => bob.asked("OPTIONS")).toThrow();
+});
+
+test("no route: 404 to a peer", () => {
+  const { stage, alice } = twoSides({ change: (settings) => ({ ...settings, routes: [] }) });
+  alice.invite("4711");
+  expect(finalToAlice(alice.response("INVITE"))).toBe("404 Not Found");
+  expect(stage.factsOf("call.started")).toEqual([]);
+});
+
+test("limits.calls: one more call gets 503 with Retry-After, until one ends", () => {
+  const full = (settings: Settings): Settings => ({ ...settings, limits: { ...settings.limits, calls: 1 } });
+  const { stage, alice, bob } = ringing({ change: full });
+  bob.invite("1");
+  expect(finalToAlice(bob.response("INVITE"))).toBe("503 Service Unavailable");
+  expect(headerOf(bob.response("INVITE"), "Retry-After")).not.toBe("");
+  bob.ackRefusal();
+  alice.cancel();
+  bob.answer(200, { method: "CANCEL" });
+  stage.pass(40_000);
+  alice.invite("2");
+  expect(stage.factsOf("call.started")).toHaveLength(2);
+});
+
+test("maxCalls of the callee's peer: 503 with Retry-After; it is free again when the call has ended", () => {
+  const one = (settings: Settings): Settings => ({
+    ...settings,
+    peers: new Map([...settings.peers].map(([name, peer]) => [name, name === "pbx" ? { ...peer, maxCalls: 1 } : peer])),
+  });
+  const { alice, bob } = established({ change: one });
+  alice.request("BYE");
+  bob.answer(200, { method: "BYE" });
+  alice.invite("2");
+  bob.answer(180);
+  alice.invite("3");
+  expect(finalToAlice(alice.response("INVITE"))).toBe("503 Service Unavailable");
+  expect(Number(headerOf(alice.response("INVITE"), "Retry-After"))).toBeGreaterThan(0);
+});
+
+test("a peer of RFC 2543 without any tag can call and be called", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.tagless = true;
+  bob.tagless = true;
+  alice.invite("4711");
+  bob.answer(180);
+  bob.answer(200, { sdp: sdpOfBob });
+  alice.ack();
+  bob.request("BYE");
+  expect(bob.response("BYE")).toMatch(/^SIP\/2\.0 200 /);
+  alice.answer(200, { method: "BYE" });
+  expect(stage.factsOf("call.ended")[0]).toMatchObject({ cause: "bye", by: "callee" });
+});
+
+test("SDP in a multipart body is found, and only it crosses", () => {
+  const { alice, bob } = twoSides();
+  const parts = `--b\r\nContent-Type: application/sdp\r\n\r\n${audio(ALICE.ip)}\r\n--b\r\nContent-Type: application/pidf+xml\r\n\r\n<geo/>\r\n--b--\r\n`;
+  alice.invite("4711", { body: { type: "multipart/mixed;boundary=b", text: parts } });
+  const invite = bob.asked("INVITE");
+  expect(headerOf(invite, "Content-Type")).toBe("application/sdp");
+  expect(invite).not.toContain("geo");
+});
+
+test("an INVITE without Contact gets 400, and leaves nothing behind", () => {
+  const { stage, alice } = twoSides();
+  alice.withoutContact = true;
+  alice.invite("4711");
+  expect(finalToAlice(alice.response("INVITE"))).toBe("400 Bad Request");
+  alice.ackRefusal();
+  stage.pass(70_000);
+  expect(stage.remains()).toEqual(NOTHING);
+});
