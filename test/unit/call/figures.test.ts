@@ -1,0 +1,95 @@
+/** The two figures as data: whatever comes in whatever order, everything ends, and ends once. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type JointEffect, type JointEvent, type JointState, jointFigure } from "../../../src/call/joint-state.ts";
+import { type LegEffect, type LegEvent, type LegState, legFigure } from "../../../src/leg/leg-state.ts";
+
+const jointEvents = [...new Set(Object.values(jointFigure).flatMap((rules) => Object.keys(rules)))] as JointEvent[];
+const legEvents = [...new Set(Object.values(legFigure).flatMap((rules) => Object.keys(rules)))] as LegEvent[];
+
+test("a call: in any order of events, media and limits are given back once, and each leg is told at most once", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...jointEvents), { maxLength: 40 }), (events) => {
+      const effects: JointEffect[] = [];
+      let state: JointState = "setup";
+      for (const event of events) {
+        const rule = jointFigure[state][event];
+        if (rule === undefined) continue;
+        state = rule[0];
+        effects.push(...(rule.slice(1) as JointEffect[]));
+      }
+      const count = (...names: JointEffect[]): number => effects.filter((effect) => names.includes(effect)).length;
+      expect(count("finish")).toBe(state === "over" ? 1 : 0);
+      expect(count("refuse caller", "end caller")).toBeLessThanOrEqual(1);
+      expect(count("end callee")).toBeLessThanOrEqual(1);
+      expect(count("answer caller")).toBeLessThanOrEqual(1);
+    }),
+  );
+});
+
+test("a call that is over absorbs everything", () => {
+  for (const event of jointEvents) expect(jointFigure.over[event]).toBeUndefined();
+});
+
+test("every way out of a call tells both legs, but the one that ended it or told its own peer", () => {
+  const own: Partial<Record<JointEvent, "caller" | "callee">> = {
+    "caller BYE": "caller",
+    "caller no ACK": "caller",
+    "callee BYE": "callee",
+    "callee refusal": "callee",
+    "no way": "callee",
+  };
+  for (const [state, rules] of Object.entries(jointFigure)) {
+    for (const [event, [next, ...effects]] of Object.entries(rules)) {
+      if (next !== "over") continue;
+      const side = own[event as JointEvent];
+      const where = `${state}: ${event}`;
+      const tells = (leg: "caller" | "callee"): boolean =>
+        effects.includes(`end ${leg}`) || (leg === "caller" && effects.includes("refuse caller"));
+      if (side !== "caller") expect(tells("caller"), where).toBe(true);
+      if (side !== "callee") expect(tells("callee"), where).toBe(true);
+    }
+  }
+});
+
+test("a leg: whatever comes, it sends at most one BYE, one CANCEL, one refusal, and closes once", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom<LegState>("invited", "inviting"),
+      fc.array(fc.constantFrom(...legEvents), { maxLength: 40 }),
+      (begin, events) => {
+        const effects: LegEffect[] = [];
+        let state = begin;
+        for (const event of events) {
+          const rule = legFigure[state][event];
+          if (rule === undefined) continue;
+          state = rule[0];
+          effects.push(...(rule.slice(1) as LegEffect[]));
+        }
+        for (const effect of ["send BYE", "send CANCEL", "refuse", "send ACK"] as const) {
+          expect(effects.filter((one) => one === effect).length).toBeLessThanOrEqual(1);
+        }
+        expect(effects.filter((one) => one === "close").length).toBe(state === "gone" ? 1 : 0);
+      },
+    ),
+  );
+});
+
+test("from every state a leg that is told to end, and whose peer then does what it owes, is gone", () => {
+  const owed: Record<LegState, readonly LegEvent[]> = {
+    invited: [],
+    answering: [],
+    answered: ["ACK", "BYE done"],
+    parting: ["ACK", "BYE done"],
+    inviting: ["3xx-6xx"],
+    cancelling: ["2xx", "BYE done"],
+    up: ["BYE done"],
+    leaving: ["BYE done"],
+    gone: [],
+  };
+  for (const [begin, events] of Object.entries(owed) as [LegState, LegEvent[]][]) {
+    let state = begin;
+    for (const event of ["end", ...events] as LegEvent[]) state = legFigure[state][event]?.[0] ?? state;
+    expect(state, begin).toBe("gone");
+  }
+});
