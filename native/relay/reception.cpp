@@ -9,12 +9,15 @@ constexpr std::uint64_t kSecondNs = 1'000'000'000;
 /// How long a clock is watched before it is named; shorter, and arrival jitter would blur neighbours.
 constexpr std::uint64_t kClockWatchNs = kSecondNs / 2;
 
-/// The rates RTP clocks have; a measured one must lie within an eighth of one of them.
+/// The rate an RTP clock has that lies nearest, if one lies within an eighth.
 std::uint32_t nearest_clock_hz(std::uint64_t measured_hz) noexcept {
+  std::uint32_t nearest = 0;
+  std::uint64_t least = ~std::uint64_t{0};
   for (const std::uint32_t hz : {8'000u, 11'025u, 16'000u, 24'000u, 32'000u, 44'100u, 48'000u, 90'000u}) {
-    if (measured_hz > hz - hz / 8 && measured_hz < hz + hz / 8) return hz;
+    const std::uint64_t distance = measured_hz > hz ? measured_hz - hz : hz - measured_hz;
+    if (distance < hz / 8 && distance < least) nearest = hz, least = distance;
   }
-  return 0;
+  return nearest;
 }
 
 std::uint32_t timestamp_of(std::uint64_t ns, std::uint32_t clock_hz) noexcept {

@@ -146,8 +146,9 @@ std::size_t rewrite_rtcp(Bytes compound, std::string_view cname, std::span<std::
   Compound made(out);
   while (const auto block = compound.empty() ? std::nullopt : next_block(compound)) {
     switch (block->type) {
-      case kSr:
-      case kRr:
+      // Without profile-specific extensions (RFC 3550 §6.4.3): no profile we relay has any, and they may say anything.
+      case kSr: made.copy(*block, 28 + block->count * std::size_t{24}); break;
+      case kRr: made.copy(*block, 8 + block->count * std::size_t{24}); break;
       case kRtpFeedback:
       case kPayloadFeedback:
       case kXr: made.copy(*block, block->bytes.size()); break;

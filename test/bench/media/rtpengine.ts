@@ -43,7 +43,7 @@ async function openSession(socket: dgram.Socket, number: number, secure: boolean
     SDES: [`only-${SUITE}`],
     sdp: description(addresses.caller, 40_000 + number, "RTP/AVP"),
   });
-  const tag = /a=crypto:(\d+) /.exec(offered)?.[1];
+  const tag = new RegExp(`a=crypto:(\\d+) ${SUITE} `).exec(offered)?.[1];
   const key = Buffer.from(Array.from({ length: 30 }, (_, i) => (i + number) & 0xff)).toString("base64");
   const crypto = secure ? `a=crypto:${tag} ${SUITE} inline:${key}\r\n` : "";
   const answered = await ask(socket, {
