@@ -172,8 +172,9 @@ async function show(path: string, text: (view: unknown) => string, flags: Flags)
   return say(flags.json ? `${JSON.stringify(body)}\n` : text(body));
 }
 
-const changesText = (changes: readonly object[]): string =>
-  changes.map((change) => `${changeText(change as Change)}\n`).join("");
+function changesText(changes: readonly object[]): string {
+  return changes.map((change) => `${changeText(change as Change)}\n`).join("");
+}
 
 /** Faults, or what the box says in place of an answer. */
 function faultsText(answer: { readonly faults?: readonly string[]; readonly error?: string }): string {

@@ -6,7 +6,7 @@ import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
-import { type FastifyInstance, fastify } from "fastify";
+import type { FastifyInstance } from "fastify";
 
 export interface ControlledBox {
   status(): object;
@@ -61,6 +61,7 @@ export interface Control {
 /** Rejects with a ControlError. */
 export async function serveControl(path: string, box: ControlledBox): Promise<Control> {
   await makeRoom(path);
+  const { fastify } = await import("fastify"); // Only here: commands that serve nothing start sooner without it.
   let server: Server | undefined;
   const app = fastify({
     logger: false,
@@ -75,9 +76,18 @@ export async function serveControl(path: string, box: ControlledBox): Promise<Co
   });
   addRoutes(app, box);
   await app.ready();
-  if (server === undefined) throw new ControlError(path, "no server");
-  await listen(server, path);
-  return { close: () => app.close() };
+  const made = server;
+  if (made === undefined) throw new ControlError(path, "no server");
+  await listen(made, path);
+  return {
+    close: async () => {
+      await new Promise((resolve) => {
+        made.close(resolve);
+        made.closeAllConnections();
+      });
+      await app.close();
+    },
+  };
 }
 
 const nothing = { type: "object", additionalProperties: false, properties: {} } as const;

@@ -1,5 +1,5 @@
 /** Does the file have the shape of the schema? ajv finds the faults; the words are ours. */
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import type { ConfigDocument } from "./document.ts";
 import { didYouMean, type Fault, oneOf, type Path, pathText, quoted } from "./fault.ts";
 import { type ConfigFile, FileSchema } from "./schema.ts";
@@ -11,11 +11,18 @@ const hints: Readonly<Record<string, string>> = {
   origins: "there are no WebSocket listeners yet; take it out",
 };
 
-const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, verbose: true, strict: true, strictRequired: false });
-const validate = ajv.compile<ConfigFile>(FileSchema);
+let compiled: ValidateFunction<ConfigFile> | undefined;
+
+/** Compiled at the first use: commands that read no configuration start sooner without it. */
+function validator(): ValidateFunction<ConfigFile> {
+  const options = { allErrors: true, allowUnionTypes: true, verbose: true, strict: true, strictRequired: false };
+  compiled ??= new Ajv2020(options).compile<ConfigFile>(FileSchema);
+  return compiled;
+}
 
 /** The faults of shape, in the order of the file; none: `document.value` is a ConfigFile. */
 export function shapeFaults(document: ConfigDocument): readonly Fault[] {
+  const validate = validator();
   if (validate(document.value)) return [];
   const faults: Fault[] = [];
   for (const error of validate.errors ?? []) {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -22,6 +22,13 @@ test("the directory is made, and only the owner may open the socket", async () =
   control = await serveControl(socket, box());
   expect(statSync(socket).mode & 0o777).toBe(0o600);
   expect(statSync(join(directory, "made")).mode & 0o007).toBe(0);
+});
+
+test("closing takes the socket away", async () => {
+  control = await serveControl(socket, box());
+  await control.close();
+  control = undefined;
+  expect(existsSync(socket)).toBe(false);
 });
 
 test("each view, each command", async () => {
