@@ -92,6 +92,8 @@ export class Phone {
   readonly #sent: string[] = [];
   /** Final answers that our INVITEs got, by branch: the invariant is exactly one status each. */
   readonly finals = new Map<string, Set<number>>();
+  /** INVITEs that were sent as they should be: a babbler's or a liar's may rightly get two answers, or none. */
+  readonly honestInvites = new Set<string>();
   answeredCalls = 0;
 
   constructor(options: PhoneOptions) {
@@ -474,6 +476,7 @@ export class Phone {
     const branch = this.#branch();
     dialog.cseq += 1;
     if (method === "INVITE") dialog.inviteCseq = dialog.cseq;
+    if (method === "INVITE" && (dialog.temper === "honest" || dialog.temper === "mute")) this.honestInvites.add(branch);
     const typed =
       body !== "" && method !== "INFO" ? [...headers, ["Content-Type", "application/sdp"] as const] : headers;
     const text = this.#write(dialog, method, dialog.cseq, branch, typed, body);

@@ -34,4 +34,4 @@ for (let world = 0; world < worlds; world++) {
   status = 1;
   if (worlds > 1) break;
 }
-process.exit(status);
+process.exitCode = status; // Not exit(): that would cut off what a pipe has not taken yet.

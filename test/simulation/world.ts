@@ -217,7 +217,8 @@ class World {
     const seen = this.#finals.get(branch) ?? new Set();
     seen.add(status);
     this.#finals.set(branch, seen);
-    if (seen.size > 1) this.#broken.add(`INVITE ${branch} got more than one final answer: ${[...seen].join(", ")}`);
+    if (seen.size > 1 && this.#isHonest(branch))
+      this.#broken.add(`INVITE ${branch} got more than one final answer: ${[...seen].join(", ")}`);
   }
 
   #relay(command: RelayCommand): void {
@@ -253,14 +254,19 @@ class World {
       if (!this.#ended.has(call)) this.#broken.add(`call ${call} never ended`);
     }
     if (this.#pairs.size > 0) this.#broken.add(`${this.#pairs.size} relay pairs are still open`);
-    const liars = this.#plan.tempers.some((temper) => temper === "lying" || temper === "babbling");
+    // A liar on a stream that others share takes their messages with it when its own are cut short.
+    const spoilt = this.#plan.outside === "tls" && this.#plan.tempers.includes("lying");
     for (const branch of this.#invites) {
-      // A garbled INVITE may be too broken to answer.
-      if (!liars && !this.#finals.has(branch)) this.#broken.add(`INVITE ${branch} got no final answer`);
+      if (!spoilt && this.#isHonest(branch) && !this.#finals.has(branch))
+        this.#broken.add(`INVITE ${branch} got no final answer`);
     }
     const status = this.#engine.view().status();
     const left = leftovers(status, this.#plan.outside === "tls" ? ["connections", "streams", "timers"] : []);
     for (const line of left) this.#broken.add(`at rest: ${line}`);
+  }
+
+  #isHonest(branch: string): boolean {
+    return this.#phones.outside.honestInvites.has(branch) || this.#phones.inside.honestInvites.has(branch);
   }
 
   #note(arrow: string, text: string): void {
