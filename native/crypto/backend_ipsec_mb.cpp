@@ -117,7 +117,7 @@ class IpsecMb final : public Backend {
 
   void counter(std::span<CounterJob> jobs) noexcept override {
     // One burst has one key size; most boxes see one only.
-    for (const std::size_t bytes : {16, 32, 24}) {
+    for (const std::size_t bytes : {std::size_t{16}, std::size_t{32}, std::size_t{24}}) {
       std::uint32_t count = 0;
       for (auto& from : jobs) {
         if (from.key_bytes != bytes) continue;

@@ -345,6 +345,26 @@ void states_from_elsewhere(SrtpEngine& engine) {
   });
 }
 
+/// The other box may have sent on since its last word: gaps count as sent, SRTCP goes on beyond them.
+void a_standby_leaves_room(SrtpEngine& engine, Suite suite) {
+  Dice dice(12);
+  const Bytes master = master_for(suite, dice);
+  auto active = open(engine, Direction::kSend, suite, master);
+  for (const std::uint16_t sequence : {1, 3, 10}) sealed(engine, *active, 3, sequence);
+  Bytes report = rtcp(3, Bytes(20));
+  EXPECT(protect(engine, *active, report, true) == Verdict::kGood);
+
+  auto standby = open(engine, Direction::kSend, suite, master);
+  EXPECT(import_state(*standby, state_of(*active), 5));
+  Bytes packet = rtp(3, 5, Bytes(20));
+  EXPECT(protect(engine, *standby, packet) == Verdict::kIndexUsed);
+  packet = rtp(3, 11, Bytes(20));
+  EXPECT(protect(engine, *standby, packet) == Verdict::kGood);
+  std::uint64_t index = 0;
+  report = rtcp(3, Bytes(20));
+  EXPECT(protect(engine, *standby, report, true, &index) == Verdict::kGood && index == 6);
+}
+
 void keys_are_wiped(SrtpEngine& engine) {
   if (engine.kind() == EngineKind::kOpenSsl) return;  // libcrypto wipes its own; we hold only handles.
   Dice dice(5);
@@ -415,6 +435,7 @@ int main() {
   harness::test("a key ends with its lifetime, 2^48 RTP or 2^31 RTCP packets", [] { for_kinds(lifetimes); });
   harness::test("wrong keys, limits, directions and rooms are refused and cost nothing", [] { with_engines(refusals); });
   harness::test("a state goes to another box whole; a false one is refused whole", [] { with_engines(states_from_elsewhere); });
+  harness::test("a standby leaves room for what the other box sent unheard", [] { for_kinds(a_standby_leaves_room); });
   harness::test("closing wipes the keys", [] { with_engines(keys_are_wiped); });
   harness::test("no allocation on the packet path", [] { with_engines(no_allocation); });
   return harness::finish();
