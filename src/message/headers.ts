@@ -47,6 +47,9 @@ const NAMELESS = -2;
 /** Lines are gathered here and copied out once: growing an array line by line costs more than the search. */
 const scratch: number[] = new Array(ROW * limits.headerLines).fill(0);
 
+/** The first row of each core header, by its number; -1 when there is none. */
+const firstRows: number[] = new Array(names.LAST_CORE + 1).fill(-1);
+
 export class HeaderIndex implements Headers {
   text: string;
   /** Where the body begins; at the end of the text when the header section is not closed. */
@@ -150,6 +153,7 @@ export class HeaderIndex implements Headers {
     const text = this.text;
     let filled = 0;
     let lineStart = at;
+    firstRows.fill(-1);
     for (;;) {
       const lf = text.indexOf("\n", at);
       if (lf < 0) {
@@ -174,7 +178,7 @@ export class HeaderIndex implements Headers {
       if (lf - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
       at = lf + 1;
     }
-    this.#rows = scratch.slice(0, filled);
+    this.#keep(filled);
     const nul = text.indexOf("\0");
     if (nul >= 0 && nul < this.bodyStart) this.#checkNuls();
   }
@@ -209,48 +213,29 @@ export class HeaderIndex implements Headers {
   #giveUp(filled: number, problem: string): void {
     this.#complain(problem);
     this.hopeless = true;
-    this.#rows = scratch.slice(0, filled);
+    this.#keep(filled);
     this.bodyStart = this.text.length;
+  }
+
+  /** Takes what was gathered. */
+  #keep(filled: number): void {
+    this.#rows = scratch.slice(0, filled);
+    this.via = firstRows[names.VIA]!;
+    this.from = firstRows[names.FROM]!;
+    this.to = firstRows[names.TO]!;
+    this.callId = firstRows[names.CALL_ID]!;
+    this.cseq = firstRows[names.CSEQ]!;
+    this.maxForwards = firstRows[names.MAX_FORWARDS]!;
+    this.contentLength = firstRows[names.CONTENT_LENGTH]!;
+    this.contact = firstRows[names.CONTACT]!;
   }
 
   /** Headers that every message is asked for. All but Via and Contact may stand only once: RFC 3261 §7.3.1. */
   #core(number: number, row: number): void {
-    switch (number) {
-      case names.VIA:
-        if (this.via < 0) this.via = row;
-        if (++this.#viaCount > limits.viaCount) this.#complain(`more than ${limits.viaCount} Via lines`);
-        return;
-      case names.CONTACT:
-        if (this.contact < 0) this.contact = row;
-        return;
-      case names.FROM:
-        if (this.from < 0) this.from = row;
-        else this.#doubled(number);
-        return;
-      case names.TO:
-        if (this.to < 0) this.to = row;
-        else this.#doubled(number);
-        return;
-      case names.CALL_ID:
-        if (this.callId < 0) this.callId = row;
-        else this.#doubled(number);
-        return;
-      case names.CSEQ:
-        if (this.cseq < 0) this.cseq = row;
-        else this.#doubled(number);
-        return;
-      case names.MAX_FORWARDS:
-        if (this.maxForwards < 0) this.maxForwards = row;
-        else this.#doubled(number);
-        return;
-      case names.CONTENT_LENGTH:
-        if (this.contentLength < 0) this.contentLength = row;
-        else this.#doubled(number);
-    }
-  }
-
-  #doubled(number: number): void {
-    this.#complain(`more than one ${names.canonical[number]}`);
+    if (number === names.VIA && ++this.#viaCount > limits.viaCount) this.#complain(`over ${limits.viaCount} Via lines`);
+    if (firstRows[number] === -1) firstRows[number] = row;
+    else if (number !== names.VIA && number !== names.CONTACT)
+      this.#complain(`more than one ${names.canonical[number]}`);
   }
 
   /** Names the lines that were not asked for until now. */

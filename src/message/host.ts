@@ -20,7 +20,10 @@ export function parseHost(text: string, start: number, end: number): string | un
     return text.slice(start, end).toLowerCase();
   }
   // The grammar of RFC 3261 lets a third colon stand before an IPv4 tail; RFC 5118 §4.10 asks to bear with it.
-  const ip = text.slice(start + 1, end - 1).toLowerCase().replace(/:::(?=\d{1,3}\.)/, "::");
+  const ip = text
+    .slice(start + 1, end - 1)
+    .toLowerCase()
+    .replace(/:::(?=\d{1,3}\.)/, "::");
   return ip6Words(ip) === undefined ? undefined : ip;
 }
 

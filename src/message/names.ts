@@ -66,23 +66,6 @@ for (const entry of KNOWN) {
   if (compact !== undefined) learn(compact, number);
 }
 
-/** Spellings of the core names by the letter they begin with, lower case: what comes behind that letter. */
-const coreSpellings: (readonly { readonly rest: Uint8Array; readonly number: number }[] | undefined)[] = [];
-
-for (let number = VIA; number <= LAST_CORE; number++) {
-  for (const spelling of [keys[number]!, compactOf(number)]) {
-    if (spelling === undefined) continue;
-    const rest = Uint8Array.from(spelling.slice(1), (char) => char.charCodeAt(0));
-    const first = spelling.charCodeAt(0);
-    coreSpellings[first] = [...(coreSpellings[first] ?? []), { rest, number }];
-  }
-}
-
-function compactOf(number: number): string | undefined {
-  const [, compact] = KNOWN[number - 1]!.split("=").reverse();
-  return compact;
-}
-
 let colon = 0;
 
 /** Where the colon stands behind the name that `coreAt` found last. */
@@ -90,26 +73,55 @@ export const colonAt = (): number => colon;
 
 /**
  * The number of the core name that the line at `start` begins with; `first` is its first byte. UNKNOWN when it is
- * another, or when something other than white space stands between name and colon.
+ * another, or when something other than white space stands between name and colon. A tree of letters, since this is
+ * asked of every line of every message.
  */
 export function coreAt(text: string, start: number, first: number): number {
-  const spellings = coreSpellings[first | 32];
-  if (spellings === undefined) return UNKNOWN;
-  for (let i = 0; i < spellings.length; i++) {
-    const { rest, number } = spellings[i]!;
-    let at = start + 1;
-    let matched = 0;
-    while (matched < rest.length && (text.charCodeAt(at) | 32) === rest[matched]) {
-      at++;
-      matched++;
-    }
-    if (matched < rest.length) continue;
-    let code = text.charCodeAt(at);
-    while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at);
-    colon = at;
-    if (code === 0x3a) return number;
+  switch (first | 32) {
+    case 0x76: // v
+      return long(text, start, "ia", VIA) || compact(text, start, VIA);
+    case 0x66: // f
+      return long(text, start, "rom", FROM) || compact(text, start, FROM);
+    case 0x74: // t
+      return long(text, start, "o", TO) || compact(text, start, TO);
+    case 0x69: // i
+      return compact(text, start, CALL_ID);
+    case 0x6c: // l
+      return compact(text, start, CONTENT_LENGTH);
+    case 0x6d: // m
+      return long(text, start, "ax-forwards", MAX_FORWARDS) || compact(text, start, CONTACT);
+    case 0x63: // c
+      return beginsWithC(text, start);
   }
   return UNKNOWN;
+}
+
+function beginsWithC(text: string, start: number): number {
+  switch (text.charCodeAt(start + 1) | 32) {
+    case 0x61: // a
+      return long(text, start, "all-id", CALL_ID);
+    case 0x73: // s
+      return long(text, start, "seq", CSEQ);
+    case 0x6f: // o
+      return long(text, start, "ontact", CONTACT) || long(text, start, "ontent-length", CONTENT_LENGTH);
+  }
+  return UNKNOWN;
+}
+
+function long(text: string, start: number, rest: string, number: number): number {
+  for (let i = 0; i < rest.length; i++) {
+    if ((text.charCodeAt(start + 1 + i) | 32) !== rest.charCodeAt(i)) return UNKNOWN;
+  }
+  return endsName(text, start + 1 + rest.length) ? number : UNKNOWN;
+}
+
+const compact = (text: string, start: number, number: number): number => (endsName(text, start + 1) ? number : UNKNOWN);
+
+function endsName(text: string, at: number): boolean {
+  let code = text.charCodeAt(at);
+  while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at);
+  colon = at;
+  return code === 0x3a;
 }
 
 /** The number of the name that stands at `start` to `end`, in any case, long or compact. */
