@@ -2,7 +2,7 @@
 import { Resolver } from "node:dns/promises";
 import { readFileSync, statSync } from "node:fs";
 import { familyOf } from "../base/index.ts";
-import type { TransportInput, TransportOutput } from "../transport/index.ts";
+import type { TransportInput, TransportOutput } from "../engine/index.ts";
 
 type Query = Extract<TransportOutput, { out: "resolve" }>;
 type Answer = Extract<TransportInput, { in: "resolved" | "resolve-failed" }>;

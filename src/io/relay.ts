@@ -4,14 +4,7 @@
  * pairs are the media room's.
  */
 import type { NativeEvent, NativeRelay, NativeSide, NativeSrtpKey } from "../../native/addon/relay.d.ts";
-import type {
-  RelayChange,
-  RelayCommand,
-  RelayEvent,
-  RelaySide,
-  SideCounters,
-  SrtpKey,
-} from "../media/relay-command.ts";
+import type { RelayChange, RelayCommand, RelayEvent, RelaySide, SideCounters, SrtpKey } from "../engine/index.ts";
 import { loadAddon } from "./addon.ts";
 
 export interface RelayOptions {

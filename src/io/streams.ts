@@ -6,7 +6,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import type { Fact, RealmSettings, Settings } from "../base/index.ts";
-import type { TransportInput, TransportOutput } from "../transport/index.ts";
+import type { TransportInput, TransportOutput } from "../engine/index.ts";
 import { clientOptions, HANDSHAKE_LIMIT_MS, type TlsIdentity } from "./tls-context.ts";
 import { sipIdentities } from "./tls-names.ts";
 
