@@ -20,9 +20,11 @@ import { Pauses } from "./pauses.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
 /** How often a box that is going down looks whether its last calls are gone. */
-const DRAIN_LOOK_MS = 50;
-/** Limit: how long the other ends may take to answer our BYEs at the end; then we leave without. */
+const LOOK_MS = 50;
+/** Limit: how long calls and media may take to end once they are told to; then we leave without. */
 const FAREWELL_LIMIT_MS = 3_000;
+/** Limit: how long our last requests may wait for an answer: enough for one that was lost to be sent again. */
+const LAST_ANSWERS_LIMIT_MS = 1_000;
 
 export interface BoxOptions {
   /** The configuration as the operator named it; reloads read it again. */
@@ -100,9 +102,10 @@ export class Box implements ControlledBox {
     this.#state = "draining";
     this.#log.line("info", "stopping", { drainSeconds: this.#settings.drainSeconds, calls: this.#liveCalls() });
     this.#loop.refuseNewCalls();
-    await this.#untilCallsAreGone(this.#settings.drainSeconds * 1_000, () => this.#isHurried);
+    await until(() => this.#isHurried || this.#liveCalls() === 0, this.#settings.drainSeconds * 1_000);
     this.#loop.endCalls("shutdown");
-    await this.#untilCallsAreGone(FAREWELL_LIMIT_MS, () => false);
+    await until(() => this.#isQuiet(), FAREWELL_LIMIT_MS);
+    await until(() => this.#asked() === 0, LAST_ANSWERS_LIMIT_MS);
     this.#loop.close();
     this.#pauses.stop();
     await this.#control?.close();
@@ -207,8 +210,21 @@ export class Box implements ControlledBox {
     return this.#engine.view().calls().length;
   }
 
-  async #untilCallsAreGone(limitMs: number, isHurried: () => boolean): Promise<void> {
-    const end = performance.now() + limitMs;
-    while (this.#liveCalls() > 0 && !isHurried() && performance.now() < end) await sleep(DRAIN_LOOK_MS);
+  /** No call and no media are left: every `call.ended` is written. */
+  #isQuiet(): boolean {
+    const { calls, media } = this.#engine.view().status();
+    return this.#liveCalls() === 0 && count(calls, "calls") + count(media, "sessions") + count(media, "pairs") === 0;
   }
+
+  /** Requests of ours that wait for their answer: BYEs, and health checks of peers that may be dead. */
+  #asked(): number {
+    return count(this.#engine.view().status().transactions, "client");
+  }
+}
+
+const count = (view: object, name: string): number => Number((view as Record<string, unknown>)[name] ?? 0);
+
+async function until(holds: () => boolean, limitMs: number): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!holds() && performance.now() < end) await sleep(LOOK_MS);
 }
