@@ -1,7 +1,5 @@
 /// What must never happen: a keystream used twice, a state moved by a stranger, a replay let through,
 /// a key left in memory, an allocation on the packet path.
-#include <malloc.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -15,6 +13,7 @@ namespace {
 bool watch_frees = false;
 std::size_t dirty_frees = 0;
 std::size_t watched_frees = 0;
+std::size_t watched_bytes = 0;  // Of the block that is freed; what the allocator adds behind is not ours.
 bool watch_allocations = false;
 std::size_t allocations = 0;
 }  // namespace
@@ -37,7 +36,7 @@ void __wrap_free(void* block) {
     watched_frees += 1;
     const auto* bytes = static_cast<const std::uint8_t*>(block);
     constexpr std::size_t kAllocatorBytes = 16;  // The allocator may write here; no key is that short.
-    dirty_frees += std::any_of(bytes + kAllocatorBytes, bytes + malloc_usable_size(block) - 8, [](auto byte) { return byte != 0; });
+    dirty_frees += std::any_of(bytes + kAllocatorBytes, bytes + watched_bytes, [](auto byte) { return byte != 0; });
   }
   __real_free(block);
 }
@@ -372,6 +371,7 @@ void keys_are_wiped(SrtpEngine& engine) {
     const auto suite = static_cast<Suite>(s);
     auto context = open(engine, Direction::kSend, suite, master_for(suite, dice));
     dirty_frees = watched_frees = 0;
+    watched_bytes = memory_bytes(*context);
     watch_frees = true;
     context.reset();
     watch_frees = false;
