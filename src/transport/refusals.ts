@@ -50,13 +50,7 @@ export class Refusals {
   }
 
   /** As seldom as the limit says. */
-  fact(
-    fact: "message.bad" | "connection.refused" | "tls.failed",
-    realm: string,
-    source: string,
-    reason: string,
-    now: Millis,
-  ): void {
+  fact(fact: "message.bad" | "connection.refused", realm: string, source: string, reason: string, now: Millis): void {
     if (this.#facts.take(now)) this.#emit({ out: "fact", fact: { fact, realm, source, reason } });
   }
 

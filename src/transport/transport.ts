@@ -333,11 +333,7 @@ export class Transport {
 
   #ended(id: number, reason: string, now: Millis): void {
     const connection = this.#connections.ended(id, reason, now);
-    if (connection === undefined || connection.up) return;
-    this.#refuseTcp(connection, now);
-    if (connection.protocol === "tls") {
-      this.#refusals.fact("tls.failed", connection.hop.realm, connection.remote.ip, reason, now);
-    }
+    if (connection !== undefined && !connection.up) this.#refuseTcp(connection, now);
   }
 
   #close(connection: Connection, reason: CloseReason, now: Millis): void {
