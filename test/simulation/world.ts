@@ -119,6 +119,15 @@ class World {
     for (const pair of [...this.#pairs].sort((a, b) => a - b)) {
       for (const side of [0, 1] as const) this.#step({ in: "relay", event: { event: "silent", pair, side } });
     }
+    this.#endTheHeld();
+  }
+
+  /** Silence is what a call on hold has promised: when its parties are gone only an operator can end it. */
+  #endTheHeld(): void {
+    for (const { call, media } of this.#engine.view().calls()) {
+      const held = media?.streams.every(({ caller }) => caller.direction !== "sendrecv") ?? false;
+      if (held) this.#step({ in: "end-call", call });
+    }
   }
 
   // ---- the box
