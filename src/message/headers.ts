@@ -153,7 +153,7 @@ export class HeaderIndex implements Headers {
     const text = this.text;
     let filled = 0;
     let lineStart = at;
-    firstRows.fill(-1);
+    for (let number = names.VIA; number <= names.LAST_CORE; number++) firstRows[number] = -1;
     for (;;) {
       const lf = text.indexOf("\n", at);
       if (lf < 0) {
@@ -191,7 +191,10 @@ export class HeaderIndex implements Headers {
     scratch[filled + 2] = start;
     scratch[filled + 3] = end;
     if (number !== names.UNKNOWN) {
-      const value = skipSpace(text, names.colonAt() + 1, end);
+      const behind = names.colonAt() + 1;
+      // One space and then the value: so nearly everybody writes it.
+      const usual = text.charCodeAt(behind) === SP && text.charCodeAt(behind + 1) > SP;
+      const value = usual ? behind + 1 : skipSpace(text, behind, end);
       scratch[filled] = number;
       scratch[filled + 2] = value;
       scratch[filled + 3] = trimEnd(text, value, end);
