@@ -27,6 +27,11 @@ export class PortBook {
     return this.#taken.length - this.#free;
   }
 
+  /** Is this port, even or odd, one of a pair that is out? */
+  isOut(port: number): boolean {
+    return this.#taken[Math.floor((port - this.#firstRtpPort) / 2)] === 1;
+  }
+
   /** The RTP port of a pair; `undefined` when all are out. */
   reserve(): number | undefined {
     if (this.#free === 0) return undefined;

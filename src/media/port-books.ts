@@ -42,6 +42,12 @@ export class PortBooks {
     return { book, realm: realm.name, family: own, ip, shown, rtpPort, rtcpPort: rtpPort + 1 };
   }
 
+  /** Is one of our streams on this port of this address now, in whatever realm? */
+  isOut(ip: string, port: number): boolean {
+    for (const books of this.#realms.values()) if (books.get(ip)?.isOut(port)) return true;
+    return false;
+  }
+
   release(local: Local): void {
     local.book.release(local.rtpPort);
   }

@@ -13,13 +13,21 @@ export interface OwnPorts {
   readonly ip: string;
   readonly first: number;
   readonly last: number;
+  /** Tells which of the range are ours now; absent: all of them. */
+  readonly isOut?: (port: number) => boolean;
 }
 
-export function ownPorts(settings: Settings): OwnPorts[] {
+/**
+ * `isOut`: is one of our streams on that port of that address? On loopback every neighbour has the same address as we,
+ * so only ports that are in use there are ours; anywhere else the whole range is.
+ */
+export function ownPorts(settings: Settings, isOut: (ip: string, port: number) => boolean): OwnPorts[] {
   const ports: OwnPorts[] = [];
   for (const { media, advertise, listeners } of settings.realms.values()) {
     for (const ip of advertise === undefined ? media.addresses : [...media.addresses, advertise]) {
-      ports.push({ ip: readIp(ip)?.text ?? ip, first: media.firstPort, last: media.lastPort });
+      const range = { ip: readIp(ip)?.text ?? ip, first: media.firstPort, last: media.lastPort };
+      const shared = readIp(ip)?.kind === "loopback";
+      ports.push(shared ? { ...range, isOut: (port) => isOut(ip, port) } : range);
     }
     for (const { address } of listeners) {
       for (const ip of advertise === undefined ? [address.ip] : [address.ip, advertise]) {
@@ -75,8 +83,8 @@ function refuseForbidden(ip: Ip, port: number, { realm }: Standing, own: readonl
   if (NEVER.includes(ip.kind) || (local && !realm.media.addresses.some((ours) => readIp(ours)?.kind === ip.kind))) {
     throw new PeerError(488, `media to a ${ip.kind} address is refused`);
   }
-  for (const { ip: ours, first, last } of own) {
-    if (port >= first && port <= last && ours === ip.text)
+  for (const { ip: ours, first, last, isOut } of own) {
+    if (port >= first && port <= last && ours === ip.text && isOut?.(port) !== false)
       throw new PeerError(488, "media to our own ports is refused");
   }
 }

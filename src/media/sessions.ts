@@ -47,8 +47,8 @@ export class MediaSessions {
   constructor({ settings, random, emit, maxPairs }: MediaOptions) {
     this.#random = random;
     this.#settings = settings;
-    this.#own = ownPorts(settings);
     this.#books = new PortBooks(random);
+    this.#own = this.#ownPorts(settings);
     this.#books.apply(settings);
     this.#relays = new Relays(emit, this.#books, maxPairs ?? mediaLimits.pairs);
   }
@@ -187,13 +187,17 @@ export class MediaSessions {
   /** New sessions and parties get the new settings; live legs keep theirs. */
   apply(settings: Settings): void {
     this.#settings = settings;
-    this.#own = ownPorts(settings);
+    this.#own = this.#ownPorts(settings);
     this.#books.apply(settings);
   }
 
   /** `portsInUse` counts ports, by realm; those of closing pairs until the relay has let go. */
   view(): { sessions: number; portsInUse: ReadonlyMap<string, number>; pairs: number } {
     return { sessions: this.#sessions.size, portsInUse: this.#books.inUse(), pairs: this.#relays.size };
+  }
+
+  #ownPorts(settings: Settings): OwnPorts[] {
+    return ownPorts(settings, (ip, port) => this.#books.isOut(ip, port));
   }
 
   #preview(held: Session, pending: Pending, state: State): void {

@@ -96,6 +96,25 @@ test.each<[string, Partial<MediaParty>, string, string, string, string | undefin
   expect(command).toMatchObject({ sides: [{ latch, latchFrom }, { latch: "signalled" }] });
 });
 
+test("on loopback, where all share one address, only ports that are ours at this moment are refused", () => {
+  const here = {
+    media: { addresses: ["127.0.0.1"], firstPort: 20_000, lastPort: 20_019, path: "auto", silenceLimitMs: 0 },
+  };
+  const party = { ...insideParty, signallingSource: "127.0.0.1" };
+  const { media } = call(
+    [realm("outside", "127.0.0.1", here as object), realm("inside", "127.0.0.1", { listeners: [] })],
+    {
+      caller: { ...party, realm: "outside" },
+      callee: party,
+    },
+  );
+  const offered = media.offer("call", "caller", offerTo("127.0.0.1", 20_004));
+  const ours = Number(/m=audio (\d+)/.exec(offered)?.[1]);
+  expect(statusOf(() => media.answer("call", "callee", offerTo("127.0.0.1", ours)))).toBe(488);
+  const free = ours === 20_000 ? 20_006 : ours - 2;
+  media.answer("call", "callee", offerTo("127.0.0.1", free));
+});
+
 test("addresses have one text and one kind", () => {
   const known: Record<string, [string, string]> = {
     "203.0.113.5": ["203.0.113.5", "public"],
