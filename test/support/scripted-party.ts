@@ -38,6 +38,8 @@ export class ScriptedParty {
     this.#callId = `${name}-call-1@${place.ip}`;
   }
 
+  /** Of the Request-URI of a new call, and of Contact. */
+  scheme: "sip" | "sips" = "sip";
   /** As RFC 2543 was: no tags in our From and To. */
   tagless = false;
   withoutContact = false;
@@ -45,7 +47,7 @@ export class ScriptedParty {
   contactPort: number;
 
   get contact(): string {
-    return `<sip:${this.name}@${this.place.ip}:${this.contactPort}>`;
+    return `<${this.scheme}:${this.name}@${this.place.ip}:${this.contactPort}>`;
   }
 
   // — Calling
@@ -56,7 +58,7 @@ export class ScriptedParty {
     this.#callId = `${this.name}-call-${this.#calls}@${this.place.ip}`;
     this.#local = `"${this.name}" <sip:${this.name}@${this.place.ip}>${this.tagless ? "" : `;tag=${this.name}-tag`}`;
     this.#remote = `<sip:${number}@${this.#box}>`;
-    this.#target = `sip:${number}@${this.#box}`;
+    this.#target = `${this.scheme}:${number}@${this.#box}`;
     this.#cseq += 1;
     this.#inviteText = this.#send("INVITE", this.#cseq, extra);
     return this.#inviteText;

@@ -38,9 +38,18 @@ const QUIET = {
   droppedUnsent: 0,
 } as const;
 
+/** `tcp`: every connection is refused, on this stage. */
+export interface Target {
+  readonly ip: string;
+  readonly port: number;
+  readonly protocol?: "udp" | "tcp";
+}
+
 export interface StageOptions {
   /** Targets of the peer inside; default: one, where bob is. */
-  readonly insideTargets?: readonly { readonly ip: string; readonly port: number }[];
+  readonly insideTargets?: readonly Target[];
+  /** What DNS knows: a name and its address. */
+  readonly names?: Readonly<Record<string, string>>;
   readonly change?: (settings: Settings) => Settings;
   readonly seed?: number;
 }
@@ -56,7 +65,10 @@ export class Stage {
   readonly #parties: ScriptedParty[] = [];
   readonly #silent = new Set<ScriptedParty>();
 
+  readonly #names: Readonly<Record<string, string>>;
+
   constructor(options: StageOptions = {}) {
+    this.#names = options.names ?? {};
     const settings = stageSettings(options);
     this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1" });
     this.#step({ in: "deadline" });
@@ -125,6 +137,14 @@ export class Stage {
     if (output.out === "fact") this.facts.push(output.fact);
     else if (output.out === "relay") this.#command(output.command);
     else if (output.out === "datagram") this.#carry(output.listener, output.remote, output.text);
+    else if (output.out === "connect") this.#step({ in: "closed", connection: output.connection, reason: "refused" });
+    else if (output.out === "resolve") this.#resolve(output);
+  }
+
+  #resolve({ query, type, name }: Extract<EngineOutput, { out: "resolve" }>): void {
+    const ip = type === "A" ? this.#names[name] : undefined;
+    const records = ip === undefined ? [] : [{ type: "A" as const, ip, ttlSeconds: 60 }];
+    this.#step({ in: "resolved", query, records });
   }
 
   #command(command: RelayCommand): void {
@@ -205,10 +225,10 @@ function realmOf(name: "outside" | "inside", trust: "none" | "full"): RealmSetti
   };
 }
 
-const peer = (name: string, realm: string, targets: readonly { ip: string; port: number }[]): PeerSettings => ({
+const peer = (name: string, realm: string, targets: readonly Target[]): PeerSettings => ({
   name,
   realm,
-  targets: targets.map(({ ip, port }) => ({ kind: "host", protocol: "udp", host: ip, port })),
+  targets: targets.map(({ ip, port, protocol = "udp" }) => ({ kind: "host", protocol, host: ip, port })),
   sources: [],
   options: undefined,
   maxCalls: undefined,

@@ -1,8 +1,14 @@
 /** The two figures as data: whatever comes in whatever order, everything ends, and ends once. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type JointEffect, type JointEvent, type JointState, jointFigure } from "../../../src/call/joint-state.ts";
-import { type LegEffect, type LegEvent, type LegState, legFigure } from "../../../src/leg/leg-state.ts";
+import {
+  type JointEffect,
+  type JointEvent,
+  type JointRule,
+  type JointState,
+  jointFigure,
+} from "../../../src/call/joint-state.ts";
+import { type LegEffect, type LegEvent, type LegRule, type LegState, legFigure } from "../../../src/leg/leg-state.ts";
 
 const jointEvents = [...new Set(Object.values(jointFigure).flatMap((rules) => Object.keys(rules)))] as JointEvent[];
 const legEvents = [...new Set(Object.values(legFigure).flatMap((rules) => Object.keys(rules)))] as LegEvent[];
@@ -13,7 +19,7 @@ test("a call: in any order of events, media and limits are given back once, and 
       const effects: JointEffect[] = [];
       let state: JointState = "setup";
       for (const event of events) {
-        const rule = jointFigure[state][event];
+        const rule: JointRule | undefined = jointFigure[state][event];
         if (rule === undefined) continue;
         state = rule[0];
         effects.push(...(rule.slice(1) as JointEffect[]));
@@ -61,7 +67,7 @@ test("a leg: whatever comes, it sends at most one BYE, one CANCEL, one refusal, 
         const effects: LegEffect[] = [];
         let state = begin;
         for (const event of events) {
-          const rule = legFigure[state][event];
+          const rule: LegRule | undefined = legFigure[state][event];
           if (rule === undefined) continue;
           state = rule[0];
           effects.push(...(rule.slice(1) as LegEffect[]));

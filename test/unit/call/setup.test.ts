@@ -254,3 +254,45 @@ test("an INVITE without Contact gets 400, and leaves nothing behind", () => {
   stage.pass(70_000);
   expect(stage.remains()).toEqual(NOTHING);
 });
+
+test("a target that takes no connection: the next is asked at once", () => {
+  const { stage, alice, bob } = twoSides({ insideTargets: [{ ip: "10.9.0.20", port: 5060, protocol: "tcp" }, BOB] });
+  alice.invite("4711");
+  stage.pass(10);
+  expect(bob.asked("INVITE")).toBeTypeOf("string");
+  expect(stage.factsOf("leg.refused")[0]).toMatchObject({ target: "tcp:10.9.0.20:5060", reason: "unreachable" });
+});
+
+test("nobody takes a connection: 503", () => {
+  const { stage, alice } = twoSides({ insideTargets: [{ ip: "10.9.0.20", port: 5060, protocol: "tcp" }] });
+  alice.invite("4711");
+  stage.pass(10);
+  alice.ackRefusal();
+  expect(finalToAlice(alice.response("INVITE"))).toBe("503 Service Unavailable");
+  expect(stage.factsOf("call.ended")[0]).toMatchObject({ cause: "unreachable" });
+  stage.pass(100_000);
+  expect(stage.remains()).toEqual(NOTHING);
+});
+
+test("a target by name is resolved; one whose name is unknown loses the call to the next", () => {
+  const { stage, alice, bob } = twoSides({
+    insideTargets: [
+      { ip: "gone.example.test", port: 5060 },
+      { ip: "pbx.example.test", port: 5060 },
+    ],
+    names: { "pbx.example.test": BOB.ip },
+  });
+  stage.pass(1);
+  alice.invite("4711");
+  expect(bob.asked("INVITE")).toMatch(/^INVITE sip:4711@pbx\.example\.test SIP/);
+});
+
+test("a sips: call to a side without TLS is refused, and that is a fact", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.scheme = "sips"; // The stage is UDP: only the URIs say that every hop must be secure.
+  alice.invite("4711");
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 416 Unsupported URI Scheme/);
+  expect(headerOf(alice.response("INVITE"), "Warning")).toBe('380 203.0.113.1 "SIPS Not Allowed"');
+  expect(stage.factsOf("sips.refused")).toHaveLength(1);
+  expect(() => bob.asked("INVITE")).toThrow();
+});
