@@ -63,7 +63,10 @@ export class Box implements ControlledBox {
       relay: this.#relay,
       fact: (fact) => log.fact(fact),
       bug: (error, input) =>
-        log.line("error", "bug", { input, error: error instanceof Error ? (error.stack ?? error.message) : "unknown" }),
+        log.frequent("error", "bug", {
+          input,
+          error: error instanceof Error ? (error.stack ?? error.message) : "unknown",
+        }),
     });
   }
 

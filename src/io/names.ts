@@ -28,9 +28,10 @@ export class Names {
   #hosts: ReadonlyMap<string, readonly string[]> = new Map();
   #outstanding = 0;
 
-  /** `answer` is never called from within `ask`. */
-  constructor(answer: (answer: Answer) => void) {
+  /** `answer` is never called from within `ask`. `servers`: address:port of name servers, in place of the machine's. */
+  constructor(answer: (answer: Answer) => void, servers?: readonly string[]) {
     this.#answer = answer;
+    if (servers !== undefined) this.#resolver.setServers(servers);
     this.refresh();
   }
 

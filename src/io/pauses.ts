@@ -2,28 +2,44 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 
 /** How often the event loop is asked whether it is on time, in milliseconds: what is shorter goes unseen. */
 const RESOLUTION_MS = 5;
+const WINDOW_MS = 60_000;
 const NANOS_PER_MS = 1e6;
 
 /** How long the event loop kept everybody waiting: while it does, no message is answered and no timer fires. */
 export class Pauses {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  #turning: NodeJS.Timeout | undefined;
+  #longestMs = 0;
+  #previousMs = 0;
 
   start(): void {
     this.#histogram.enable();
-  }
-
-  /** Forgets what was: start-up is no measure of what comes. */
-  reset(): void {
-    this.#histogram.reset();
+    this.#turning = setInterval(() => this.#turn(), WINDOW_MS);
   }
 
   stop(): void {
     this.#histogram.disable();
+    clearInterval(this.#turning);
   }
 
-  /** Since the last reset, in milliseconds. */
-  view(): { longestMs: number; p99Ms: number } {
-    return { longestMs: pauseMs(this.#histogram.max), p99Ms: pauseMs(this.#histogram.percentile(99)) };
+  /** In milliseconds: the longest since the start, the longest of the last one to two minutes, and 99 % are shorter than. */
+  view(): { longestMs: number; lastMinuteMs: number; p99Ms: number } {
+    const now = this.#windowMs();
+    return {
+      longestMs: Math.max(this.#longestMs, now),
+      lastMinuteMs: Math.max(this.#previousMs, now),
+      p99Ms: pauseMs(this.#histogram.percentile(99)),
+    };
+  }
+
+  #turn(): void {
+    this.#previousMs = this.#windowMs();
+    this.#longestMs = Math.max(this.#longestMs, this.#previousMs);
+    this.#histogram.reset();
+  }
+
+  #windowMs(): number {
+    return pauseMs(this.#histogram.max);
   }
 }
 

@@ -67,8 +67,8 @@ function compare(path: readonly string[], before: Plain, after: Plain, changes: 
 }
 
 function effectOf(path: readonly string[]): string {
-  const [top, , member] = path;
-  if (top === "name" || top === "control") return "at the next start";
+  const [top, name, member] = path;
+  if (top === "name" || top === "control" || (top === "limits" && name === "transactions")) return "at the next start";
   if (top === "realms" && member === "listeners") return "at once; connections that are up stay";
   if (top === "realms" && member === "tls") return "for new connections";
   if (top === "realms" && (member === "media" || member === "srtp" || member === "srtpKeys")) return "for new calls";

@@ -43,6 +43,8 @@ const limited = new Set<Fact["fact"]>([
 export interface Log {
   fact(fact: Fact): void;
   line(level: Level, message: string, members?: Readonly<Record<string, unknown>>): void;
+  /** The same for what may happen as often as messages come: rate-limited like a stranger's facts. */
+  frequent(level: Level, message: string, members: Readonly<Record<string, unknown>>): void;
 }
 
 /** `now`: a monotonic clock in milliseconds, for the rate limit. */
@@ -61,6 +63,10 @@ export function logTo(stream: DestinationStream, now: () => number): Log {
     },
     line: (level, message, members) => {
       logger[level](members ?? {}, message);
+    },
+    frequent: (level, message, members) => {
+      const held = meter.take(message, now());
+      if (held !== undefined) logger[level]({ ...members, ...(held > 0 && { notShown: held }) }, message);
     },
   };
 }

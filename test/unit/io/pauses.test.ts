@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { Pauses } from "../../../src/io/pauses.ts";
+
+test("a pause of the event loop is seen, about as long as it was", async () => {
+  const pauses = new Pauses();
+  pauses.start();
+  await new Promise((resolve) => setTimeout(resolve, 20)); // It counts from its second look on.
+  const end = performance.now() + 80;
+  while (performance.now() < end);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const { longestMs, lastMinuteMs } = pauses.view();
+  pauses.stop();
+  expect(longestMs).toBeGreaterThan(60);
+  expect(lastMinuteMs).toBe(longestMs);
+});
