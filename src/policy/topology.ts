@@ -1,7 +1,7 @@
 /** Topology hiding in URIs: users cross, places do not. RFC 3323 §4.1, RFC 5853 §3.1. */
 import { PeerError, type RealmSettings } from "../base/index.ts";
 import { formatUri, type NameAddr, parseUri, type SipUri, type TelUri, type Uri } from "../message/index.ts";
-import { leaksHost, mentionsAddress } from "./leaks.ts";
+import { leaksHost, mentionsAddress, mentionsUri } from "./leaks.ts";
 
 export interface HidingContext {
   /** The realm that will see the value. */
@@ -16,6 +16,9 @@ export interface HidingContext {
 
 /** URI parameters that describe the user, not the way to it. `phone-context` joins when it is a number or public. */
 const USER_PARAMS: ReadonlySet<string> = new Set(["user", "cpc", "isub", "ext", "rn", "npdi", "cic", "postd"]);
+
+/** Numbers and single words: no dot, no escape, hence no address and no name of several labels. */
+const HOSTLESS = /^[\w+*#()-]{1,64}$/;
 
 /** What we are called in a realm: its `domain`, else the address that stands in Via and Contact there. */
 export const ourHost = (realm: RealmSettings): string =>
@@ -66,15 +69,16 @@ function userParams(
   return kept;
 }
 
-function mayDescribeUser(name: string, value: string | undefined, to: RealmSettings): boolean {
+function mayDescribeUser(name: string, value: string | undefined, to: RealmSettings | undefined): boolean {
   if (name === "phone-context") return value !== undefined && (/^\+[\d.()-]+$/.test(value) || isPublic(value, to));
-  return USER_PARAMS.has(name) && !mentionsAddress(value ?? "");
+  return USER_PARAMS.has(name) && (value === undefined || HOSTLESS.test(value));
 }
 
-const isPublic = (host: string, to: RealmSettings): boolean => to.publicDomains.includes(host.toLowerCase());
+const isPublic = (host: string, to: RealmSettings | undefined): boolean =>
+  to?.publicDomains.includes(host.toLowerCase()) ?? false;
 
 /** A telephone-subscriber carries its parameters in the user part: RFC 3261 §19.1.6. */
-function cleanUser(user: string, to: RealmSettings): string {
+function cleanUser(user: string, to: RealmSettings | undefined): string {
   if (!user.includes(";")) return user;
   const [number = "", ...params] = user.split(";");
   const kept = params.filter((param) => {
@@ -85,29 +89,33 @@ function cleanUser(user: string, to: RealmSettings): string {
   return [number, ...kept].join(";");
 }
 
-/** Some phones put `100@10.0.0.1` into the display name. */
+/** Some phones put `100@10.0.0.1` or `100@pbx.lan` into the display name. */
 const tells = (text: string, uri: Uri): boolean =>
-  mentionsAddress(text) || ((uri.scheme === "sip" || uri.scheme === "sips") && leaksHost(text, uri.host));
+  text.includes("@") ||
+  mentionsAddress(text) ||
+  mentionsUri(text) ||
+  ((uri.scheme === "sip" || uri.scheme === "sips") && leaksHost(text, uri.host));
 
 /**
  * The Request-URI toward a target: the user as dialled, the target's host and port, and no parameter but those of the
  * user. A tel: URI becomes its SIP form (RFC 3261 §19.1.6), a urn: goes on as it is. Throws PeerError(416) on other
- * schemes. `port` undefined: none is written.
+ * schemes. `port` undefined: none is written. A `phone-context` goes on when it is a number, or a public domain of `to`.
  */
 export function requestUriFor(
   uri: Uri,
   target: { readonly host: string; readonly port?: number | undefined; readonly scheme: "sip" | "sips" },
+  to?: RealmSettings,
 ): string {
   const base = { scheme: target.scheme, host: unbracket(target.host) };
   const place = target.port === undefined ? base : { ...base, port: target.port };
-  if (uri.scheme === "tel") return formatUri({ ...place, user: telUser(uri), params: PHONE });
+  if (uri.scheme === "tel") return formatUri({ ...place, user: cleanUser(telUser(uri), to), params: PHONE });
   if (uri.scheme === "other") {
     if (uri.text.toLowerCase().startsWith("urn:")) return uri.text;
     throw new PeerError(416, "Request-URI: neither sip:, sips:, tel: nor urn:");
   }
   const phone = uri.params.get("user")?.toLowerCase() === "phone";
   const params = phone ? PHONE : NO_PARAMS;
-  return formatUri(uri.user === undefined ? { ...place, params } : { ...place, user: uri.user, params });
+  return formatUri(uri.user === undefined ? { ...place, params } : { ...place, user: cleanUser(uri.user, to), params });
 }
 
 const NO_PARAMS: ReadonlyMap<string, string | undefined> = new Map();
