@@ -176,6 +176,7 @@ export class Engine {
   #reload(settings: Settings, now: Millis): void {
     this.#realms = realmsByListener(settings);
     this.#transport.apply(settings, now);
+    this.#transactions.setLimit(settings.limits.transactions);
     this.#routing.apply(settings, now);
     this.#media.apply(settings);
     this.#calls.apply(settings);
