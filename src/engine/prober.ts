@@ -16,7 +16,7 @@ interface ProberOptions {
   readonly version: string;
 }
 
-type Probe = Extract<RoutingOutput, { out: "probe" }>;
+type Question = Extract<RoutingOutput, { out: "probe" | "resolve" }>;
 
 export class Prober {
   readonly #options: ProberOptions;
@@ -25,18 +25,20 @@ export class Prober {
     this.#options = options;
   }
 
-  handle(probe: Probe, now: Millis): void {
+  /** Looks the target's name up, and asks the first address with OPTIONS when that is the question. */
+  handle({ out, target }: Question, now: Millis): void {
     const { transport, routing } = this.#options;
     transport.resolve(
-      { realm: probe.target.realm, target: probe.target.settings },
+      { realm: target.realm, target: target.settings },
       (found, at) => {
         routing.resolvedAddresses(
-          probe.target,
+          target,
           found.map((destination) => destination.remote.ip),
         );
+        if (out === "resolve") return;
         const first = found[0];
-        if (first === undefined) routing.probed(probe.target, "down", "its name has no address", at);
-        else this.#ask(probe.target, first, at);
+        if (first === undefined) routing.probed(target, "down", "its name has no address", at);
+        else this.#ask(target, first, at);
       },
       now,
     );

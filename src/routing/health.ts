@@ -12,6 +12,8 @@ import {
   SECOND,
   type TargetSettings,
 } from "../base/index.ts";
+import { parseUri } from "../message/index.ts";
+import { parseIp } from "./cidr.ts";
 
 export type TargetHealth = "unknown" | "up" | "down";
 export type Outcome = "answered" | "timeout" | "unreachable" | "503";
@@ -28,11 +30,14 @@ const DOWN_PROBE_EVERY: Millis = 10 * SECOND;
 const FIRST_PROBE_WITHIN: Millis = SECOND;
 /** An OPTIONS that nobody reported on is given up: longer than timer F (RFC 3261 §17.1.2.2), so only a bug gets here. */
 const PROBE_LOST: Millis = 40 * SECOND;
+/** How often a name without OPTIONS is looked up, so that its peer is known by its addresses before it is first called. */
+const RESOLVE_EVERY: Millis = 60 * SECOND;
 /** Limit: addresses kept of one name. The first ones: DNS lists the preferred first. */
 const ADDRESSES = 32;
 
 export interface HealthOutputs {
   probe(target: TargetState, now: Millis): void;
+  resolve(target: TargetState, now: Millis): void;
   fact(fact: Fact): void;
 }
 
@@ -52,6 +57,7 @@ export class TargetState implements Punctual {
   #downUntil: Millis = 0;
   #busyUntil: Millis = 0;
   #probeAt: Millis | undefined;
+  #resolveAt: Millis | undefined;
   #probing = false;
   #addresses: readonly string[] = [];
 
@@ -60,6 +66,7 @@ export class TargetState implements Punctual {
     this.peer = peer.name;
     this.realm = peer.realm;
     this.settings = settings;
+    this.#resolveAt = isNamed(settings) ? 0 : undefined;
     this.#random = random;
     this.#outputs = outputs;
     this.configure(peer);
@@ -134,18 +141,28 @@ export class TargetState implements Punctual {
   }
 
   nextDeadline(): Millis | undefined {
-    return this.#probeAt;
+    if (this.#everySeconds !== undefined) return this.#probeAt; // An OPTIONS looks the name up as well.
+    return this.#resolveAt;
   }
 
-  /** Sends an OPTIONS. The first call of all only picks a moment, so that targets do not all ask at once. */
+  /** Sends an OPTIONS or has the name looked up. */
   expire(now: Millis): void {
-    if (this.#probeAt === undefined || this.#everySeconds === undefined) return;
+    if (this.#everySeconds !== undefined) this.#probe(this.#everySeconds * SECOND, now);
+    else if (this.#resolveAt !== undefined && this.#resolveAt <= now) {
+      this.#resolveAt = now + RESOLVE_EVERY;
+      this.#outputs.resolve(this, now);
+    }
+  }
+
+  /** The first call of all only picks a moment, so that targets do not all ask at once. */
+  #probe(every: Millis, now: Millis): void {
+    if (this.#probeAt === undefined || this.#probeAt > now) return;
     if (this.#probeAt === 0) {
       this.#probeAt = now + 1 + below(this.#random, FIRST_PROBE_WITHIN);
       return;
     }
     this.#probing = true;
-    this.#probeAt = now + Math.max(PROBE_LOST, this.#everySeconds * SECOND);
+    this.#probeAt = now + Math.max(PROBE_LOST, every);
     this.#outputs.probe(this, now);
   }
 
@@ -160,6 +177,12 @@ export class TargetState implements Punctual {
       this.#outputs.fact({ fact: health === "up" ? "peer.up" : "peer.down", peer: this.peer, target: this.id, reason });
     }
   }
+}
+
+function isNamed(target: TargetSettings): boolean {
+  if (target.kind === "host") return parseIp(target.host) === undefined;
+  const uri = parseUri(target.uri);
+  return (uri.scheme === "sip" || uri.scheme === "sips") && parseIp(uri.host) === undefined;
 }
 
 export function targetId(target: TargetSettings): string {

@@ -9,6 +9,8 @@ import { type Caller, Recognition } from "./recognition.ts";
 export type RoutingOutput =
   /** Send an OPTIONS to this target and tell `probed` how it went. */
   | { readonly out: "probe"; readonly target: TargetState; readonly now: Millis }
+  /** Look this target's name up and tell `resolvedAddresses`. */
+  | { readonly out: "resolve"; readonly target: TargetState; readonly now: Millis }
   | { readonly out: "fact"; readonly fact: Fact };
 
 export interface RouteInput {
@@ -175,6 +177,7 @@ export class Routing {
   #adoptTargets(settings: Settings): void {
     const outputs = {
       probe: (target: TargetState, now: Millis) => this.#emit({ out: "probe", target, now }),
+      resolve: (target: TargetState, now: Millis) => this.#emit({ out: "resolve", target, now }),
       fact: (fact: Fact) => this.#emit({ out: "fact", fact }),
     };
     const before = this.#targets;

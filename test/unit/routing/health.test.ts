@@ -57,6 +57,16 @@ test("with OPTIONS a dead target stays last until they are answered", () => {
   expect(first.healthy(20_000)).toBe(true);
 });
 
+test("a name is looked up at once and every minute; an address never", () => {
+  const named = make(peer("pbx", { targets: [{ kind: "uri", uri: "sip:pbx.example" }] }));
+  named.runUntil(150_000, () => "up");
+  expect(named.looks).toEqual([0, 60_000, 120_000]);
+  const numbered = make(peer("pbx", { targets: [{ kind: "uri", uri: "sip:10.0.0.9" }] }));
+  numbered.runUntil(150_000, () => "up");
+  expect(numbered.looks).toEqual([]);
+  expect(numbered.agenda.size).toBe(0);
+});
+
 test("a reload keeps the health of what stays and asks no more after what is gone", () => {
   const box = make(two({ options: { everySeconds: 30 } }));
   const first = box.first();
@@ -73,9 +83,11 @@ test("a reload keeps the health of what stays and asks no more after what is gon
 function make(of: PeerSettings) {
   const agenda = new Agenda();
   const facts: string[] = [];
+  const looks: number[] = [];
   const probes: { target: TargetState; now: number }[] = [];
   const emit = (output: RoutingOutput): void => {
     if (output.out === "probe") probes.push(output);
+    else if (output.out === "resolve") looks.push(output.now);
     else if ("target" in output.fact) facts.push(`${output.fact.fact} ${output.fact.target}`);
   };
   const routing = new Routing({ settings: settings([of]), random: seededRandom(7), emit, agenda });
@@ -83,6 +95,7 @@ function make(of: PeerSettings) {
     routing,
     agenda,
     facts,
+    looks,
     peer: of,
     first: () => routing.targets(of, 0)[0] as TargetState,
     order: (now: number) => routing.targets(of, now).map(({ id }) => id),
