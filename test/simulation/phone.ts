@@ -3,7 +3,7 @@
  * code with the product but the dice. Everything that it makes up carries its side's mark, so that a leak shows.
  */
 import { below, type Millis, type Random, token } from "../../src/base/index.ts";
-import { type Clock, chance, pick } from "./network.ts";
+import type { Clock } from "./network.ts";
 import type { CalleeScript, CallerScript, CallScript, Change, Temper } from "./script.ts";
 import { answerSdp, directionOf, offerSdp, type SdpTaste } from "./sdp-text.ts";
 import {
@@ -20,10 +20,7 @@ import {
   uriOf,
   writeSip,
 } from "./sip-text.ts";
-
-const T1: Millis = 500;
-const T2: Millis = 4_000;
-const GIVE_UP: Millis = 64 * T1;
+import { GIVE_UP, T1, T2, Wire } from "./wire.ts";
 
 export interface PhoneOptions {
   readonly clock: Clock;
@@ -40,14 +37,6 @@ export interface PhoneOptions {
   readonly send: (text: string) => void;
   /** How the next call that arrives for this number is to be handled. */
   readonly scriptFor: (number: string) => CalleeScript | undefined;
-}
-
-interface Client {
-  readonly text: string;
-  readonly method: string;
-  provisional: boolean;
-  done: boolean;
-  readonly onResponse: (response: Sip) => void;
 }
 
 /** One dialog as this phone sees it. */
@@ -84,20 +73,16 @@ interface Ringing {
 
 export class Phone {
   readonly #options: PhoneOptions;
-  readonly #clients = new Map<string, Client>();
-  /** The last response to each request, by branch and method: what an honest phone resends. */
-  readonly #answers = new Map<string, string>();
+  readonly #wire: Wire;
   readonly #dialogs = new Map<string, Dialog>();
   readonly #ringing = new Map<string, Ringing>();
-  readonly #sent: string[] = [];
-  /** Final answers that our INVITEs got, by branch: the invariant is exactly one status each. */
-  readonly finals = new Map<string, Set<number>>();
   /** INVITEs that were sent as they should be: a babbler's or a liar's may rightly get two answers, or none. */
   readonly honestInvites = new Set<string>();
   answeredCalls = 0;
 
   constructor(options: PhoneOptions) {
     this.#options = options;
+    this.#wire = new Wire(options);
   }
 
   get openDialogs(): number {
@@ -129,14 +114,14 @@ export class Phone {
     const { cancelAfter } = script.caller;
     if (cancelAfter === undefined || script.caller.temper === "mute") return;
     this.#options.clock.after(cancelAfter, () => {
-      const client = this.#clients.get(branch);
-      if (client !== undefined && !client.done && client.provisional) this.#cancel(client);
+      const client = this.#wire.client(branch);
+      if (client !== undefined && !client.done && client.provisional) this.#wire.cancel(client);
     });
   }
 
   #onInviteResponse(dialog: Dialog, script: CallerScript, branch: string, response: Sip): void {
     const status = statusOf(response);
-    if (status >= 200) this.#noteFinal(branch, status);
+    if (status >= 200) this.#wire.noteFinal(branch, status);
     if (script.temper === "mute") return;
     if (status < 200) this.#onProvisional(dialog, response);
     else if (status < 300) this.#onAnswer(dialog, response);
@@ -155,7 +140,7 @@ export class Phone {
 
   #onAnswer(dialog: Dialog, response: Sip): void {
     if (dialog.answered) {
-      if (dialog.remote === headerOf(response, "to")) this.#transmit(dialog.lastAck, dialog.temper);
+      if (dialog.remote === headerOf(response, "to")) this.#wire.transmit(dialog.lastAck, dialog.temper);
       return;
     }
     this.answeredCalls += 1;
@@ -173,7 +158,7 @@ export class Phone {
     dialog.taste.lateOffer = false;
     const body = late ? answerSdp(response.body, dialog.taste, dialog.sdpVersion++) : "";
     dialog.lastAck = this.#write(dialog, "ACK", cseqOf(response).number, this.#branch(), [], body);
-    this.#transmit(dialog.lastAck, dialog.temper);
+    this.#wire.transmit(dialog.lastAck, dialog.temper);
   }
 
   // ---- being called
@@ -181,7 +166,7 @@ export class Phone {
   #onInvite(request: Sip, key: string): void {
     const number = /^INVITE (?:sips?|tel):([^@;\s]*)/.exec(request.start)?.[1] ?? "";
     const script = this.#options.scriptFor(number);
-    if (script === undefined) return this.#answer(request, key, 404, "none", []);
+    if (script === undefined) return this.#wire.answer(request, key, 404, "none", []);
     const { random, mark, clock } = this.#options;
     const dialog = this.#newDialog("callee", script, {
       callId: headerOf(request, "call-id"),
@@ -204,7 +189,7 @@ export class Phone {
     const { random, mark } = this.#options;
     if (script.fork) {
       const fork = `${headerOf(invite, "to")};tag=${mark}${token(random, 8)}`;
-      this.#respond(invite, key, 180, fork, [["Contact", `<sip:fork@${this.#address}>`]], "", "honest");
+      this.#wire.respond(invite, key, 180, fork, [["Contact", `<sip:fork@${this.#address}>`]], "", "honest");
     }
     const offered = invite.body !== "";
     const body = script.earlyMedia && offered ? answerSdp(invite.body, dialog.taste, dialog.sdpVersion) : "";
@@ -215,14 +200,14 @@ export class Phone {
       headers.push(["Require", "100rel"], ["RSeq", String(ringing.rseq)]);
       this.#resendReliable(ringing, key, T1);
     }
-    this.#respond(invite, key, body === "" ? 180 : 183, dialog.local, headers, body, script.temper);
+    this.#wire.respond(invite, key, body === "" ? 180 : 183, dialog.local, headers, body, script.temper);
   }
 
   #resendReliable(ringing: Ringing, key: string, wait: Millis): void {
     this.#options.clock.after(wait, () => {
-      const text = this.#answers.get(key);
+      const text = this.#wire.answerTo(key);
       if (ringing.pracked || ringing.final || text === undefined || wait > GIVE_UP) return;
-      this.#transmit(text, ringing.script.temper);
+      this.#wire.transmit(text, ringing.script.temper);
       this.#resendReliable(ringing, key, wait * 2);
     });
   }
@@ -239,7 +224,7 @@ export class Phone {
       return;
     }
     ringing.final = true;
-    if (script.status >= 300) return this.#answer(invite, key, script.status, dialog.local, ringing.script.temper);
+    if (script.status >= 300) return this.#wire.answer(invite, key, script.status, dialog.local, ringing.script.temper);
     const { mark } = this.#options;
     const body = invite.body === "" ? this.#offer(dialog) : answerSdp(invite.body, dialog.taste, dialog.sdpVersion);
     const headers: [string, string][] = [
@@ -249,7 +234,7 @@ export class Phone {
       ["Warning", `399 ${this.#host} "${mark}"`],
     ];
     dialog.answered = true;
-    this.#respond(invite, key, 200, dialog.local, headers, body, script.temper);
+    this.#wire.respond(invite, key, 200, dialog.local, headers, body, script.temper);
     this.#resendOk(ringing, key, T1, 0);
     this.#plan(dialog);
   }
@@ -259,8 +244,8 @@ export class Phone {
     this.#options.clock.after(wait, () => {
       if (ringing.acked) return;
       if (spent + wait >= GIVE_UP) return this.#bye(ringing.dialog);
-      const text = this.#answers.get(key);
-      if (text !== undefined) this.#transmit(text, ringing.script.temper);
+      const text = this.#wire.answerTo(key);
+      if (text !== undefined) this.#wire.transmit(text, ringing.script.temper);
       this.#resendOk(ringing, key, Math.min(wait * 2, T2), spent + wait);
     });
   }
@@ -298,7 +283,7 @@ export class Phone {
       const status = statusOf(response);
       if (status < 200) return;
       dialog.busy = false;
-      if (method === "INVITE") this.#noteFinal(branch, status);
+      if (method === "INVITE") this.#wire.noteFinal(branch, status);
       if (status < 300 && method === "INVITE") this.#ack(dialog, response);
       if (status === 481 || status === 408) dialog.ended = true;
     });
@@ -315,14 +300,14 @@ export class Phone {
     const { mark } = this.#options;
     if (method === "BYE") {
       dialog.ended = true;
-      return this.#answer(request, key, 200, dialog.local, dialog.temper);
+      return this.#wire.answer(request, key, 200, dialog.local, dialog.temper);
     }
-    if (dialog.ended) return this.#answer(request, key, 481, dialog.local, dialog.temper);
+    if (dialog.ended) return this.#wire.answer(request, key, 481, dialog.local, dialog.temper);
     if (method === "INVITE" || method === "UPDATE") {
-      if (dialog.busy) return this.#answer(request, key, 491, dialog.local, dialog.temper);
+      if (dialog.busy) return this.#wire.answer(request, key, 491, dialog.local, dialog.temper);
       const body =
         request.body === "" ? (method === "INVITE" ? this.#offer(dialog) : "") : this.#mirror(dialog, request);
-      this.#respond(
+      this.#wire.respond(
         request,
         key,
         200,
@@ -334,7 +319,7 @@ export class Phone {
       if (method === "INVITE") this.#awaitAck(dialog, key, T1, 0);
       return;
     }
-    this.#answer(request, key, 200, dialog.local, dialog.temper);
+    this.#wire.answer(request, key, 200, dialog.local, dialog.temper);
   }
 
   #mirror(dialog: Dialog, request: Sip): string {
@@ -355,8 +340,8 @@ export class Phone {
         dialog.busy = false;
         return this.#bye(dialog);
       }
-      const text = this.#answers.get(key);
-      if (text !== undefined) this.#transmit(text, dialog.temper);
+      const text = this.#wire.answerTo(key);
+      if (text !== undefined) this.#wire.transmit(text, dialog.temper);
       this.#awaitAck(dialog, key, Math.min(wait * 2, T2), spent + wait);
     });
   }
@@ -380,7 +365,7 @@ export class Phone {
     if (text.trim() === "") return;
     const sip = readSip(text);
     if (isRequest(sip)) this.#onRequest(sip);
-    else this.#onResponse(sip);
+    else this.#wire.onResponse(sip);
   }
 
   #onRequest(request: Sip): void {
@@ -388,27 +373,27 @@ export class Phone {
     const callId = headerOf(request, "call-id");
     const key = `${callId} ${cseqOf(request).number} ${method} ${branchOf(request)}`;
     if (method === "ACK") return this.#onAck(request);
-    const earlier = this.#answers.get(key);
-    if (earlier !== undefined) return this.#transmit(earlier, "honest");
+    const earlier = this.#wire.answerTo(key);
+    if (earlier !== undefined) return this.#wire.transmit(earlier, "honest");
     const dialog = this.#dialogs.get(callId);
     if (method === "CANCEL") return this.#onCancel(request, key);
-    if (method === "OPTIONS") return this.#answer(request, key, 200, headerOf(request, "to"), "honest");
+    if (method === "OPTIONS") return this.#wire.answer(request, key, 200, headerOf(request, "to"), "honest");
     if (method === "PRACK") return this.#onPrack(request, key);
     if (method === "INVITE" && tagOf(headerOf(request, "to")) === "") {
       if (!this.#ringing.has(key)) this.#onInvite(request, key);
       return;
     }
-    if (dialog === undefined) return this.#answer(request, key, 481, headerOf(request, "to"), "honest");
+    if (dialog === undefined) return this.#wire.answer(request, key, 481, headerOf(request, "to"), "honest");
     if (dialog.temper !== "mute") this.#onRequestInDialog(request, key, dialog);
   }
 
   #onCancel(request: Sip, key: string): void {
     const inviteKey = key.replace(" CANCEL ", " INVITE ");
     const ringing = this.#ringing.get(inviteKey);
-    this.#answer(request, key, ringing === undefined ? 481 : 200, headerOf(request, "to"), "honest");
+    this.#wire.answer(request, key, ringing === undefined ? 481 : 200, headerOf(request, "to"), "honest");
     if (ringing === undefined || ringing.final || ringing.script.temper === "mute") return;
     ringing.final = true;
-    this.#answer(ringing.invite, inviteKey, 487, ringing.dialog.local, ringing.script.temper);
+    this.#wire.answer(ringing.invite, inviteKey, 487, ringing.dialog.local, ringing.script.temper);
   }
 
   #onPrack(request: Sip, key: string): void {
@@ -416,54 +401,7 @@ export class Phone {
     const ringing = [...this.#ringing.values()].find((one) => headerOf(one.invite, "call-id") === callId);
     const fits = ringing !== undefined && headerOf(request, "rack").startsWith(`${ringing.rseq} `);
     if (fits) ringing.pracked = true;
-    this.#answer(request, key, fits ? 200 : 481, headerOf(request, "to"), "honest");
-  }
-
-  #onResponse(response: Sip): void {
-    const branch = branchOf(response);
-    const client = this.#clients.get(branch);
-    if (client === undefined) return;
-    const status = statusOf(response);
-    const { method } = cseqOf(response);
-    if (method !== client.method) return;
-    if (status < 200) client.provisional = true;
-    if (status >= 200) {
-      if (client.done && method !== "INVITE") return;
-      const first = !client.done;
-      client.done = true;
-      if (method === "INVITE" && status >= 300) {
-        this.#ackRefusal(client, response);
-        if (!first) return this.#noteFinal(branch, status);
-      }
-    }
-    client.onResponse(response);
-  }
-
-  #ackRefusal(client: Client, response: Sip): void {
-    const sip = readSip(client.text);
-    const keep = sip.headers.filter(([name]) => ["via", "from", "call-id", "max-forwards", "route"].includes(name));
-    const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
-    headers.push(["To", headerOf(response, "to")], ["CSeq", `${cseqOf(response).number} ACK`]);
-    this.#options.send(writeSip(sip.start.replace(/^INVITE/, "ACK"), headers));
-  }
-
-  #cancel(client: Client): void {
-    const sip = readSip(client.text);
-    const keep = sip.headers.filter(([name]) =>
-      ["via", "from", "to", "call-id", "max-forwards", "route"].includes(name),
-    );
-    const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
-    headers.push(["CSeq", `${cseqOf(sip).number} CANCEL`]);
-    const text = writeSip(sip.start.replace(/^INVITE/, "CANCEL"), headers);
-    const cancel: Client = { text, method: "CANCEL", provisional: false, done: false, onResponse: () => {} };
-    this.#transmit(text, "honest");
-    this.#resend(cancel, T1, 0);
-  }
-
-  #noteFinal(branch: string, status: number): void {
-    const seen = this.finals.get(branch) ?? new Set();
-    seen.add(status);
-    this.finals.set(branch, seen);
+    this.#wire.answer(request, key, fits ? 200 : 481, headerOf(request, "to"), "honest");
   }
 
   #request(
@@ -480,54 +418,8 @@ export class Phone {
     const typed =
       body !== "" && method !== "INFO" ? [...headers, ["Content-Type", "application/sdp"] as const] : headers;
     const text = this.#write(dialog, method, dialog.cseq, branch, typed, body);
-    const client: Client = { text, method, provisional: false, done: false, onResponse };
-    this.#clients.set(branch, client);
-    this.#transmit(text, dialog.temper);
-    this.#resend(client, T1, 0);
+    this.#wire.request(branch, method, text, dialog.temper, onResponse);
     return branch;
-  }
-
-  #resend(client: Client, wait: Millis, spent: Millis): void {
-    if (this.#options.reliable) return;
-    this.#options.clock.after(wait, () => {
-      const invite = client.method === "INVITE";
-      if (client.done || (invite && client.provisional) || spent + wait >= GIVE_UP) return;
-      this.#options.send(client.text);
-      this.#resend(client, invite ? wait * 2 : Math.min(wait * 2, T2), spent + wait);
-    });
-  }
-
-  #answer(request: Sip, key: string, status: number, to: string, temper: Temper | readonly []): void {
-    this.#respond(request, key, status, to, [], "", typeof temper === "string" ? temper : "honest");
-  }
-
-  #respond(
-    request: Sip,
-    key: string,
-    status: number,
-    to: string,
-    headers: readonly (readonly [string, string])[],
-    body: string,
-    temper: Temper,
-  ): void {
-    const copied: [string, string][] = [
-      ...headersOf(request, "via").map((via): [string, string] => ["Via", via]),
-      ...headersOf(request, "record-route").map((route): [string, string] => ["Record-Route", route]),
-      ["From", headerOf(request, "from")],
-      ["To", to],
-      ["Call-ID", headerOf(request, "call-id")],
-      ["CSeq", headerOf(request, "cseq")],
-    ];
-    const typed: [string, string][] = body === "" ? [] : [["Content-Type", "application/sdp"]];
-    const reason = `${this.#options.mark} says ${status}`;
-    const text = writeSip(
-      `SIP/2.0 ${status} ${reason}`,
-      [...copied, ...(headers as [string, string][]), ...typed],
-      body,
-    );
-    // A provisional response is resent only for a resent INVITE; so is a final one, until the transaction is over.
-    this.#answers.set(key, text);
-    this.#transmit(text, temper);
   }
 
   #write(
@@ -554,21 +446,6 @@ export class Phone {
       ],
       body,
     );
-  }
-
-  /** A babbler says everything up to three times and repeats old things; a liar garbles one message in five. */
-  #transmit(text: string, temper: Temper): void {
-    const { random, send } = this.#options;
-    if (temper === "babbling") {
-      this.#sent.push(text);
-      if (this.#sent.length > 50) this.#sent.shift();
-      send(text);
-      if (chance(random, 0.3)) send(text);
-      if (chance(random, 0.2)) send(pick(random, this.#sent));
-      if (chance(random, 0.05)) send("\r\n\r\n");
-      return;
-    }
-    send(temper === "lying" && chance(random, 0.2) ? garble(text, random) : text);
   }
 
   #newDialog(
@@ -622,27 +499,5 @@ export class Phone {
 
   #branch(): string {
     return `z9hG4bK${this.#options.mark}${token(this.#options.random, 12)}`;
-  }
-}
-
-/** One lie: a message that is wrong in one place. */
-function garble(text: string, random: Random): string {
-  switch (below(random, 8)) {
-    case 0:
-      return text.replace(/;tag=/, ";tag=x");
-    case 1:
-      return text.replace(/CSeq: (\d+)/, (_, number) => `CSeq: ${Number(number) + 1 + below(random, 3)}`);
-    case 2:
-      return text.replace(/^SIP\/2\.0 \d+/, `SIP/2.0 ${100 + below(random, 600)}`);
-    case 3:
-      return text.replace(/\r\nm=audio/, "\r\nm=video 9 RTP/AVP 31\r\nm=audio");
-    case 4:
-      return text.replace(/\r\nc=IN IP4 \S+/, "\r\nc=IN IP4 0.0.0.0");
-    case 5:
-      return text.slice(0, below(random, text.length));
-    case 6:
-      return text.replace(/\r\n(From|To|Call-ID|Contact|Via): /, "\r\nX-$1: ");
-    default:
-      return text.replace(/v=0/, "v=zero");
   }
 }
