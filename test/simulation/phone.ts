@@ -3,8 +3,9 @@
  * code with the product but the dice. Everything that it makes up carries its side's mark, so that a leak shows.
  */
 import { below, type Millis, type Random, token } from "../../src/base/index.ts";
+import type { Dialog, Ringing } from "./dialog.ts";
 import type { Clock } from "./network.ts";
-import type { CalleeScript, CallerScript, CallScript, Change, Temper } from "./script.ts";
+import type { CalleeScript, CallerScript, CallScript, Change } from "./script.ts";
 import { answerSdp, directionOf, offerSdp, type SdpTaste } from "./sdp-text.ts";
 import {
   branchOf,
@@ -37,38 +38,6 @@ export interface PhoneOptions {
   readonly send: (text: string) => void;
   /** How the next call that arrives for this number is to be handled. */
   readonly scriptFor: (number: string) => CalleeScript | undefined;
-}
-
-/** One dialog as this phone sees it. */
-interface Dialog {
-  readonly role: "caller" | "callee";
-  readonly temper: Temper;
-  readonly callId: string;
-  readonly local: string;
-  remote: string;
-  target: string;
-  route: readonly string[];
-  cseq: number;
-  inviteCseq: number;
-  sdpVersion: number;
-  readonly taste: SdpTaste;
-  answered: boolean;
-  ended: boolean;
-  /** An INVITE of ours or theirs is under way: a polite phone starts no other. */
-  busy: boolean;
-  readonly changes: readonly Change[];
-  readonly byeAfter: Millis | undefined;
-  lastAck: string;
-}
-
-interface Ringing {
-  readonly invite: Sip;
-  readonly script: CalleeScript;
-  readonly dialog: Dialog;
-  rseq: number;
-  pracked: boolean;
-  final: boolean;
-  acked: boolean;
 }
 
 export class Phone {
