@@ -5,7 +5,6 @@
 import {
   type Agenda,
   addressText,
-  assert,
   type EndCause,
   type Fact,
   familyOf,
@@ -184,7 +183,8 @@ export class Calls {
   #outside(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
     const { settings, routing } = this.#house;
     const realm = settings.realms.get(hop.realm);
-    assert(realm !== undefined, "a hop belongs to a realm of the settings");
+    // A reload has taken the realm away while the request was under way.
+    if (realm === undefined) return this.#refuse(request, server, hop, 480, "the realm is gone", now);
     const from = routing.recognise(hop, now);
     const pickup = request.headers.has("replaces") ? this.#pickup(request) : undefined;
     const uri = parseUri(request.uri);

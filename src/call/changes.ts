@@ -131,7 +131,14 @@ export class Changes {
     now: Millis,
   ): void {
     const call = this.#call;
-    const answer = call.house.media.answer(call.id, "caller", sdp, { provisional: false });
+    let answer: string;
+    try {
+      answer = call.house.media.answer(call.id, "caller", sdp, { provisional: false });
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      reply(prack, server, dialog, error.status, NOTHING, now);
+      return call.badAnswer("caller", error.status, now);
+    }
     call.settled = true;
     dialog.exchange = "settled";
     note.dialog.exchange = "settled";

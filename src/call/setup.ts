@@ -240,11 +240,13 @@ export class Setup {
     });
     let parcel: Parcel;
     let target: string;
+    let parties: { readonly from: string; readonly to: string };
     try {
       this.#openMedia(place);
       const sdp = this.#sdp === undefined ? undefined : call.house.media.offer(call.id, "caller", this.#sdp);
       parcel = this.#parcel(realm, sdp);
       target = this.#requestUri(place, scheme);
+      parties = this.#parties(place, realm);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       this.refusal = { status: error.status, headers: [] };
@@ -253,8 +255,7 @@ export class Setup {
     leg.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now);
-    const { from, to } = this.#parties(place, realm);
-    leg.invite({ target, from, to, maxForwards: this.#maxForwards - 1 }, parcel, destination, now);
+    leg.invite({ target, ...parties, maxForwards: this.#maxForwards - 1 }, parcel, destination, now);
     return true;
   }
 

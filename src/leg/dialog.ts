@@ -1,6 +1,6 @@
 /** One dialog of a leg, early or confirmed: RFC 3261 §12. */
 import { type Destination, type Hop, isReliable, type Millis, PeerError } from "../base/index.ts";
-import { Contact, type Message, type Request, RequestDraft, type Response } from "../message/index.ts";
+import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
 import type { Leg } from "./leg.ts";
 import { type RouteHop, routeSetOf, type Way, wayTo } from "./route-set.ts";
 
@@ -144,8 +144,8 @@ export class Dialog {
     const hop = this.#hop;
     if (found === undefined) return hop === undefined ? undefined : backOver(hop);
     const large = this.leg.tcpForLargeRequests ? { ...found, tcpForLargeRequests: true } : found;
-    if (hop === undefined || !isReliable(found.protocol) || hop.protocol !== found.protocol) return large;
-    return { ...large, connection: hop.connection };
+    const same = hop !== undefined && hop.protocol === found.protocol && hop.remote.ip === found.remote.ip;
+    return same && isReliable(found.protocol) ? { ...large, connection: hop.connection } : large;
   }
 
   #wayNow(): Way {
@@ -160,6 +160,7 @@ export class Dialog {
       throw new PeerError(400, `Contact: ${whose} gives none`);
     }
     if (uri === this.#target) return;
+    if (!("host" in parseUri(uri))) throw new PeerError(400, `Contact: ${whose} gives no SIP URI`);
     this.#target = uri;
     this.#way = undefined;
     this.#reached = undefined;

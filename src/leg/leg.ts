@@ -287,6 +287,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   /** A request inside one of our dialogs. It is answered here, or handed to the call. Throws PeerError(400). */
   receive(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    // Another fork was chosen: this one is over, whatever its end may think.
+    if (this.dialog !== undefined && this.dialog !== dialog) return reply(request, server, dialog, 481, now);
     const seq = request.cseq.number;
     if (dialog.remoteSeq !== undefined && seq <= dialog.remoteSeq) return reply(request, server, dialog, 500, now);
     dialog.remoteSeq = seq;

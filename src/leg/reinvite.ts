@@ -5,7 +5,7 @@
 import { below, type Destination, type Millis, type Punctual, SECOND } from "../base/index.ts";
 import type { Response } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
-import { fill, type Parcel } from "./parcel.ts";
+import { fill, NOTHING, type Parcel } from "./parcel.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
 import { GLARE_RETRIES } from "./timing.ts";
 
@@ -91,7 +91,11 @@ export class Reinvite implements ClientOwner, Punctual {
   #onAccepted(response: Response, now: Millis): void {
     const acked = this.dialog.acked;
     if (acked?.seq === this.seq) acked.handle.resend(now); // Our ACK was lost.
-    if (!this.pending) return;
+    if (!this.pending) {
+      // The leg is over: nobody wants this 2xx, but its sender waits for the ACK (RFC 3261 §13.2.2.4).
+      this.dialog.leg.ack(this.dialog, this.seq, NOTHING, now);
+      return;
+    }
     this.pending = false;
     this.#owner.accepted(this, response, now);
   }

@@ -20,7 +20,10 @@ export function routeSetOf(message: Message, order: "as written" | "reversed"): 
   if (!message.headers.has("record-route")) return NO_ROUTES;
   const recorded = message.getAll(RecordRoute);
   if (recorded.length > ROUTE_LIMIT) throw new PeerError(400, `Record-Route: more than ${ROUTE_LIMIT} entries`);
-  const hops = recorded.map((entry) => ({ text: RecordRoute.format(entry), uri: entry.uri }));
+  const hops = recorded.map((entry) => {
+    if (!("host" in parseUri(entry.uri))) throw new PeerError(400, "Record-Route: not a SIP URI");
+    return { text: RecordRoute.format(entry), uri: entry.uri };
+  });
   return order === "reversed" ? hops.reverse() : hops;
 }
 
