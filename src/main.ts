@@ -103,7 +103,8 @@ async function main(args: readonly string[]): Promise<number> {
 async function run(file: string, words: readonly string[]): Promise<number> {
   if (words.length > 0) throw new Usage("run takes no words beside --config FILE");
   const loaded = loadSettings(file, Date.now());
-  for (const fault of loaded.ok ? loaded.warnings : loaded.faults) process.stderr.write(`${faultText(fault)}\n`);
+  for (const warning of loaded.warnings) process.stderr.write(`warning: ${faultText(warning)}\n`);
+  for (const fault of loaded.ok ? [] : loaded.faults) process.stderr.write(`${faultText(fault)}\n`);
   if (!loaded.ok) return BAD_CONFIGURATION;
 
   const io = await import("./io/index.ts"); // Only here: the other commands answer sooner without the engine.
@@ -160,6 +161,7 @@ async function diff(file: string, flags: Flags): Promise<number> {
 async function reload(flags: Flags): Promise<number> {
   const { body } = await askControl(flags.control, "POST", "/reload", {});
   const answer = body as ReloadAnswer;
+  for (const warning of (answer.ok ? answer.warnings : undefined) ?? []) process.stderr.write(`warning: ${warning}\n`);
   if (flags.json) say(`${JSON.stringify(answer)}\n`);
   else if (answer.ok) say(answer.changes.length === 0 ? "nothing changed\n" : changesText(answer.changes));
   else say(faultsText(answer));

@@ -57,13 +57,24 @@ export function readRealm(name: string, realm: ConfigRealm, context: ReadingCont
     sips: realm.sips ?? "refuse",
     allowHeaders: readHeaders(realm, path, findings),
   };
-  if (settings.srtp === "required" && !settings.srtpKeys.includes("dtls") && !settings.sdesWithoutTls && !hasTls)
-    findings.fault(
+  // Listeners that could not be read may be the TLS ones: their own fault is enough.
+  checkKeys(settings, hasTls || listeners.length < realm.listen.length, path, findings);
+  return settings;
+}
+
+/** Is there a way at all to agree on the keys that `srtp` asks for? */
+function checkKeys(realm: RealmSettings, hasTls: boolean, path: Path, findings: Findings): void {
+  if (realm.srtp === "off") return;
+  const tell = realm.srtp === "required" ? findings.fault.bind(findings) : findings.warning.bind(findings);
+  const effect = realm.srtp === "required" ? "no call can meet it" : "no call will be encrypted";
+  if (!realm.srtpKeys.includes("sdes"))
+    tell([...path, "srtpKeys"], `${effect}: keys are agreed by SDES alone so far`, 'add "sdes"');
+  else if (!hasTls && !realm.sdesWithoutTls)
+    tell(
       [...path, "srtp"],
-      "no call can meet it: SDES keys travel over TLS alone, and the realm has no tls: listener",
+      `${effect}: SDES keys travel over TLS alone, and the realm has no tls: listener`,
       'add one, or set "sdesWithoutTls"',
     );
-  return settings;
 }
 
 function readListeners(realmName: string, realm: ConfigRealm, path: Path, findings: Findings): ListenerSettings[] {
