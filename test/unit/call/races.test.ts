@@ -280,3 +280,15 @@ test("an answer without media that one could use: the callee gets ACK and BYE, t
   ]);
   expect(ended()).toEqual(["protocol-error callee 488"]);
 });
+
+test("a 200 to a re-INVITE that crosses our BYE is acknowledged all the same", () => {
+  const scene = established();
+  ({ stage } = scene);
+  scene.alice.request("INVITE", { sdp: sdpOfBob });
+  scene.alice.request("BYE");
+  scene.alice.ackRefusal();
+  stage.look();
+  scene.bob.answer(200, { sdp: sdpOfBob });
+  scene.bob.answer(200, { method: "BYE" });
+  expect(stage.look()).toEqual(["0 bob > 200", "0 bob < ACK", "0 bob > 200 BYE"]);
+});

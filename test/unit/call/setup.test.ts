@@ -296,3 +296,34 @@ test("a sips: call to a side without TLS is refused, and that is a fact", () => 
   expect(stage.factsOf("sips.refused")).toHaveLength(1);
   expect(() => bob.asked("INVITE")).toThrow();
 });
+
+test("a fork that lost cannot end the call: its BYE gets 481", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.invite("4711");
+  bob.answer(180, { fork: "-a" });
+  bob.answer(200, { fork: "-b", sdp: sdpOfBob });
+  alice.ack();
+  bob.answer(180, { fork: "-a" }); // The scripted party speaks for that fork again; late 1xx are absorbed.
+  bob.request("BYE");
+  expect(bob.response("BYE")).toMatch(/^SIP\/2\.0 481 /);
+  expect(stage.factsOf("call.ended")).toEqual([]);
+});
+
+test.each(["Record-Route: <tel:123>", "Record-Route: <sip:@@;lr>", "Route: <sip:203.0.113.1;lr>"])(
+  "an INVITE with %s is answered at once, not found wanting later",
+  (header) => {
+    const { alice } = twoSides();
+    alice.invite("4711", { sdp: audio(ALICE.ip), headers: [header] });
+    if (header.startsWith("Route")) return expect(() => alice.response("INVITE")).toThrow(); // It goes on: our own Route.
+    expect(finalToAlice(alice.response("INVITE"))).toBe("400 Bad Request");
+  },
+);
+
+test("a 200 whose Contact is no SIP URI is no dialog to be used: the caller gets an error, the call ends", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.invite("4711");
+  bob.scheme = "tel" as "sip";
+  bob.answer(200, { sdp: sdpOfBob });
+  expect(finalToAlice(alice.response("INVITE"))).toMatch(/^5/);
+  expect(stage.factsOf("call.ended")[0]).toMatchObject({ cause: "protocol-error" });
+});
