@@ -21,6 +21,7 @@ import {
 
 const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
 const WARM_PACKETS = 20_000;
+const LOST_AT_MOST = 0.05;
 const PACKETS = Number(process.env["PACKETS"] ?? 150_000);
 
 const cases = [1, 100, 500].flatMap((sessions) => [
@@ -40,8 +41,8 @@ export const bench: Bench = {
         const ours: Cost[] = [];
         const theirs: Cost[] = [];
         for (let round = 0; round < ROUNDS; round += 1) {
-          ours.push(await measure(flood, await startOurs(sessions, kind), sessions));
-          if (peer) theirs.push(await measure(flood, await startRtpengine(sessions, kind), sessions));
+          ours.push(await measured(flood, () => startOurs(sessions, kind), sessions));
+          if (peer) theirs.push(await measured(flood, () => startRtpengine(sessions, kind), sessions));
         }
         const costs = (all: readonly Cost[]) => all.map((one) => one.ns);
         const lost = (all: readonly Cost[]) => Math.max(...all.map((one) => one.lost));
@@ -67,6 +68,14 @@ interface Cost {
   readonly busy: number;
 }
 
+/** An engine that lost packets was starved of its core by somebody else: it gets another try, three in all. */
+async function measured(flood: string, start: () => Promise<Engine>, sessions: number): Promise<Cost> {
+  for (let attempt = 1; ; attempt += 1) {
+    const cost = await measure(flood, await start(), sessions);
+    if (cost.lost < LOST_AT_MOST || attempt === 3) return cost;
+  }
+}
+
 async function measure(flood: string, engine: Engine, sessions: number): Promise<Cost> {
   try {
     send(flood, engine, WARM_PACKETS, sessions, 1);
@@ -81,8 +90,8 @@ async function measure(flood: string, engine: Engine, sessions: number): Promise
 }
 
 function send(flood: string, engine: Engine, packets: number, sessions: number, sequence: number) {
-  // One session has one socket buffer: more in flight than it holds would be lost, not relayed.
-  const window = sessions === 1 ? 48 : 256;
+  // rtpengine gives a flow up whose queue is never empty for fifty reads, so a single one is paced below that.
+  const [window, rate] = sessions === 1 ? [32, 20_000] : [256, 0];
   const words = [
     "netns",
     "exec",
@@ -96,11 +105,15 @@ function send(flood: string, engine: Engine, packets: number, sessions: number, 
     cables.calleeField,
     boxMac,
   ];
-  const out = execFileSync("ip", [...words, addresses.caller, addresses.boxCaller, String(packets), String(window)], {
-    input: engine.ports.join("\n"),
-    encoding: "utf8",
-    env: { ...process.env, SEQUENCE: String(sequence) },
-  });
+  const out = execFileSync(
+    "ip",
+    [...words, addresses.caller, addresses.boxCaller, String(packets), String(window), String(rate)],
+    {
+      input: engine.ports.join("\n"),
+      encoding: "utf8",
+      env: { ...process.env, SEQUENCE: String(sequence) },
+    },
+  );
   const [sent = 0, received = 0, seconds = 0] = out.trim().split(" ").map(Number);
   return { sent, received, seconds };
 }

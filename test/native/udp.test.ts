@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { afterEach, expect, test } from "vitest";
 import { openNativeUdp, type UdpDatagram, type UdpPort } from "../../src/io/udp-native.ts";
 import { Peer } from "./wire.ts";
@@ -52,6 +53,12 @@ test("what cannot be sent is counted and hurts nobody", async () => {
   port.send("127.0.0.1", peer.port, "good");
   expect((await peer.until(1))[0]!.bytes.toString()).toBe("good");
   expect(port.counters).toMatchObject({ sent: 1, sendFailed: 3 });
+});
+
+test.each(["127.0.0.1", "::1"])("%s: the socket is marked with the DSCP asked for", (ip) => {
+  const { port } = listen(ip);
+  const shown = execFileSync("ss", ["-uanH", "--tos", `sport = :${port.address.port}`], { encoding: "utf8" });
+  expect(shown).toContain(ip === "::1" ? "tclass:0x60" : "tos:0x60"); // CS3, and no ECN.
 });
 
 test("a taken address throws with its code, and is free again after close", () => {

@@ -61,16 +61,25 @@ export class Events {
     for (const wake of this.#waiting.splice(0)) wake();
   };
 
-  async next(event: RelayEvent["event"], count = 1): Promise<RelayEvent> {
+  next(event: RelayEvent["event"], count = 1): Promise<RelayEvent> {
+    return this.nth((one) => one.event === event, count);
+  }
+
+  /** The `count`th event that `fits`, now or later; rejects after ten seconds. */
+  async nth(fits: (event: RelayEvent) => boolean, count = 1): Promise<RelayEvent> {
     const limit = AbortSignal.timeout(10_000);
     for (;;) {
-      const found = this.all.filter((one) => one.event === event);
+      const found = this.all.filter(fits);
       if (found.length >= count) return found[count - 1]!;
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve);
-        limit.addEventListener("abort", () => reject(new Error(`${found.length} of ${count} ${event} came`)));
+        limit.addEventListener("abort", () => reject(new Error(`${found.length} of ${count} events came`)));
       });
     }
+  }
+
+  countOf(event: RelayEvent["event"], pair: number): number {
+    return this.all.filter((one) => one.event === event && one.pair === pair).length;
   }
 }
 

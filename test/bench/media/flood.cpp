@@ -3,7 +3,9 @@
 /// outruns the relay's; the sink is a drop rule, counted by its interface.
 ///
 ///   flood offload IF...                             receive by NAPI (a thread can then be pinned), checksums in software
-///   flood run OUT IN MAC FROM TO PACKETS WINDOW     ports to send to on stdin, one flow each; prints "sent received seconds"
+///   flood run OUT IN MAC FROM TO PACKETS WINDOW RATE
+///                                                   ports to send to on stdin, one flow each; RATE packets a second at
+///                                                   most, 0: any; prints "sent received seconds"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -111,6 +113,7 @@ int run(char** words) {
   std::vector<Frame> frames;
   for (unsigned port; scanf("%u", &port) == 1;) frames.push_back(frame_of(to, words[3], words[4], static_cast<unsigned>(frames.size()), port));
   const unsigned long long packets = strtoull(words[5], nullptr, 10), window = strtoull(words[6], nullptr, 10);
+  const double rate = atof(words[7]);
   const unsigned first = getenv("SEQUENCE") ? static_cast<unsigned>(atoi(getenv("SEQUENCE"))) : 0;
 
   std::array<std::array<Frame, kBurst>, 1> copies;
@@ -131,8 +134,10 @@ int run(char** words) {
     if (came != received) received = came, last_news = now;
     unsigned long long flight = sent > received + lost ? sent - received - lost : 0;
     if (flight >= window && now - last_news > kLostAfterSeconds) lost += flight, flight = 0, last_news = now;
-    if (flight + kBurst / 2 > window) continue;
-    unsigned burst = static_cast<unsigned>(window - flight < kBurst ? window - flight : kBurst);
+    if (flight + (window < kBurst ? window : kBurst) / 2 > window) continue;
+    if (rate > 0 && static_cast<double>(sent) > (now - start) * rate) continue;
+    const unsigned most = rate > 0 ? 8 : kBurst;
+    const unsigned burst = static_cast<unsigned>(window - flight < most ? window - flight : most);
     for (unsigned i = 0; i < burst; ++i) {
       copies[0][i] = frames[(sent + i) % frames.size()];
       const auto sequence = static_cast<unsigned>((sent + i) / frames.size()) + first;
@@ -152,7 +157,7 @@ int run(char** words) {
 
 int main(int count, char** words) {
   if (count > 2 && strcmp(words[1], "offload") == 0) return offload(count - 2, words + 2);
-  if (count == 9 && strcmp(words[1], "run") == 0) return run(words + 2);
-  fprintf(stderr, "flood offload IF... | flood run OUT IN MAC FROM TO PACKETS WINDOW\n");
+  if (count == 10 && strcmp(words[1], "run") == 0) return run(words + 2);
+  fprintf(stderr, "flood offload IF... | flood run OUT IN MAC FROM TO PACKETS WINDOW RATE\n");
   return 2;
 }
