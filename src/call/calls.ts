@@ -20,6 +20,7 @@ import { type Dialog, type Hop, Leg, type ServerTransaction, type Transactions }
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import {
   Contact,
+  ContentDisposition,
   isIp4,
   isIp6,
   parseUri,
@@ -197,6 +198,8 @@ export class Calls {
       const status = verdict.verdict === "refuse" ? verdict.status : 403;
       return this.#refuse(request, server, hop, status, verdict.reason, now);
     }
+    const unfit = method === "INVITE" || method === "OPTIONS" ? this.#unfit(request, uri) : undefined;
+    if (unfit !== undefined) return this.#refuse(request, server, hop, unfit.status, unfit.reason, now, unfit.headers);
     if (method === "OPTIONS") {
       return answerOptions(request, server, realm, this.#house.version, this.#tag(), now);
     }
@@ -208,6 +211,14 @@ export class Calls {
       return this.#refuse(request, server, hop, 481, "Replaces names no dialog of ours", now);
     }
     this.#invite(request, server, hop, realm, from, uri, route === "no route" ? [] : route, pickup, now);
+  }
+
+  /** What no element can serve, whoever is meant: RFC 3261 §8.2.2.1 and §8.2.2.3. */
+  #unfit(request: Request, uri: Uri): Refused | undefined {
+    if (uri.scheme === "other") return { status: 416, reason: "a Request-URI of an unknown scheme", headers: [] };
+    const unsupported = unsupportedIn(request);
+    if (unsupported === undefined) return undefined;
+    return { status: 420, reason: "unknown extension", headers: [["Unsupported", unsupported]] };
   }
 
   #invite(
@@ -222,10 +233,6 @@ export class Calls {
     now: Millis,
   ): void {
     const house = this.#house;
-    const unsupported = unsupportedIn(request);
-    if (unsupported !== undefined) {
-      return this.#refuse(request, server, hop, 420, "unknown extension", now, [["Unsupported", unsupported]]);
-    }
     const maxForwards = forwardsLeft(request);
     if (maxForwards === 0) return this.#refuse(request, server, hop, 483, "Max-Forwards is 0", now);
     const cameFrom = this.#echoOf(request);
@@ -247,7 +254,7 @@ export class Calls {
       peers,
       pickup,
       maxForwards,
-      sdp: contentOf(request).sdp,
+      sdp: offerIn(request),
       caller100rel: lists(request, Require, "100rel")
         ? "required"
         : lists(request, Supported, "100rel")
@@ -338,6 +345,25 @@ export class Calls {
     return token(this.#house.random, TAG_CHARS);
   }
 }
+
+interface Refused {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/**
+ * The offer of a first INVITE. Throws PeerError(415) for a body that is none, unless its sender can do without it: what we
+ * would not carry on must not get lost in silence (RFC 3261 §8.2.3, §20.11).
+ */
+function offerIn(request: Request): string | undefined {
+  const { sdp, other } = contentOf(request);
+  if (other !== undefined && !isOptional(request)) throw new PeerError(415, "a body that is no session description");
+  return sdp;
+}
+
+const isOptional = (request: Request): boolean =>
+  request.get(ContentDisposition)?.params.get("handling")?.toLowerCase() === "optional";
 
 const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceof Call ? dialog.leg.owner : undefined);
 
