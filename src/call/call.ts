@@ -158,7 +158,7 @@ export class Call implements LegOwner, Punctual {
         return;
       case "silent":
         this.house.fact({ fact: "media.silent", call: this.id, side: news.side, stream: news.stream }, now);
-        if (this.#state === "up") this.#noMedia("media-silent", "No media", now);
+        if (this.#state === "up" || this.#state === "answered") this.#noMedia("media-silent", "No media", now);
         return;
       case "failed":
         this.house.fact({ fact: "media.failed", call: this.id, reason: news.reason }, now);
@@ -188,9 +188,7 @@ export class Call implements LegOwner, Punctual {
   }
 
   noWay(now: Millis): void {
-    const { status } = this.#setup.refusal;
-    const cause = status === 408 ? "no-answer" : status === 416 || status === 480 ? "policy" : "unreachable";
-    this.#refuse("no way", this.#setup.refusal, cause, undefined, now);
+    this.#refuse("no way", this.#setup.refusal, causeOfOurs(this.#setup.refusal), undefined, now);
   }
 
   legTrying(_leg: Leg, now: Millis): void {
@@ -528,12 +526,17 @@ export class Call implements LegOwner, Punctual {
       twin.exchange = "ours";
       return offer;
     }
+    // RFC 3262 §5: its own offer in a 1xx is to be answered before it may send the 2xx.
+    if (dialog.exchange === "theirs") throw new PeerError(500, "a 2xx before the answer to its offer");
     if (!this.settled && !this.lateOffer) {
       const answer = dialog.exchange === "settled" ? dialog.earlyRemote : sdp;
       if (answer === undefined) throw new PeerError(500, "a 2xx without an answer");
       dialog.earlyLocal = media.answer(this.id, "callee", answer, { provisional: false, dialog: dialog.localTag });
       this.settled = true;
+      dialog.exchange = "settled";
     }
+    // One fork went on to new offers while it rang, and another one answered the first: that offer is gone.
+    if (this.settled && dialog.exchange === "ours") throw new PeerError(488, "an answer to an offer that was replaced");
     dialog.exchange = "settled";
     const told = twin.exchange === "settled";
     twin.exchange = "settled";
@@ -580,6 +583,14 @@ export class Call implements LegOwner, Punctual {
 const IGNORED = { response() {}, failed() {} };
 
 const sipReason = (status: number, text: string): string => `SIP;cause=${status};text="${text}"`;
+
+/** Why nobody could be asked. */
+function causeOfOurs({ status, headers }: Refusal): EndCause {
+  if (headers.some(([name]) => name === "Retry-After")) return "limit";
+  if (status === 408) return "no-answer";
+  if (status === 503) return "unreachable";
+  return status === 416 || status === 480 ? "policy" : "protocol-error";
+}
 
 function causeOf(status: number): EndCause {
   if (status === 486 || status === 600) return "busy";

@@ -14,13 +14,16 @@ import type {
   ReinviteOwner,
   ServerTransaction,
 } from "../leg/index.ts";
-import { fill, NOTHING } from "../leg/index.ts";
+import { ALLOW, fill, NOTHING } from "../leg/index.ts";
 import { type Message, type Request, type Response, responseTo } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
+
+/** Methods that cross inside a dialog as they are. */
+const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
 
 /** RFC 3261 §14.2, RFC 3311 §5.2. */
 const RETRY_AFTER_SECONDS = 10;
@@ -85,7 +88,11 @@ export class Changes {
     const other = twin?.leg;
     if (twin === undefined || other === undefined) return reply(request, server, dialog, 481, NOTHING, now);
     if (request.method === "UPDATE") return this.#update(leg, dialog, twin, request, server, now);
-    if (!twin.allowsMethod(request.method)) return reply(request, server, dialog, 405, NOTHING, now);
+    if (!CARRIED.has(request.method) || !twin.allowsMethod(request.method)) {
+      const allow = ALLOW.split(", ").filter((method) => method !== request.method && twin.allowsMethod(method));
+      const headers = [["Allow", allow.join(", ")] as const];
+      return reply(request, server, dialog, 405, { ...NOTHING, headers }, now);
+    }
     const { other: body } = contentOf(request);
     const direction = this.#call.directionFrom(leg);
     const parcel = otherParcelOf(request, direction, body);

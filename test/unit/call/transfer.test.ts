@@ -124,3 +124,11 @@ test("a request with tags that are not ours, from the wrong side, or with an old
   expect(bob.response("INFO")).toMatch(/^SIP\/2\.0 481 /);
   expect(bob.got.length - before).toBe(2); // The first INFO, and the 481 to what it sent.
 });
+
+test("a method that nobody knows, or that the other end does not take, gets 405 and what it may use", () => {
+  const { alice, bob } = established();
+  alice.request("FOO");
+  expect(alice.response("FOO")).toMatch(/^SIP\/2\.0 405 /);
+  expect(headerOf(alice.response("FOO"), "Allow")).toContain("INFO");
+  expect(() => bob.asked("FOO")).toThrow();
+});
