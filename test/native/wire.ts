@@ -19,9 +19,9 @@ export class Peer {
     });
   }
 
-  static async open(ip = "127.0.0.1"): Promise<Peer> {
+  static async open(ip = "127.0.0.1", port = 0): Promise<Peer> {
     const peer = new Peer(ip);
-    peer.socket.bind(0, ip);
+    peer.socket.bind(port, ip);
     await once(peer.socket, "listening");
     return peer;
   }
@@ -146,10 +146,17 @@ export const open = (pair: number, caller: RelaySide, callee: RelaySide): RelayC
   sides: [caller, callee],
 });
 
-/** Two ports nobody has. The kernel names them; they are free again when this returns. */
+/** Ports that nobody has, below the range from which the kernel gives ports to those who ask for any. */
 export async function freePorts(count: number, ip = "127.0.0.1"): Promise<number[]> {
-  const peers = await Promise.all(Array.from({ length: count }, () => Peer.open(ip)));
-  const ports = peers.map((peer) => peer.port);
-  for (const peer of peers) peer.close();
-  return ports;
+  const free: number[] = [];
+  while (free.length < count) {
+    candidate = candidate >= 30_000 ? 10_000 : candidate + 1;
+    const peer = await Peer.open(ip, candidate).catch(() => undefined);
+    if (peer !== undefined) free.push(candidate);
+    peer?.close();
+  }
+  return free;
 }
+
+/** Test files run side by side: each begins somewhere else. */
+let candidate = 10_000 + ((process.pid * 331) % 20_000);
