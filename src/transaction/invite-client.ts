@@ -5,7 +5,7 @@
 import { blueprint, T1 } from "./machine.ts";
 
 export type State = "calling" | "proceeding" | "cancelling" | "completed" | "accepted" | "terminated";
-export type Timer = "A" | "B" | "D" | "M" | "cancel limit";
+export type Timer = "A" | "B" | "C" | "D" | "M" | "cancel limit";
 export type Event = Timer | "1xx" | "2xx" | "3xx-6xx" | "unreachable" | "cancel";
 export type Effect =
   | "send INVITE"
@@ -15,6 +15,12 @@ export type Effect =
   | "pass up"
   | "report timeout"
   | "report unreachable";
+
+/**
+ * Limit: whoever says "trying" and then nothing final for so long is cancelled. RFC 3261 §16.6 asks proxies for more than
+ * three minutes and lets each 1xx start anew; ours does not, or a callee could hold a transaction for ever.
+ */
+const PROVISIONAL_LIMIT_MS = 300_000;
 
 // biome-ignore format: laid out as the figure
 export const inviteClient = blueprint<State, Event, Effect>({
@@ -35,6 +41,7 @@ export const inviteClient = blueprint<State, Event, Effect>({
       "2xx":          ["accepted", "pass up"],
       "3xx-6xx":      ["completed", "send ACK", "pass up"],
       "cancel":       ["cancelling", "send CANCEL"],
+      "C":            ["cancelling", "send CANCEL"],
     },
     cancelling: {
       "1xx":          ["cancelling", "pass up"],
@@ -55,6 +62,7 @@ export const inviteClient = blueprint<State, Event, Effect>({
 
   timers: {
     calling:    { resend: { event: "A", capMs: Number.POSITIVE_INFINITY }, end: { event: "B", ms: 64 * T1 } },
+    proceeding: { end: { event: "C", ms: PROVISIONAL_LIMIT_MS } },
     cancelling: { end: { event: "cancel limit", ms: 64 * T1 } },
     completed:  { end: { event: "D", ms: 32_000, reliableMs: 0 }, lingers: true },
     accepted:   { end: { event: "M", ms: 64 * T1 }, lingers: true },

@@ -24,8 +24,8 @@ test("over TCP a silent callee gets one INVITE", () => {
   ]);
 });
 
-test("a ringing callee: nothing is resent and nothing times out", () => {
-  const { diary, state } = play(inviteClient, { events: [[300, "1xx"]], until: 600_000 });
+test("a ringing callee: nothing is resent and nothing times out for five minutes", () => {
+  const { diary, state } = play(inviteClient, { events: [[300, "1xx"]], until: 300_000 });
   expect(diary).toEqual(["0 send INVITE", "300 pass up"]);
   expect(state).toBe("proceeding");
 });
@@ -83,6 +83,22 @@ test("no way to the callee: told once; while it rings a lost connection says not
       until: 99_999,
     }).state,
   ).toBe("proceeding");
+});
+
+test("a callee that only ever says 1xx is cancelled after five minutes, and forgotten 64*T1 later", () => {
+  const events: [number, Event][] = [
+    [100, "1xx"],
+    [200_000, "1xx"],
+  ];
+  const { diary, state } = play(inviteClient, { events, until: 999_999 });
+  expect(diary).toEqual([
+    "0 send INVITE",
+    "100 pass up",
+    "200000 pass up",
+    "300100 send CANCEL",
+    "332100 report timeout",
+  ]);
+  expect(state).toBe("terminated");
 });
 
 test("CANCEL: nothing before the first 1xx, then 64*T1 for the final response", () => {
