@@ -25,31 +25,20 @@ import {
 import type { MediaNews, MediaParty } from "../media/index.ts";
 import type { Request, Response, Uri } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
-import { contentOf } from "./bodies.ts";
 import type { CallView } from "./call-view.ts";
 import { Changes } from "./changes.ts";
 import { parcelOf, sdpParcel } from "./crossing.ts";
+import { FirstExchange } from "./first-exchange.ts";
 import type { CallHouse } from "./house.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
 import { Report } from "./report.ts";
 import { type Pickup, type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
+import { BYE_REASON, causeOf, causeOfOurs, sipReason, type Verdict } from "./verdict.ts";
 
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
 
 type Timer = "ring" | "silent target" | "counters";
-
-/** Why a call ends, for both legs and for the record. */
-interface Verdict {
-  readonly cause: EndCause;
-  readonly by: Side | undefined;
-  /** Toward a leg without a final answer. */
-  readonly status: number;
-  readonly phrase?: string | undefined;
-  readonly headers?: readonly (readonly [string, string])[];
-  /** Value of Reason in CANCEL and BYE (RFC 3326). */
-  readonly reason: string;
-}
 
 export interface CallStart {
   readonly id: string;
@@ -69,8 +58,6 @@ export interface CallStart {
   readonly cameFrom: Call | undefined;
 }
 
-const BYE_REASON = 'Q.850;cause=16;text="Normal call clearing"';
-
 export class Call implements LegOwner, Punctual {
   readonly id: string;
   readonly house: CallHouse;
@@ -88,6 +75,7 @@ export class Call implements LegOwner, Punctual {
   settled = false;
   readonly #timers = new TimerTable<Timer>();
   readonly #setup: Setup;
+  readonly #first: FirstExchange;
   #state: JointState = "setup";
   #rang = false;
   #verdict: Verdict | undefined;
@@ -104,6 +92,7 @@ export class Call implements LegOwner, Punctual {
     this.lateOffer = start.sdp === undefined;
     this.report = new Report(start);
     this.changes = new Changes(this);
+    this.#first = new FirstExchange(this);
     this.#setup = new Setup(this, start.request, start.uri, start.peers, start.pickup, start.sdp, start.maxForwards);
   }
 
@@ -201,12 +190,12 @@ export class Call implements LegOwner, Punctual {
     if (jointFigure[this.#state]["callee progress"] === undefined) return;
     this.#rang = true;
     const { dialog, response, rseq } = progress;
-    const twin = this.#pair(dialog);
+    const twin = this.#first.pair(dialog);
     const reliable = rseq !== undefined;
     const reliably = this.start.caller100rel === "required" || (reliable && this.caller100rel);
     let sdp: string | undefined;
     try {
-      sdp = this.#earlyDescription(dialog, twin, response, reliable, reliably);
+      sdp = this.#first.early(dialog, twin, response, reliable, reliably);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
     }
@@ -218,11 +207,11 @@ export class Call implements LegOwner, Punctual {
 
   legAnswered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
     if (leg !== this.callee || this.#state !== "setup") return;
-    const twin = this.#pair(dialog);
+    const twin = this.#first.pair(dialog);
     if (this.#setup.heard()) this.#setup.answered(now);
     let sdp: string | undefined;
     try {
-      sdp = this.#finalDescription(dialog, twin, response);
+      sdp = this.#first.final(dialog, twin, response);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       return this.#badAnswer("callee", error.status, now);
@@ -278,7 +267,7 @@ export class Call implements LegOwner, Punctual {
       if (this.#state === "up") this.changes.acked(leg, dialog, ack, invite, now);
       return;
     }
-    if (dialog.exchange === "ours" && !this.#takeLateAnswer(dialog, ack, now)) return;
+    if (dialog.exchange === "ours" && !this.#passLateAnswer(dialog, ack, now)) return;
     this.#happen("caller ACK", undefined, now);
   }
 
@@ -288,6 +277,19 @@ export class Call implements LegOwner, Punctual {
       { cause: "no-ack", by: undefined, status: 408, reason: sipReason(408, "No ACK") },
       now,
     );
+  }
+
+  /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
+  #passLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
+    try {
+      const answer = this.#first.late(dialog, ack);
+      this.callee?.ack(dialog.twin as Dialog, this.callee.invitation?.seq ?? 1, sdpParcel(answer), now);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      this.#badAnswer("caller", 488, now);
+      return false;
+    }
   }
 
   // — Both sides
@@ -474,94 +476,6 @@ export class Call implements LegOwner, Punctual {
     this.#happen("no media", { cause, by: undefined, status: 500, reason: `Q.850;cause=41;text="${text}"` }, now);
   }
 
-  // — Descriptions of the first exchange
-
-  /** The caller's dialog that stands for this one of the callee: each fork has its own (RFC 3261 §12.1). */
-  #pair(dialog: Dialog): Dialog {
-    if (dialog.twin !== undefined) return dialog.twin;
-    const { caller } = this;
-    const twin = caller.first.twin === undefined ? caller.first : caller.forkTowardCaller();
-    twin.exchange = this.lateOffer ? "none" : "theirs";
-    dialog.exchange = this.lateOffer ? "none" : "ours";
-    twin.twin = dialog;
-    dialog.twin = twin;
-    return twin;
-  }
-
-  /** SDP of a 1xx: an early answer, or in a reliable one the late offer. RFC 6337 §2. */
-  #earlyDescription(
-    dialog: Dialog,
-    twin: Dialog,
-    response: Response,
-    reliable: boolean,
-    reliably: boolean,
-  ): string | undefined {
-    const { sdp } = contentOf(response);
-    if (sdp === undefined) return undefined;
-    const { media } = this.house;
-    if (this.lateOffer) {
-      if (!reliable || !reliably || dialog.exchange !== "none") return undefined;
-      const offer = media.offer(this.id, "callee", sdp);
-      dialog.exchange = "theirs";
-      twin.exchange = "ours";
-      return offer;
-    }
-    if (dialog.exchange !== "ours") return undefined; // Said again after it was final (RFC 6337 §3.1).
-    const answer = media.answer(this.id, "callee", sdp, { provisional: true, dialog: dialog.localTag });
-    dialog.earlyRemote = sdp;
-    dialog.earlyLocal = answer;
-    if (reliable) dialog.exchange = "settled";
-    if (reliably) twin.exchange = "settled";
-    return answer;
-  }
-
-  /** SDP of the 2xx for the caller. Throws PeerError when the callee's answer is none. */
-  #finalDescription(dialog: Dialog, twin: Dialog, response: Response): string | undefined {
-    const { media } = this.house;
-    const { sdp } = contentOf(response);
-    if (this.lateOffer && dialog.exchange === "none") {
-      if (sdp === undefined) throw new PeerError(500, "a 2xx without an offer");
-      const offer = media.offer(this.id, "callee", sdp);
-      dialog.exchange = "theirs";
-      twin.exchange = "ours";
-      return offer;
-    }
-    // RFC 3262 §5: its own offer in a 1xx is to be answered before it may send the 2xx.
-    if (dialog.exchange === "theirs") throw new PeerError(500, "a 2xx before the answer to its offer");
-    if (!this.settled && !this.lateOffer) {
-      const answer = dialog.exchange === "settled" ? dialog.earlyRemote : sdp;
-      if (answer === undefined) throw new PeerError(500, "a 2xx without an answer");
-      dialog.earlyLocal = media.answer(this.id, "callee", answer, { provisional: false, dialog: dialog.localTag });
-      this.settled = true;
-      dialog.exchange = "settled";
-    }
-    // One fork went on to new offers while it rang, and another one answered the first: that offer is gone.
-    if (this.settled && dialog.exchange === "ours") throw new PeerError(488, "an answer to an offer that was replaced");
-    dialog.exchange = "settled";
-    const told = twin.exchange === "settled";
-    twin.exchange = "settled";
-    return told ? undefined : dialog.earlyLocal;
-  }
-
-  /** The answer to a late offer, in the caller's ACK; it goes on in ours. False when the call has ended over it. */
-  #takeLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
-    const twin = dialog.twin as Dialog;
-    try {
-      const { sdp } = contentOf(ack);
-      if (sdp === undefined) throw new PeerError(400, "an ACK without the answer");
-      const answer = this.house.media.answer(this.id, "caller", sdp, { provisional: false });
-      dialog.exchange = "settled";
-      twin.exchange = "settled";
-      this.settled = true;
-      this.callee?.ack(twin, this.callee.invitation?.seq ?? 1, sdpParcel(answer), now);
-      return true;
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      this.#badAnswer("caller", 488, now);
-      return false;
-    }
-  }
-
   #fromCallee(): { from: RealmSettings; to: RealmSettings } {
     return { from: this.calleeRealm ?? this.callerRealm, to: this.callerRealm };
   }
@@ -581,19 +495,3 @@ export class Call implements LegOwner, Punctual {
 }
 
 const IGNORED = { response() {}, failed() {} };
-
-const sipReason = (status: number, text: string): string => `SIP;cause=${status};text="${text}"`;
-
-/** Why nobody could be asked. */
-function causeOfOurs({ status, headers }: Refusal): EndCause {
-  if (headers.some(([name]) => name === "Retry-After")) return "limit";
-  if (status === 408) return "no-answer";
-  if (status === 503) return "unreachable";
-  return status === 416 || status === 480 ? "policy" : "protocol-error";
-}
-
-function causeOf(status: number): EndCause {
-  if (status === 486 || status === 600) return "busy";
-  if (status === 408 || status === 480) return "no-answer";
-  return "refused";
-}

@@ -1,0 +1,34 @@
+import type { EndCause, Side } from "../base/index.ts";
+import type { Refusal } from "./setup.ts";
+
+/** Why a call ends, for both legs and for the record. */
+export interface Verdict {
+  readonly cause: EndCause;
+  readonly by: Side | undefined;
+  /** Toward a leg without a final answer. */
+  readonly status: number;
+  readonly phrase?: string | undefined;
+  readonly headers?: readonly (readonly [string, string])[];
+  /** Value of Reason in CANCEL and BYE (RFC 3326). */
+  readonly reason: string;
+}
+
+export const BYE_REASON = 'Q.850;cause=16;text="Normal call clearing"';
+
+/** Value of Reason for a status (RFC 3326). */
+export const sipReason = (status: number, text: string): string => `SIP;cause=${status};text="${text}"`;
+
+/** Why nobody could be asked. */
+export function causeOfOurs({ status, headers }: Refusal): EndCause {
+  if (headers.some(([name]) => name === "Retry-After")) return "limit";
+  if (status === 408) return "no-answer";
+  if (status === 503) return "unreachable";
+  return status === 416 || status === 480 ? "policy" : "protocol-error";
+}
+
+/** Why a call ended that its callee refused. */
+export function causeOf(status: number): EndCause {
+  if (status === 486 || status === 600) return "busy";
+  if (status === 408 || status === 480) return "no-answer";
+  return "refused";
+}

@@ -1,0 +1,39 @@
+/** Answers that the leg gives by itself, and those that it waits for without caring what they say. */
+import type { Millis } from "../base/index.ts";
+import { type Request, type Response, responseTo } from "../message/index.ts";
+import type { Dialog } from "./dialog.ts";
+import type { ClientTransaction, LegClient, ServerTransaction } from "./ports.ts";
+
+/** Whose answers nobody waits for. */
+export const IGNORED: LegClient = { response() {}, failed() {} };
+
+/** Wants to know only that it is over, not how. */
+export class FinalOnly implements LegClient {
+  readonly #done: (now: Millis) => void;
+
+  constructor(done: (now: Millis) => void) {
+    this.#done = done;
+  }
+
+  response(response: Response, _transaction: ClientTransaction | undefined, now: Millis): void {
+    if (response.status >= 200) this.#done(now);
+  }
+
+  failed(_cause: string, _transaction: ClientTransaction | undefined, now: Millis): void {
+    this.#done(now);
+  }
+}
+
+/** Answers a request inside a dialog that goes no further. */
+export function reply(
+  request: Request,
+  server: ServerTransaction,
+  dialog: Dialog,
+  status: number,
+  now: Millis,
+  retryAfter?: string,
+): void {
+  const draft = responseTo(request, status, dialog.localTag);
+  if (retryAfter !== undefined) draft.add("Retry-After", retryAfter);
+  server.respond(draft, now);
+}

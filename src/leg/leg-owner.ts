@@ -1,0 +1,68 @@
+/** What a leg is given, and whom it tells. */
+import type { Millis } from "../base/index.ts";
+import type { Request, Response } from "../message/index.ts";
+import type { Dialog } from "./dialog.ts";
+import type { Progress } from "./invitation.ts";
+import type { InviteServer, PrackNote } from "./invite-server.ts";
+import type { Leg } from "./leg.ts";
+import type { LegHouse, ServerTransaction } from "./ports.ts";
+
+/** The call, as its legs see it. Every word says which leg speaks. */
+export interface LegOwner {
+  /** The called side: 101 to 199. */
+  legProgress(leg: Leg, progress: Progress, now: Millis): void;
+  /** The called side: something came back, if only a 100. */
+  legTrying(leg: Leg, now: Millis): void;
+  /** The called side: the first 2xx. The ACK is the call's to send. */
+  legAnswered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void;
+  legRefused(leg: Leg, response: Response, now: Millis): void;
+  legFailed(leg: Leg, cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void;
+  /** The calling side gave up. */
+  legCancelled(leg: Leg, cancel: Request, now: Millis): void;
+  /** A response to the leg's INVITE could not be delivered. */
+  legLost(leg: Leg, cause: "unreachable" | "no-prack", now: Millis): void;
+  /** The first ACK for a 2xx of ours. */
+  legAcked(leg: Leg, dialog: Dialog, ack: Request, invite: InviteServer, now: Millis): void;
+  legUnacknowledged(leg: Leg, now: Millis): void;
+  /** BYE came and was answered. */
+  legBye(leg: Leg, bye: Request, now: Millis): void;
+  legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void;
+  legReinviteCancelled(leg: Leg, invite: InviteServer, cancel: Request, now: Millis): void;
+  /** A PRACK for a reliable 1xx of ours; `note` is what the call gave with it. */
+  legPracked(
+    leg: Leg,
+    dialog: Dialog,
+    prack: Request,
+    server: ServerTransaction,
+    note: PrackNote | undefined,
+    now: Millis,
+  ): void;
+  /** Any other request inside the dialog. */
+  legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void;
+  /** Nothing is left of the leg but what its transactions still repeat. */
+  legOver(leg: Leg, now: Millis): void;
+}
+
+export interface LegOptions {
+  readonly house: LegHouse;
+  readonly owner: LegOwner;
+  readonly side: "caller" | "callee";
+  readonly realm: string;
+  /** Every hop of this leg is promised to be secure: its URIs are sips (RFC 5630). */
+  readonly secure: boolean;
+  /** User-Agent or Server; `undefined`: none is shown. */
+  readonly product: string | undefined;
+  readonly tcpForLargeRequests: boolean;
+  /** The peer's own address cannot be reached: requests go back to where its messages come from. */
+  readonly nated: boolean;
+  /** All dialogs of the box by our own tag. */
+  readonly book: Map<string, Dialog>;
+}
+
+/** How a leg is to end: the status for an INVITE without an answer, and the Reason for CANCEL and BYE (RFC 3326). */
+export interface Ending {
+  readonly status: number;
+  readonly phrase?: string | undefined;
+  readonly reason: string;
+  readonly headers?: readonly (readonly [string, string])[];
+}
