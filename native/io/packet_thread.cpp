@@ -50,7 +50,7 @@ bool PacketThread::started() {
 }
 
 bool PacketThread::post(const Command& command) noexcept {
-  if (!commands_.push(command)) return false;
+  if (!port_ || !commands_.push(command)) return false;
   port_->wake();
   return true;
 }
@@ -63,6 +63,7 @@ void PacketThread::stop() noexcept {
   state_.wait(0);
   if (state_.load() == 1) port_->wake();
   thread_.join();
+  port_.reset();  // Not by the thread itself: `wake` above may still have been on its way through the port.
 }
 
 void PacketThread::drain_commands(void (*with)(const Command&, void*), void* data) noexcept {
@@ -122,7 +123,6 @@ void PacketThread::run() noexcept {
   }
   // Pairs still open give their contexts back; control closes the sockets once we are joined.
   for (std::uint32_t pair = 0; pair < max_pairs_; ++pair) relay_->close(pair);
-  port_.reset();
 }
 
 void PacketThread::take_commands(std::uint64_t now_ns) noexcept {

@@ -100,6 +100,8 @@ class Box {
     EXPECT(host->problem().empty());
   }
 
+  ~Box() { host.reset(); }  // Before the bell that its threads ring.
+
   HostEvent wait(relay::EventKind kind) {
     for (int round = 0; round < 100; ++round) {
       HostEvent events[16];
