@@ -40,6 +40,10 @@ export const bench: Bench = {
         if (wanted(PAUSE)) report(pause);
       }
       if (wanted(TLS)) await measure(TLS, devices, TLS_LOAD, overTls, report);
+    } catch (error) {
+      const { exitCode, signalCode } = callee.process;
+      console.error(`the callee ${exitCode ?? signalCode ?? "lives"}: ${callee.lines.slice(-12).join("\n")}`);
+      throw error;
     } finally {
       await Promise.all(devices.map((device) => device.stop()));
       await callee.stop("SIGKILL");
@@ -47,7 +51,8 @@ export const bench: Bench = {
   },
 };
 
-type Caller = (device: Device, load: Load) => Promise<void>;
+/** How many calls failed. */
+type Caller = (device: Device, load: Load) => Promise<number>;
 
 const overUdp: Caller = (device, load) => callOverUdp(CALLER_PORT, device.udpPort, load);
 const overTls: Caller = (device, load) => callOverTls(device.tlsPort, load, TLS_CONNECTIONS);
@@ -62,18 +67,20 @@ async function measure(
   const costs = new Map<Device, number[]>(devices.map((device) => [device, []]));
   for (const device of devices) await call(device, { ...WARM_UP, callsPerSecond: load.callsPerSecond * 0.8 });
   await quiet(LINGER_MS);
+  const failed = new Map<Device, number>();
   for (let at = 0; at < ROUNDS; at++) {
     // Each device's own clean-up falls into the rounds of the others, so the books are closed one lap later.
     const before = new Map(devices.map((device) => [device, cpuMicros(device.pid)]));
-    for (const device of devices) await call(device, load);
+    for (const device of devices) failed.set(device, (failed.get(device) ?? 0) + (await call(device, load)));
     await quiet(at === ROUNDS - 1 ? LINGER_MS : 2_000);
     for (const device of devices) {
       costs.get(device)?.push((cpuMicros(device.pid) - (before.get(device) as number)) / load.calls);
     }
   }
   const [ours, ...theirs] = devices as [Device, ...Device[]];
-  const seen = { callsPerSecond: load.callsPerSecond, calls: load.calls };
   for (const peer of theirs) {
+    const failures = { oursFailed: failed.get(ours), theirsFailed: failed.get(peer) };
+    const seen = { callsPerSecond: load.callsPerSecond, calls: load.calls, ...failures };
     report(compare(name, "cpu-us/call", costs.get(ours) ?? [], peer.name, costs.get(peer) ?? [], seen));
   }
 }

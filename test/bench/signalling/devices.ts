@@ -35,6 +35,7 @@ export async function startBox(place: Place, firstPort: number): Promise<Device>
   const [udpPort, tlsPort, insidePort] = [firstPort, firstPort + 1, firstPort + 2];
   const control = join(folder, "control.sock");
   const file = join(folder, "sallyport.json");
+  // Media on addresses of its own, below the ephemeral ports: nobody else binds there.
   const configuration = {
     control,
     name: "bench",
@@ -43,13 +44,13 @@ export async function startBox(place: Place, firstPort: number): Promise<Device>
         trust: "none",
         listen: [`udp:127.0.0.1:${udpPort}`, `tls:127.0.0.1:${tlsPort}`],
         tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
-        media: { address: "127.0.0.1", ports: "40000-49999" },
+        media: { address: "127.9.0.1", ports: "10000-29999" },
         srtp: "off",
       },
       inside: {
         trust: "full",
         listen: [`udp:127.0.0.1:${insidePort}`],
-        media: { address: "127.0.0.1", ports: "50000-59999" },
+        media: { address: "127.9.0.2", ports: "10000-29999" },
         srtp: "off",
       },
     },
@@ -102,7 +103,8 @@ export async function startKamailio(
   writeFileSync(file, text);
 
   const defines = [...(options.topoh ? ["-A", "WITH_TOPOH"] : []), ...(options.tls ? ["-A", "WITH_TLS"] : [])];
-  const memory = ["-m", "256", "-M", "32", "-x", "fm"]; // The faster of its two allocators.
+  // The faster of its two allocators, and room for what arrives while it is not on its core.
+  const memory = ["-m", "256", "-M", "32", "-x", "fm", "-b", "4194304"];
   const stay = ["-DD", "-E", "-Y", folder, "-P", join(folder, "pid")];
   const child = new Child("taskset", ["-c", `${DEVICE_CORE}`, "kamailio", "-f", file, ...stay, ...memory, ...defines]);
   await answering(udpPort, child);

@@ -23,8 +23,11 @@ export interface Load {
   readonly callsPerSecond: number;
 }
 
-/** Throws unless every call succeeded. */
-export async function callOverUdp(from: number, to: number, load: Load): Promise<void> {
+/** A busy machine loses a datagram now and then; a round with more failures than this share measures something else. */
+const FAILED_SHARE = 0.01;
+
+/** How many calls failed. Throws when they are too many. */
+export async function callOverUdp(from: number, to: number, load: Load): Promise<number> {
   const rate = ["-r", `${load.callsPerSecond}`, "-m", `${load.calls}`, "-l", "5000"];
   const limits = ["-timeout", `${Math.ceil(load.calls / load.callsPerSecond) + 40}`, "-timeout_error"];
   const log = join(tmpdir(), `sallyport-bench-sipp-${process.pid}.err`);
@@ -32,16 +35,28 @@ export async function callOverUdp(from: number, to: number, load: Load): Promise
   const where = ["-i", "127.0.0.1", "-p", `${from}`, `127.0.0.1:${to}`];
   const sipp = pinned("sipp", ["-sf", join(FOLDER, "uac.xml"), ...rate, ...limits, ...QUIET, ...errors, ...where]);
   const code = await sipp.exited;
-  if (code !== 0) {
-    const said = existsSync(log) ? readFileSync(log, "latin1").slice(0, 2_000) : sipp.lines.slice(-40).join("\n");
-    throw new Error(`sipp exited with ${code}:\n${said}`);
+  const good = Number(/Successful call\s*\|\s*\d+\s*\|\s*(\d+)/.exec(lastScreen(sipp.output))?.[1] ?? 0);
+  const failed = load.calls - good;
+  if ((code !== 0 && code !== 1) || failed > load.calls * FAILED_SHARE) {
+    const said = existsSync(log) ? readFileSync(log, "latin1").slice(0, 2_000) : lastScreen(sipp.output);
+    throw new Error(`sipp exited with ${code}, ${failed} calls failed:\n${said}`);
   }
+  return failed;
 }
 
-/** Over `connections` TLS connections that stay open. Throws unless every call succeeded. */
-export async function callOverTls(to: number, load: Load, connections: number): Promise<void> {
+/** sipp draws its statistics again and again: the last ones count. */
+const lastScreen = (output: string): string => output.slice(output.lastIndexOf("Statistics Screen"));
+
+/** Over `connections` TLS connections that stay open. How many calls failed; throws when they are too many. */
+export async function callOverTls(to: number, load: Load, connections: number): Promise<number> {
   const args = [`${to}`, `${load.calls}`, `${load.callsPerSecond}`, `${connections}`];
   const caller = pinned(NODE, [join(FOLDER, "tls-caller.ts"), ...args]);
   const code = await caller.exited;
-  if (code !== 0) throw new Error(`the TLS caller exited with ${code}:\n${caller.lines.slice(-40).join("\n")}`);
+  const failed = load.calls - Number(/(\d+) of \d+ calls/.exec(caller.output)?.[1] ?? 0);
+  if ((code !== 0 && code !== 1) || failed > load.calls * FAILED_SHARE) {
+    throw new Error(
+      `the TLS caller exited with ${code}, ${failed} calls failed:\n${caller.lines.slice(-40).join("\n")}`,
+    );
+  }
+  return failed;
 }
