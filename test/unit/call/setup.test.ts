@@ -42,6 +42,22 @@ test("a second fork that answers too gets ACK and BYE, and the caller hears noth
   expect(stage.factsOf("call.ended")).toEqual([]);
 });
 
+test("a fork that answers when the INVITE's transaction is long gone gets ACK and BYE all the same", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.invite("4711");
+  bob.answer(200, { fork: "-a", sdp: sdpOfBob });
+  alice.ack();
+  stage.pass(40_000);
+  stage.look();
+  const invites = bob.got.filter((one) => one.startsWith("INVITE "));
+  expect(invites).toHaveLength(1);
+  bob.answer(200, { fork: "-b", sdp: sdpOfBob });
+  expect(words(stage.look())).toEqual(["bob > 200", "bob < ACK", "bob < BYE"]);
+  bob.answer(200, { fork: "-a", sdp: sdpOfBob });
+  expect(words(stage.look())).toEqual(["bob > 200", "bob < ACK"]);
+  expect(stage.factsOf("call.ended")).toEqual([]);
+});
+
 test.each([503, 408])("a %i from the first target: the next is asked, with a Call-ID of its own", (status) => {
   const { stage, alice, bob, carol } = twoTargets();
   alice.invite("4711");
