@@ -52,8 +52,17 @@ export class Box {
   }
 
   get<T>(path: string): Promise<T> {
+    return this.#ask("GET", path);
+  }
+
+  /** DELETE, as for a call that an operator ends. */
+  remove<T>(path: string): Promise<T> {
+    return this.#ask("DELETE", path);
+  }
+
+  #ask<T>(method: string, path: string): Promise<T> {
     return new Promise((resolve, reject) => {
-      const asked = request({ socketPath: this.#control, path, method: "GET" }, (response) => {
+      const asked = request({ socketPath: this.#control, path, method }, (response) => {
         let body = "";
         response.setEncoding("utf8").on("data", (chunk: string) => {
           body += chunk;
