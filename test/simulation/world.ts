@@ -37,6 +37,7 @@ type Side = "outside" | "inside";
 
 /** Longer than every timer of the box: ring limit, 64·T1, idle connections. */
 const REST_LIMIT: Millis = 3_600_000;
+const TIMER_L: Millis = 32_000;
 
 export function simulate(plan: Plan): Outcome {
   return new World(plan).run();
@@ -58,7 +59,7 @@ class World {
   readonly #ended = new Map<string, number>();
   readonly #causes: Record<string, number> = {};
   /** Distinct final statuses that the box sent for each INVITE it got, by branch. */
-  readonly #finals = new Map<string, Set<string>>();
+  readonly #finals = new Map<string, { readonly at: Millis; readonly statuses: Set<string> }>();
   readonly #invites = new Set<string>();
   readonly #streams = new Map<number, Side>();
   #outsideStream = 0;
@@ -223,11 +224,14 @@ class World {
     const status = /^SIP\/2\.0 ([2-6]\d\d) /.exec(text)?.[1];
     if (status === undefined || !/\r\nCSeq: *\d+ +INVITE/i.test(text)) return;
     const branch = branchIn(text);
-    const seen = this.#finals.get(branch) ?? new Set();
-    seen.add(status);
+    const seen = this.#finals.get(branch) ?? { at: this.#clock.now, statuses: new Set() };
     this.#finals.set(branch, seen);
-    if (seen.size > 1 && this.#isHonest(branch))
-      this.#broken.add(`INVITE ${branch} got more than one final answer: ${[...seen].join(", ")}`);
+    // A copy that the network held back for longer than 64·T1 meets no transaction any more (RFC 6026 §8.7, timer L).
+    if (this.#clock.now - seen.at >= TIMER_L) return;
+    const { statuses } = seen;
+    statuses.add(status);
+    if (statuses.size > 1 && this.#isHonest(branch))
+      this.#broken.add(`INVITE ${branch} got more than one final answer: ${[...statuses].join(", ")}`);
   }
 
   #relay(command: RelayCommand): void {
