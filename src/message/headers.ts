@@ -4,22 +4,10 @@
  * A name means the same in any spelling: case, compact form, and white space before the colon make no difference, so
  * that nothing can be smuggled past a rule that names a header.
  */
-import {
-  COLON,
-  CR,
-  nextComma,
-  QUOTE,
-  SP,
-  skip,
-  skipQuoted,
-  skipSpace,
-  TAB,
-  TOKEN,
-  trimEnd,
-  trimmed,
-} from "./grammar.ts";
+import { CR, nextComma, QUOTE, SP, skip, skipQuoted, skipSpace, TAB, TOKEN, trimEnd, trimmed } from "./grammar.ts";
 import { limits } from "./limits.ts";
 import * as names from "./names.ts";
+import { nextIn, numberIn, usualLine } from "./usual-lines.ts";
 
 export interface HeaderLine {
   /** Canonical spelling when we know the name, else as received. */
@@ -37,15 +25,20 @@ export interface Headers {
   entries(): readonly HeaderLine[];
 }
 
-/** Numbers per line in `rows`: what it is, where the line, its value and its value's end stand. */
-const ROW = 4;
-/** The line has not been named yet: only what every message is asked for is named at once. */
-const UNNAMED = -1;
+const NO_ROWS: number[] = [];
+
+/** Numbers per line in `rows`: where it begins and what it is, packed; and where its colon stands. */
+const ROW = 2;
+const KIND_BITS = 8;
+const KIND = (1 << KIND_BITS) - 1;
+/** Kinds of lines beside the numbers of names. The line has not been named yet: only what all are asked for is. */
+const UNNAMED = KIND;
 /** The line's name is no name: the line does not exist for anybody. */
-const NAMELESS = -2;
+const NAMELESS = KIND - 1;
+const FULL = ROW * limits.headerLines;
 
 /** Lines are gathered here and copied out once: growing an array line by line costs more than the search. */
-const scratch: number[] = new Array(ROW * limits.headerLines).fill(0);
+const scratch: number[] = new Array(FULL).fill(0);
 
 /** The first row of each core header, by its number; -1 when there is none. */
 const firstRows: number[] = new Array(names.LAST_CORE + 1).fill(-1);
@@ -55,7 +48,7 @@ export class HeaderIndex implements Headers {
   /** Where the body begins; at the end of the text when the header section is not closed. */
   bodyStart = 0;
   /** First thing that is wrong with the section. */
-  problem: string | undefined;
+  problem: string | undefined = undefined;
   /** The lines cannot be told apart for certain: no answer may quote from them. */
   hopeless = false;
   /** Rows of the first line of each; -1 when absent. */
@@ -69,8 +62,12 @@ export class HeaderIndex implements Headers {
   contact = -1;
   /** Some line is folded: no value may be read where it stands. */
   folded = false;
+  /** The core headers whose first line is a usual one, so that its value is valid: a bit for each number. */
+  #usual = 0;
   #viaCount = 0;
-  #rows: number[] = [];
+  #rows: number[] = NO_ROWS;
+  /** Where the line behind the last one begins. */
+  #end = 0;
   #named = false;
 
   /** `at`: where the line behind the start line begins. */
@@ -104,7 +101,7 @@ export class HeaderIndex implements Headers {
     const rows = this.#rows;
     const lines: HeaderLine[] = [];
     for (let row = 0; row < rows.length; row += ROW) {
-      const number = rows[row]!;
+      const number = rows[row]! & KIND;
       if (number === NAMELESS) continue;
       const name = number === names.UNKNOWN ? this.#nameAt(row) : names.canonical[number]!;
       const key = number === names.UNKNOWN ? name.toLowerCase() : names.keys[number]!;
@@ -119,33 +116,52 @@ export class HeaderIndex implements Headers {
     const rows = this.#rows;
     if (!this.#named && (number > names.LAST_CORE || number === names.UNKNOWN)) this.#nameAll();
     if (number !== names.UNKNOWN) {
-      for (let row = from; row < rows.length; row += ROW) if (rows[row] === number) return row;
+      for (let row = from; row < rows.length; row += ROW) if ((rows[row]! & KIND) === number) return row;
       return -1;
     }
     const key = name.toLowerCase();
     for (let row = from; row < rows.length; row += ROW) {
-      if (rows[row] === names.UNKNOWN && this.#nameAt(row).toLowerCase() === key) return row;
+      if ((rows[row]! & KIND) === names.UNKNOWN && this.#nameAt(row).toLowerCase() === key) return row;
     }
     return -1;
   }
 
+  /** May the value of this core header be read without another look? */
+  isUsual(number: number): boolean {
+    return (this.#usual & (1 << number)) !== 0;
+  }
+
+  /** Where a row's value begins; of a folded message not all white space is left out. */
   start(row: number): number {
-    return this.#rows[row + 2]!;
+    return skipSpace(this.text, this.#rows[row + 1]! + 1, this.lineEnd(row));
   }
 
   end(row: number): number {
-    return this.#rows[row + 3]!;
+    return trimEnd(this.text, this.start(row), this.lineEnd(row));
+  }
+
+  /** Where the value of a usual line begins; it ends where the line does. */
+  usualStart(row: number): number {
+    return this.#rows[row + 1]! + 2;
+  }
+
+  /** Where the CRLF stands that ends the line with its folds. */
+  lineEnd(row: number): number {
+    const rows = this.#rows;
+    return (row + ROW < rows.length ? rows[row + ROW]! >> KIND_BITS : this.#end) - 2;
   }
 
   /** Unfolded: each fold, with the white space around it, has become one space. RFC 3261 §7.3.1. */
   value(row: number): string {
-    const text = this.text.slice(this.#rows[row + 2]!, this.#rows[row + 3]!);
-    return text.includes("\r") ? unfold(text) : text;
+    const start = this.start(row);
+    const text = this.text.slice(start, trimEnd(this.text, start, this.lineEnd(row)));
+    if (!text.includes("\r")) return text;
+    return unfold(this.text.slice(this.#rows[row + 1]! + 1, this.lineEnd(row)));
   }
 
   #nameAt(row: number): string {
-    const start = this.#rows[row + 1]!;
-    return this.text.slice(start, skip(TOKEN, this.text, start, this.#rows[row + 2]!));
+    const start = this.#rows[row]! >> KIND_BITS;
+    return this.text.slice(start, skip(TOKEN, this.text, start, this.#rows[row + 1]!));
   }
 
   /** Finds the lines. Each ends with CRLF: an LF without its CR leaves two ideas of where a line ends. */
@@ -155,6 +171,21 @@ export class HeaderIndex implements Headers {
     let lineStart = at;
     for (let number = names.VIA; number <= names.LAST_CORE; number++) firstRows[number] = -1;
     for (;;) {
+      const first = text.charCodeAt(at);
+      const usual = filled < FULL ? usualLine(text, at, first) : 0;
+      if (usual !== 0) {
+        const number = numberIn(usual);
+        // A compact name is one small letter.
+        const colon = first > 0x60 ? at + 1 : at + names.canonical[number]!.length;
+        if (firstRows[number] === -1) this.#usual |= 1 << number;
+        this.#core(number, filled);
+        scratch[filled] = (at << KIND_BITS) | number;
+        scratch[filled + 1] = colon;
+        filled += ROW;
+        lineStart = at;
+        at = nextIn(usual);
+        continue;
+      }
       const lf = text.indexOf("\n", at);
       if (lf < 0) {
         this.#complain("the header section does not end with an empty line");
@@ -162,67 +193,60 @@ export class HeaderIndex implements Headers {
         this.bodyStart = text.length;
         break;
       }
-      if (text.charCodeAt(lf - 1) !== CR || lf === at) return this.#giveUp(filled, "LF alone in the headers");
+      if (text.charCodeAt(lf - 1) !== CR || lf === at) return this.#giveUp(filled, at, "LF alone in the headers");
       if (lf === at + 1) {
         this.bodyStart = lf + 1;
         break;
       }
-      const first = text.charCodeAt(at);
-      if (first === SP || first === TAB) this.#fold(at, lf - 1, filled);
+      if (first === SP || first === TAB) this.#fold(filled);
       else {
-        if (filled === ROW * limits.headerLines) return this.#giveUp(filled, `over ${limits.headerLines} header lines`);
-        this.#line(at, lf - 1, filled, names.coreAt(text, at, first));
+        if (filled === FULL) return this.#giveUp(filled, at, `over ${limits.headerLines} header lines`);
+        this.#line(at, first, lf - 1, filled);
         filled += ROW;
         lineStart = at;
       }
       if (lf - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
       at = lf + 1;
     }
-    this.#keep(filled);
+    this.#keep(filled, at);
     const nul = text.indexOf("\0");
     if (nul >= 0 && nul < this.bodyStart) this.#checkNuls();
   }
 
-  /** Notes a line; `number` is given for a core header. */
-  #line(start: number, end: number, filled: number, number: number): void {
-    const text = this.text;
-    scratch[filled] = UNNAMED;
-    scratch[filled + 1] = start;
-    scratch[filled + 2] = start;
-    scratch[filled + 3] = end;
+  /** Notes a line that is not one of the usual ones. */
+  #line(start: number, first: number, end: number, filled: number): void {
+    const number = names.coreAt(this.text, start, first);
     if (number !== names.UNKNOWN) {
-      const behind = names.colonAt() + 1;
-      // One space and then the value: so nearly everybody writes it.
-      const usual = text.charCodeAt(behind) === SP && text.charCodeAt(behind + 1) > SP;
-      const value = usual ? behind + 1 : skipSpace(text, behind, end);
-      scratch[filled] = number;
-      scratch[filled + 2] = value;
-      scratch[filled + 3] = trimEnd(text, value, end);
       this.#core(number, filled);
+      scratch[filled] = (start << KIND_BITS) | number;
+      scratch[filled + 1] = names.colonAt();
       return;
     }
-    const colon = text.indexOf(":", start);
-    if (colon < 0 || colon > end) this.#complain("a header line without a colon");
+    const colon = this.text.indexOf(":", start);
+    const isThere = colon >= 0 && colon < end;
+    if (!isThere) this.#complain("a header line without a colon");
+    scratch[filled] = (start << KIND_BITS) | (isThere ? UNNAMED : NAMELESS);
+    scratch[filled + 1] = isThere ? colon : end - 1;
   }
 
-  #fold(start: number, end: number, filled: number): void {
+  #fold(filled: number): void {
     this.folded = true;
-    if (filled === 0) return this.#complain("a continuation line without a line before it");
-    const valueEnd = trimEnd(this.text, start, end);
-    if (valueEnd > start) scratch[filled - 1] = valueEnd; // A blank continuation adds nothing.
+    if (filled === 0) this.#complain("a continuation line without a line before it");
   }
 
-  /** From here on nothing can be told for certain. */
-  #giveUp(filled: number, problem: string): void {
+  /** From here on, from `at`, nothing can be told for certain. */
+  #giveUp(filled: number, at: number, problem: string): void {
     this.#complain(problem);
     this.hopeless = true;
-    this.#keep(filled);
+    this.#keep(filled, at);
     this.bodyStart = this.text.length;
   }
 
-  /** Takes what was gathered. */
-  #keep(filled: number): void {
+  /** Takes what was gathered; the last line ends before `end`. */
+  #keep(filled: number, end: number): void {
     this.#rows = scratch.slice(0, filled);
+    this.#end = end;
+    if (this.folded) this.#usual = 0;
     this.via = firstRows[names.VIA]!;
     this.from = firstRows[names.FROM]!;
     this.to = firstRows[names.TO]!;
@@ -245,27 +269,23 @@ export class HeaderIndex implements Headers {
   #nameAll(): void {
     this.#named = true;
     const rows = this.#rows;
-    for (let row = 0; row < rows.length; row += ROW) if (rows[row] === UNNAMED) this.#name(row);
+    for (let row = 0; row < rows.length; row += ROW) if ((rows[row]! & KIND) === UNNAMED) this.#name(row);
   }
 
   #name(row: number): void {
     const text = this.text;
     const rows = this.#rows;
-    const start = rows[row + 1]!;
-    const end = rows[row + 3]!;
-    const nameEnd = skip(TOKEN, text, start, end);
-    const colon = skipSpace(text, nameEnd, end);
-    const value = skipSpace(text, colon + 1, end);
-    const isName = nameEnd > start && text.charCodeAt(colon) === COLON;
-    rows[row] = isName ? names.numberAt(text, start, nameEnd) : NAMELESS;
-    rows[row + 2] = value;
-    rows[row + 3] = trimEnd(text, value, end);
+    const start = rows[row]! >> KIND_BITS;
+    const colon = rows[row + 1]!;
+    const nameEnd = skip(TOKEN, text, start, colon);
+    const isName = nameEnd > start && skipSpace(text, nameEnd, colon) === colon;
+    rows[row] = (start << KIND_BITS) | (isName ? names.numberAt(text, start, nameEnd) : NAMELESS);
   }
 
   /** NUL may stand only behind a backslash in a quoted string: RFC 3261 §25.1 quoted-pair, RFC 4475 §3.1.1.2. */
   #checkNuls(): void {
     for (let row = 0; row < this.#rows.length; row += ROW) {
-      if (!hasLooseNul(this.text, this.start(row), this.end(row))) continue;
+      if (!hasLooseNul(this.text, this.#rows[row]! >> KIND_BITS, this.lineEnd(row))) continue;
       this.#complain("NUL in a header");
       this.hopeless = true;
       return;

@@ -54,12 +54,15 @@ export class Params implements ParamMap {
   readonly #text: string;
   readonly #start: number;
   readonly #end: number;
-  #map: Map<string, string | undefined> | undefined;
+  readonly #plain: boolean;
+  #map: Map<string, string | undefined> | undefined = undefined;
 
-  constructor(text: string, start: number, end: number) {
+  /** `plain`: no white space, and nothing in quotes: every semicolon begins a parameter. */
+  constructor(text: string, start: number, end: number, plain = false) {
     this.#text = text;
     this.#start = start;
     this.#end = end;
+    this.#plain = plain;
   }
 
   get(name: string): string | undefined {
@@ -98,6 +101,7 @@ export class Params implements ParamMap {
 
   /** Where the name of the wanted parameter ends; -1 when it is absent. `name` is lower case. */
   #find(name: string): number {
+    if (this.#plain) return this.#findPlain(name);
     const text = this.#text;
     const end = this.#end;
     let at = skipSpace(text, this.#start, end);
@@ -106,6 +110,19 @@ export class Params implements ParamMap {
       at = skip(TOKEN, text, start, end);
       if (at - start === name.length && sameName(text, start, name)) return at;
       at = skipSpace(text, this.#afterValue(at), end);
+    }
+    return -1;
+  }
+
+  #findPlain(name: string): number {
+    const text = this.#text;
+    const end = this.#end;
+    for (let at = this.#start; at >= 0 && at < end; at = text.indexOf(";", at + 1)) {
+      const nameEnd = at + 1 + name.length;
+      if (nameEnd > end || !sameName(text, at + 1, name)) continue;
+      if (nameEnd === end) return nameEnd;
+      const next = text.charCodeAt(nameEnd);
+      if (next === EQUALS || next === SEMICOLON) return nameEnd;
     }
     return -1;
   }
@@ -123,6 +140,7 @@ export class Params implements ParamMap {
   }
 
   #valueAt(at: number): string | undefined {
+    if (this.#plain) return this.#plainValueAt(at);
     const start = this.#valueStart(at);
     if (start < 0) return undefined;
     const end = skipValue(this.#text, start, this.#end);
@@ -130,17 +148,32 @@ export class Params implements ParamMap {
     return this.#text.slice(start, end);
   }
 
+  #plainValueAt(at: number): string | undefined {
+    if (at === this.#end || this.#text.charCodeAt(at) !== EQUALS) return undefined;
+    return this.#text.slice(at + 1, this.#before(";", at));
+  }
+
+  #plainNameEnd(start: number): number {
+    return Math.min(this.#before("=", start), this.#before(";", start));
+  }
+
+  /** Where the next such byte stands; at the end when there is none. */
+  #before(byte: string, at: number): number {
+    const found = this.#text.indexOf(byte, at);
+    return found < 0 || found > this.#end ? this.#end : found;
+  }
+
   #all(): Map<string, string | undefined> {
     if (this.#map !== undefined) return this.#map;
     const map = new Map<string, string | undefined>();
     const end = this.#end;
-    let at = skipSpace(this.#text, this.#start, end);
+    let at = this.#plain ? this.#start : skipSpace(this.#text, this.#start, end);
     while (at < end) {
-      const start = skipSpace(this.#text, at + 1, end);
-      at = skip(TOKEN, this.#text, start, end);
-      const name = this.#text.slice(start, at).toLowerCase();
-      if (!map.has(name)) map.set(name, this.#valueAt(at));
-      at = skipSpace(this.#text, this.#afterValue(at), end);
+      const start = this.#plain ? at + 1 : skipSpace(this.#text, at + 1, end);
+      const nameEnd = this.#plain ? this.#plainNameEnd(start) : skip(TOKEN, this.#text, start, end);
+      const name = this.#text.slice(start, nameEnd).toLowerCase();
+      if (!map.has(name)) map.set(name, this.#valueAt(nameEnd));
+      at = this.#plain ? this.#before(";", nameEnd) : skipSpace(this.#text, this.#afterValue(nameEnd), end);
     }
     this.#map = map;
     return map;

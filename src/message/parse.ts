@@ -4,14 +4,17 @@ import { MessageError, malformed } from "./errors.ts";
 import { CR, readNumber, SP, skip, TOKEN } from "./grammar.ts";
 import { readCallId } from "./headers/call-id.ts";
 import { readContact } from "./headers/contact.ts";
-import { readCSeq } from "./headers/cseq.ts";
-import { type NameAddr, readNameAddr } from "./headers/name-addr.ts";
-import { readVia, Via, type ViaValue } from "./headers/via.ts";
+import { readCSeq, readUsualCSeq } from "./headers/cseq.ts";
+import { type NameAddr, readNameAddr, readUsualNameAddr } from "./headers/name-addr.ts";
+import { readUsualVia, readVia, Via, type ViaValue } from "./headers/via.ts";
 import { HeaderIndex } from "./headers.ts";
 import { limits } from "./limits.ts";
 import { type Core, type Message, Request, Response } from "./message.ts";
+import { methodAt } from "./methods.ts";
+import * as names from "./names.ts";
 import { NO_PARAMS } from "./params.ts";
-import { parseUri } from "./uri.ts";
+import { parseUri, usualUri } from "./uri.ts";
+import { USUAL_BYTES } from "./usual.ts";
 
 const VERSION = "SIP/2.0";
 
@@ -23,6 +26,8 @@ interface StartLine {
   /** 0 in a request. */
   readonly status: number;
   readonly reason: string;
+  /** The Request-URI is valid: it needs no other look. */
+  readonly usual: boolean;
   /** Where the header section begins. */
   readonly end: number;
 }
@@ -61,7 +66,19 @@ function skipEmptyLines(text: string): number {
   return at;
 }
 
+/** What nearly every request line looks like. */
+const USUAL_LINE = new RegExp(`[A-Z]+ ${usualUri} SIP/2\\.0\\r\\n`, "y");
+
 function readStartLine(text: string, at: number): StartLine {
+  USUAL_LINE.lastIndex = at;
+  if (USUAL_LINE.test(text) && USUAL_LINE.lastIndex - at <= USUAL_BYTES) {
+    const behind = USUAL_LINE.lastIndex;
+    const space = text.indexOf(" ", at);
+    if (space - at <= limits.methodBytes) {
+      const uri = text.slice(space + 1, behind - " SIP/2.0\r\n".length);
+      return { method: methodAt(text, at, space), uri, status: 0, reason: "", usual: true, end: behind };
+    }
+  }
   const end = text.indexOf("\n", at) - 1;
   if (end < at || text.charCodeAt(end) !== CR) throw new PeerError(400, "no start line");
   const methodEnd = skip(TOKEN, text, at, Math.min(end, at + limits.methodBytes + 1));
@@ -83,7 +100,7 @@ function readStatusLine(text: string, at: number, end: number): StartLine {
   if (status < 100 || status > 699 || !separated) throw new PeerError(400, "no status code between 100 and 699");
   const reason = text.slice(Math.min(codeEnd + 1, end), end);
   if (/[\0\r\n]/.test(reason)) throw new PeerError(400, "control characters in the reason phrase");
-  return { method: "", uri: "", status, reason, end: end + 2 };
+  return { method: "", uri: "", status, reason, usual: false, end: end + 2 };
 }
 
 /** `INVITE sip:bob@example.com SIP/2.0`, with one space between each two. RFC 3261 §7.1. */
@@ -94,7 +111,8 @@ function readRequestLine(text: string, at: number, methodEnd: number, end: numbe
   if (uriEnd <= uriStart) throw new PeerError(400, "no Request-URI");
   if (uriEnd - uriStart > limits.uriBytes || end - at > limits.startLineBytes)
     throw new PeerError(414, `a Request-URI of more than ${limits.uriBytes} bytes`);
-  return { method: text.slice(at, methodEnd), uri: text.slice(uriStart, uriEnd), status: 0, reason: "", end: end + 2 };
+  const method = methodAt(text, at, methodEnd);
+  return { method, uri: text.slice(uriStart, uriEnd), status: 0, reason: "", usual: false, end: end + 2 };
 }
 
 /** The version is not written as it ought to be: where the URI before it ends, if it is 2.0 all the same. */
@@ -164,13 +182,29 @@ function readCore(index: HeaderIndex, isRequest: boolean): Core {
   // The same, read where it stands: by far the most messages, and direct calls are what makes them fast.
   const text = index.text;
   return {
-    via: readVia(text, index.start(viaRow), index.end(viaRow), true),
-    from: readNameAddr("From", text, index.start(fromRow), index.end(fromRow)),
-    to: readNameAddr("To", text, index.start(toRow), index.end(toRow)),
-    callId: readCallId(text, index.start(callIdRow), index.end(callIdRow)),
-    cseq: readCSeq(text, index.start(cseqRow), index.end(cseqRow)),
-    contact: contactRow < 0 ? undefined : readContact(text, index.start(contactRow), index.end(contactRow), true),
+    via: index.isUsual(names.VIA)
+      ? readUsualVia(text, index.usualStart(viaRow), index.lineEnd(viaRow))
+      : readVia(text, index.start(viaRow), index.end(viaRow), true),
+    from: nameAddr(index, names.FROM, fromRow, "From"),
+    to: nameAddr(index, names.TO, toRow, "To"),
+    callId: index.isUsual(names.CALL_ID)
+      ? text.slice(index.usualStart(callIdRow), index.lineEnd(callIdRow))
+      : readCallId(text, index.start(callIdRow), index.end(callIdRow)),
+    cseq: index.isUsual(names.CSEQ)
+      ? readUsualCSeq(text, index.usualStart(cseqRow), index.lineEnd(cseqRow))
+      : readCSeq(text, index.start(cseqRow), index.end(cseqRow)),
+    contact: contactRow < 0 ? undefined : contact(index, contactRow),
   };
+}
+
+function nameAddr(index: HeaderIndex, number: number, row: number, name: string): NameAddr {
+  if (index.isUsual(number)) return readUsualNameAddr(index.text, index.usualStart(row), index.lineEnd(row));
+  return readNameAddr(name, index.text, index.start(row), index.end(row));
+}
+
+function contact(index: HeaderIndex, row: number): NameAddr | "*" {
+  if (index.isUsual(names.CONTACT)) return readUsualNameAddr(index.text, index.usualStart(row), index.lineEnd(row));
+  return readContact(index.text, index.start(row), index.end(row), true);
 }
 
 function present(row: number, name: string): number {
@@ -181,16 +215,12 @@ function present(row: number, name: string): number {
 /** What only requests promise. */
 function checkRequest(start: StartLine, index: HeaderIndex, core: Core): void {
   if (core.cseq.method !== start.method) throw malformed("CSeq", "its method is not the one of the start line");
-  if (!USUAL_URI.test(start.uri)) checkUri(start.uri);
-  if (index.maxForwards >= 0) {
+  if (!start.usual) checkUri(start.uri);
+  if (index.maxForwards >= 0 && !index.isUsual(names.MAX_FORWARDS)) {
     const hops = whole(index, index.maxForwards, maxForwards);
     if (hops < 0 || hops > 255) throw malformed("Max-Forwards", "not a number from 0 to 255");
   }
 }
-
-/** What nearly every Request-URI looks like: `parseUri` takes whatever this matches. */
-const USUAL_URI =
-  /^sips?:(?:[\w\-.!~*'()&=+$,;/]+@)?[\da-zA-Z][\da-zA-Z.-]*(?::[1-9]\d{0,3})?(?:;[\w\-.!~*'()/:&+$]+(?:=[\w\-.!~*'()/:&+$]+)?)*$/;
 
 function checkUri(text: string): void {
   const uri = parseUri(text);

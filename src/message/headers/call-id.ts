@@ -2,7 +2,9 @@ import { malformed } from "../errors.ts";
 import type { HeaderField } from "../field.ts";
 
 /** RFC 3261 §25.1 callid, taken as one run of word characters and "@". */
-const ALL_WORD = /[\w\-.!%*+`'~()<>:\\"/[\]?{}@]+/y;
+export const usualCallId = "[\\w\\-.!%*+`'~()<>:\\\\\"/[\\]?{}@]+";
+
+const ALL_WORD = new RegExp(usualCallId, "y");
 
 /** Names a dialog or a series of registrations, byte by byte. RFC 3261 §20.8. Throws PeerError(400). */
 export function readCallId(text: string, start: number, end: number): string {

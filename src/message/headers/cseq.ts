@@ -2,6 +2,7 @@ import { malformed } from "../errors.ts";
 import type { HeaderField } from "../field.ts";
 import { readNumber, SP, skip, skipSpace, TAB, TOKEN } from "../grammar.ts";
 import { limits } from "../limits.ts";
+import { methodAt } from "../methods.ts";
 
 /** Orders the requests of a dialog. RFC 3261 §20.16, §8.1.1.5. */
 export interface CSeqValue {
@@ -19,7 +20,15 @@ export function readCSeq(text: string, start: number, end: number): CSeqValue {
   if (number === limits.cseqNumber) throw malformed("CSeq", "a number of 2^31 or more");
   const method = skipSpace(text, at, end);
   if (method === end || skip(TOKEN, text, method, end) !== end) throw malformed("CSeq", "no method");
-  return { number, method: text.slice(method, end) };
+  return { number, method: methodAt(text, method, end) };
+}
+
+/** The same for a range that has proved to hold a number of at most nine digits, one space and a token. */
+export function readUsualCSeq(text: string, start: number, end: number): CSeqValue {
+  let number = 0;
+  let at = start;
+  for (let code = text.charCodeAt(at); code !== SP; code = text.charCodeAt(++at)) number = number * 10 + code - 0x30;
+  return { number, method: methodAt(text, at + 1, end) };
 }
 
 export const CSeq: HeaderField<CSeqValue> = {

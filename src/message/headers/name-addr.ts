@@ -18,6 +18,7 @@ import {
 import { limits } from "../limits.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
 import { isUriText } from "../uri.ts";
+import { usualEnd, usualParams } from "../usual.ts";
 
 /** `"Display" <uri>;params` or `uri;params`. RFC 3261 §20.10, §25.1 name-addr and addr-spec. */
 export interface NameAddr {
@@ -33,28 +34,26 @@ const QUESTION = 0x3f;
 
 /** The value in the range; the `first` one when it is a list. Throws PeerError(400). */
 export function readNameAddr(header: string, text: string, start: number, end: number, first = false): NameAddr {
-  USUAL.lastIndex = start;
-  if (USUAL.test(text)) {
-    const stop = USUAL.lastIndex;
-    if (stop === end || (stop < end && first && text.charCodeAt(stop) === COMMA)) return readUsual(text, start, stop);
-  }
-  return readCarefully(header, text, start, end, first);
+  const stop = usualEnd(USUAL, text, start, end, first);
+  return stop < 0 ? readCarefully(header, text, start, end, first) : readUsualNameAddr(text, start, stop);
 }
 
 /** What nearly every name-addr looks like. It spares the careful look, and what it does not match gets that. */
-const USUAL =
-  /(?:"[^"\\\0-\x1f\x7f]*" ?)?<sips?:[\w\-.!~*'();/:@&=+$,%[\]?]+>(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
+export const usualNameAddr = `(?:"[^"\\\\\\0-\\x1f\\x7f]*" ?)?<sips?:[\\w\\-.!~*'();/:@&=+$,%[\\]?]+>${usualParams}`;
 
-function readUsual(text: string, start: number, stop: number): NameAddr {
+const USUAL = new RegExp(usualNameAddr, "y");
+
+/** The range is what `usualNameAddr` matches, and not longer than a usual value is. */
+export function readUsualNameAddr(text: string, start: number, stop: number): NameAddr {
   if (text.charCodeAt(start) === LESS) {
     const more = text.indexOf(">", start);
     const uri = text.slice(start + 1, more);
-    return { uri, params: more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop) };
+    return { uri, params: more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop, true) };
   }
   const close = text.indexOf('"', start + 1);
   const less = text.charCodeAt(close + 1) === LESS ? close + 1 : close + 2;
   const more = text.indexOf(">", less);
-  const params = more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop);
+  const params = more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop, true);
   return { display: text.slice(start + 1, close), uri: text.slice(less + 1, more), params };
 }
 

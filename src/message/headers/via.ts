@@ -1,8 +1,9 @@
 import { malformed } from "../errors.ts";
 import type { HeaderField } from "../field.ts";
-import { COLON, COMMA, HOST, readNumber, SEMICOLON, skip, skipSpace, TOKEN } from "../grammar.ts";
+import { COLON, HOST, readNumber, skip, skipSpace, TOKEN } from "../grammar.ts";
 import { hostEnd, hostText, parseHost } from "../host.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
+import { usualEnd, usualParams } from "../usual.ts";
 
 /** A hop that the request took, and where its answer goes. RFC 3261 §20.42, RFC 3581, RFC 5118 §4.5. */
 export interface ViaValue {
@@ -19,11 +20,11 @@ const VERSION = "SIP/2.0/";
 
 /** The value in the range; the `first` one when it is a list. Throws PeerError(400). */
 export function readVia(text: string, start: number, end: number, first = false): ViaValue {
-  USUAL.lastIndex = start;
-  if (USUAL.test(text)) {
-    const stop = USUAL.lastIndex;
-    if (stop === end || (stop < end && first && text.charCodeAt(stop) === COMMA)) return readUsual(text, start, stop);
-  }
+  const stop = usualEnd(USUAL, text, start, end, first);
+  return stop < 0 ? readCarefully(text, start, end, first) : readUsualVia(text, start, stop);
+}
+
+function readCarefully(text: string, start: number, end: number, first: boolean): ViaValue {
   let at = skipProtocol(text, start, end);
   const protocolEnd = skip(TOKEN, text, at, end);
   if (protocolEnd === at) throw malformed("Via", "no transport");
@@ -49,23 +50,25 @@ export function readVia(text: string, start: number, end: number, first = false)
 }
 
 /** What nearly every Via looks like. It spares the careful look, and what it does not match gets that. */
-const USUAL =
-  /SIP\/2\.0\/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]*(?::[1-9]\d{0,3})?(?:;[\w\-.!%*+`'~]+(?:=[\w\-.!%*+`'~:[\]]+)?)*/y;
+export const usualVia = `SIP/2\\.0/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]*(?::[1-9]\\d{0,3})?${usualParams}`;
+
+const USUAL = new RegExp(usualVia, "y");
 
 const HOST_AT = 12;
 
-function readUsual(text: string, start: number, stop: number): ViaValue {
+/** The range is what `usualVia` matches, and not longer than a usual value is. */
+export function readUsualVia(text: string, start: number, stop: number): ViaValue {
   const second = text.charCodeAt(start + 9);
   const protocol = second === 0x44 ? "UDP" : second === 0x43 ? "TCP" : "TLS";
   let at = start + HOST_AT;
-  const hostEnd = skip(HOST, text, at, stop);
-  const host = text.slice(at, hostEnd);
-  at = hostEnd;
+  let paramsStart = text.indexOf(";", at);
+  if (paramsStart < 0 || paramsStart > stop) paramsStart = stop;
+  let colon = text.indexOf(":", at);
+  if (colon < 0 || colon > paramsStart) colon = paramsStart;
+  const host = text.slice(at, colon);
   let port = 0;
-  if (at < stop && text.charCodeAt(at) === COLON) {
-    for (at++; at < stop && text.charCodeAt(at) !== SEMICOLON; at++) port = port * 10 + text.charCodeAt(at) - 0x30;
-  }
-  const params = at === stop ? NO_PARAMS : new Params(text, at, stop);
+  for (at = colon + 1; at < paramsStart; at++) port = port * 10 + text.charCodeAt(at) - 0x30;
+  const params = paramsStart === stop ? NO_PARAMS : new Params(text, paramsStart, stop, true);
   return port === 0 ? { protocol, host, params } : { protocol, host, port, params };
 }
 
