@@ -7,6 +7,8 @@ import { write, writeSync } from "node:fs";
 /** Limit: bytes that wait for a slow reader; lines beyond are lost, and their number is told once there is room. */
 const MAX_WAITING_BYTES = 4 * 1_024 * 1_024;
 const RETRY_MS = 20;
+/** Lines wait this long for company: a write costs more than a line, and wakes a thread. */
+const GATHER_MS = 50;
 
 export class LineWriter {
   readonly #fd: number;
@@ -30,7 +32,7 @@ export class LineWriter {
     this.#waitingBytes += line.length;
     if (this.#state !== "idle") return;
     this.#state = "writing";
-    setImmediate(() => this.#next()); // Lines of one turn leave together.
+    setTimeout(() => this.#next(), GATHER_MS);
   }
 
   /** Resolves when everything is written, or after `limitMs`, or at once when nobody can read it any more. */
@@ -75,7 +77,8 @@ export class LineWriter {
       else {
         this.#waitingBytes -= count;
         if (offset + count < bytes.length) this.#put(bytes, offset + count);
-        else this.#next();
+        else if (this.#waiting.length === 0) this.#rest("idle");
+        else setTimeout(() => this.#next(), GATHER_MS);
       }
     });
   }
