@@ -21,9 +21,11 @@ function lineFault(offered: Media, answered: Media): string | undefined {
   if (!sameFamily(offered.protocol, answered.protocol)) {
     return `it answers ${offered.protocol} with ${answered.protocol}`;
   }
-  if (!answered.formats.some((format) => offered.formats.includes(format))) return "none of its formats was offered";
   return undefined;
 }
+
+// Deviation: RFC 3264 §6.1 wants formats of the offer in the answer. Endpoints that answer with another one send it, too,
+// and the other side may well play it: refusing would end a call that works without us.
 
 // Deviation: RFC 3264 §6 wants the very protocol back; endpoints answer RTP/AVPF with RTP/AVP, and keys with RTP/SAVP.
 // Whether the protection is enough is the media room's verdict.
