@@ -96,6 +96,7 @@ export class Calls {
       else this.#inside(request, server, hop, now);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
+      if (!this.#knows(hop, now)) return this.#turnAway(request, server, hop, error.status, error.message, now);
       this.#refuse(request, server, hop, error.status, error.message, now, headersFor(error.status));
     }
   }
@@ -162,7 +163,10 @@ export class Calls {
 
   #inside(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
     const dialog = this.#dialogOf(request, hop);
-    if (dialog === undefined) return respond(request, server, 481, "", now);
+    if (dialog === undefined) {
+      if (this.#knows(hop, now)) return respond(request, server, 481, "", now);
+      return this.#turnAway(request, server, hop, 481, "no such dialog", now);
+    }
     if (forwardsLeft(request) === 0) return respond(request, server, 483, "", now);
     const unsupported = unsupportedIn(request);
     if (unsupported !== undefined) return respond(request, server, 420, "", now, [["Unsupported", unsupported]]);
@@ -196,6 +200,7 @@ export class Calls {
     const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
     if (verdict.verdict !== "serve" && (method === "INVITE" || !known)) {
       const status = verdict.verdict === "refuse" ? verdict.status : 403;
+      if (!known) return this.#turnAway(request, server, hop, status, verdict.reason, now);
       return this.#refuse(request, server, hop, status, verdict.reason, now);
     }
     const unfit = method === "INVITE" || method === "OPTIONS" ? this.#unfit(request, uri) : undefined;
@@ -339,6 +344,19 @@ export class Calls {
       { fact: "call.refused", realm: hop.realm, source, peer, method: request.method, status, reason },
       now,
     );
+  }
+
+  /** As `#refuse`, to a stranger: he gets one short answer and leaves nothing behind. */
+  #turnAway(request: Request, server: ServerTransaction, hop: Hop, status: number, reason: string, now: Millis): void {
+    server.refuseOnce(status, now);
+    const source = addressText(hop.remote);
+    const { method } = request;
+    this.#house.fact({ fact: "call.refused", realm: hop.realm, source, peer: undefined, method, status, reason }, now);
+  }
+
+  #knows(hop: Hop, now: Millis): boolean {
+    const trust = this.#house.settings.realms.get(hop.realm)?.trust;
+    return trust === "full" || this.#house.routing.recognise(hop, now) !== undefined;
   }
 
   #tag(): string {

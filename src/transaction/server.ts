@@ -102,6 +102,22 @@ export class ServerTransaction implements Punctual, SendToken {
     this.#home.settle(this, now);
   }
 
+  /**
+   * One refusal with no transaction behind it (RFC 3261 §8.2.7): nothing is kept, no copy of it follows, and a copy of the
+   * request gets the same again. For strangers, who shall not use us to send others more than they send us.
+   * Limit: an answer of more than 1.5 times the bytes of its request is not sent.
+   */
+  refuseOnce(status: number, now: Millis): void {
+    const request = this.#request;
+    if (this.#answered || request === undefined) return;
+    this.#answered = true;
+    const text = responseTo(request, status, this.#home.statelessTag(request)).toText();
+    if (text.length <= (request.text.length - stampedBytes(request.via)) * AMPLIFICATION)
+      this.#home.transport.sendResponse(this.hop, request.via, text, now);
+    else this.#home.tooShort();
+    this.shed();
+  }
+
   /** Sends the 2xx again: its copies are the leg's until the ACK comes (RFC 3261 §13.3.1.4). */
   resendFinal(now: Millis): void {
     if (this.#machine.state === "accepted" && this.#text !== "") this.#step("send 2xx", now);
@@ -195,6 +211,17 @@ export class ServerTransaction implements Punctual, SendToken {
     if (state !== "accepted") this.#owner = undefined;
     if (state === "confirmed" || state === "terminated") this.#text = "";
   }
+}
+
+const AMPLIFICATION = 1.5;
+
+/** What we have written into the Via ourselves (RFC 3261 §18.2.1, RFC 3581 §4): not the sender's bytes. */
+function stampedBytes({ params }: ViaValue): number {
+  const received = params.get("received");
+  const rport = params.get("rport");
+  return (
+    (received === undefined ? 0 : ";received=".length + received.length) + (rport === undefined ? 0 : 1 + rport.length)
+  );
 }
 
 const machineFor = (method: string, reliable: boolean): Machine<State, Event, Effect> =>

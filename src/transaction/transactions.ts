@@ -25,6 +25,8 @@ export type TransactionCounter =
   | "request.copy"
   | "request.merged"
   | "request.over-limit"
+  /** A stranger's, so short that the answer would have been a gain to him. */
+  | "request.too-short"
   | "cancel.matched"
   | "cancel.unmatched"
   | "ack.unmatched"
@@ -240,6 +242,8 @@ export class Transactions {
         this.#agenda.watch(cancel);
       },
       strayResponse: (response, transaction, now) => this.#user.strayResponse(response, transaction.hop, now),
+      statelessTag: (request) => this.#keys.statelessTag(request),
+      tooShort: () => this.counters.add("request.too-short"),
       passAck: (ack, transaction, now) => this.#user.ack(ack, transaction.hop, now),
     };
   }

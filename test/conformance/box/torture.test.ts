@@ -135,6 +135,7 @@ function judgeFromStranger(text: string): void {
   const box = new VirtualBox();
   const said = [...box.hear("outside", text, STRANGER), ...box.pass(100_000)];
   expect(said.filter(({ side }) => side === "inside")).toEqual([]);
+  expect(said.length, "answered once, for it cannot be known who asked").toBeLessThanOrEqual(1);
   const first = said[0]?.text ?? "";
   expect(first).toMatch(/^(?:SIP\/2\.0 (?:400|403|481|505) |$)/);
   expect(first.length).toBeLessThanOrEqual(1.5 * text.length);
@@ -161,6 +162,25 @@ for (const { rfc, rows, messages } of sets) {
     test(`RFC ${rfc} ${name} from a stranger: nothing goes inside`, () => judgeFromStranger(text));
   }
 }
+
+test.each([
+  ["OPTIONS", false],
+  ["INVITE", false],
+  ["OPTIONS", true],
+  ["INVITE", true],
+])("a stranger's %s is answered when that is no gain to him (padded: %s)", (method, padded) => {
+  const lines = [
+    `${method} sip:a@b SIP/2.0`,
+    "v:SIP/2.0/UDP h;branch=z9hG4bKb;rport",
+    "f:<sip:a@b>;tag=1",
+    "t:<sip:a@b>",
+    "i:2",
+    `CSeq:1 ${method}`,
+    ...(padded ? ["m:<sip:a@b>", `s:${"x".repeat(100)}`] : []),
+  ];
+  const said = new VirtualBox().hear("outside", `${lines.join("\r\n")}\r\n\r\n`, STRANGER);
+  expect(said).toHaveLength(padded ? 1 : 0);
+});
 
 test("the same messages one after the other leave nothing in one box", () => {
   const box = new VirtualBox();
