@@ -318,7 +318,6 @@ test("an answer that does not fit the offer is refused, and a better one may fol
   media.offer("call", "caller", secureOffer);
   for (const wrong of [
     sdp("10.0.0.9"),
-    sdp("10.0.0.9", "m=audio 7000 RTP/AVP 9"),
     sdp("10.0.0.9", "m=video 7000 RTP/AVP 0"),
     sdp("10.0.0.9", "m=audio 7000 RTP/SAVP 0", crypto(1)),
     sdp("10.0.0.9", "m=audio 7000 RTP/AVP 0 4294967296"),
