@@ -4,7 +4,20 @@
  * A name means the same in any spelling: case, compact form, and white space before the colon make no difference, so
  * that nothing can be smuggled past a rule that names a header.
  */
-import { CR, nextComma, QUOTE, SP, skip, skipQuoted, skipSpace, TAB, TOKEN, trimEnd, trimmed } from "./grammar.ts";
+import {
+  COLON,
+  CR,
+  nextComma,
+  QUOTE,
+  SP,
+  skip,
+  skipQuoted,
+  skipSpace,
+  TAB,
+  TOKEN,
+  trimEnd,
+  trimmed,
+} from "./grammar.ts";
 import { limits } from "./limits.ts";
 import * as names from "./names.ts";
 import { nextIn, numberIn, usualLine } from "./usual-lines.ts";
@@ -25,23 +38,20 @@ export interface Headers {
   entries(): readonly HeaderLine[];
 }
 
-const NO_ROWS: number[] = [];
-
-/** Numbers per line in `rows`: where it begins and what it is, packed; and where its colon stands. */
-const ROW = 2;
+/** `rows` begins with the first row of each core header, by its number: 0 when there is none. Slot 0 is not used. */
+const FIRST_ROW = names.LAST_CORE + 1;
+/** A row is one number: where the line begins, and what it is. */
 const KIND_BITS = 8;
 const KIND = (1 << KIND_BITS) - 1;
 /** Kinds of lines beside the numbers of names. The line has not been named yet: only what all are asked for is. */
 const UNNAMED = KIND;
 /** The line's name is no name: the line does not exist for anybody. */
 const NAMELESS = KIND - 1;
-const FULL = ROW * limits.headerLines;
+const FULL = FIRST_ROW + limits.headerLines;
 
-/** Lines are gathered here and copied out once: growing an array line by line costs more than the search. */
+/** Rows are gathered here and copied out once: growing an array line by line costs more than the search. */
 const scratch: number[] = new Array(FULL).fill(0);
-
-/** The first row of each core header, by its number; -1 when there is none. */
-const firstRows: number[] = new Array(names.LAST_CORE + 1).fill(-1);
+const NO_ROWS: number[] = [];
 
 export class HeaderIndex implements Headers {
   text: string;
@@ -51,20 +61,12 @@ export class HeaderIndex implements Headers {
   problem: string | undefined = undefined;
   /** The lines cannot be told apart for certain: no answer may quote from them. */
   hopeless = false;
-  /** Rows of the first line of each; -1 when absent. */
-  via = -1;
-  from = -1;
-  to = -1;
-  callId = -1;
-  cseq = -1;
-  maxForwards = -1;
-  contentLength = -1;
-  contact = -1;
   /** Some line is folded: no value may be read where it stands. */
   folded = false;
   /** The core headers whose first line is a usual one, so that its value is valid: a bit for each number. */
   #usual = 0;
-  #viaCount = 0;
+  /** Via lines behind the first. */
+  #moreVias = 0;
   #rows: number[] = NO_ROWS;
   /** Where the line behind the last one begins. */
   #end = 0;
@@ -83,24 +85,24 @@ export class HeaderIndex implements Headers {
 
   raw(name: string): string | undefined {
     const row = this.row(name);
-    return row < 0 ? undefined : this.value(row);
+    return row === 0 ? undefined : this.value(row);
   }
 
   rawAll(name: string): readonly string[] {
     const values: string[] = [];
-    for (let row = this.row(name); row >= 0; row = this.row(name, row + ROW)) values.push(this.value(row));
+    for (let row = this.row(name); row !== 0; row = this.row(name, row + 1)) values.push(this.value(row));
     return values;
   }
 
   has(name: string): boolean {
-    return this.row(name) >= 0;
+    return this.row(name) !== 0;
   }
 
   entries(): readonly HeaderLine[] {
     if (!this.#named) this.#nameAll();
     const rows = this.#rows;
     const lines: HeaderLine[] = [];
-    for (let row = 0; row < rows.length; row += ROW) {
+    for (let row = FIRST_ROW; row < rows.length; row++) {
       const number = rows[row]! & KIND;
       if (number === NAMELESS) continue;
       const name = number === names.UNKNOWN ? this.#nameAt(row) : names.canonical[number]!;
@@ -110,20 +112,25 @@ export class HeaderIndex implements Headers {
     return lines;
   }
 
-  /** The row of the first line of that name at or behind row `from`; -1 when there is none. */
-  row(name: string, from = 0): number {
+  /** The row of the first line of a core header, by its number; 0 when it is absent. */
+  first(number: number): number {
+    return this.#rows[number]!;
+  }
+
+  /** The row of the first line of that name at or behind row `from`; 0 when there is none. */
+  row(name: string, from = FIRST_ROW): number {
     const number = names.numberOf(name);
     const rows = this.#rows;
     if (!this.#named && (number > names.LAST_CORE || number === names.UNKNOWN)) this.#nameAll();
     if (number !== names.UNKNOWN) {
-      for (let row = from; row < rows.length; row += ROW) if ((rows[row]! & KIND) === number) return row;
-      return -1;
+      for (let row = from; row < rows.length; row++) if ((rows[row]! & KIND) === number) return row;
+      return 0;
     }
     const key = name.toLowerCase();
-    for (let row = from; row < rows.length; row += ROW) {
+    for (let row = from; row < rows.length; row++) {
       if ((rows[row]! & KIND) === names.UNKNOWN && this.#nameAt(row).toLowerCase() === key) return row;
     }
-    return -1;
+    return 0;
   }
 
   /** May the value of this core header be read without another look? */
@@ -133,7 +140,7 @@ export class HeaderIndex implements Headers {
 
   /** Where a row's value begins; of a folded message not all white space is left out. */
   start(row: number): number {
-    return skipSpace(this.text, this.#rows[row + 1]! + 1, this.lineEnd(row));
+    return skipSpace(this.text, this.#colon(row) + 1, this.lineEnd(row));
   }
 
   end(row: number): number {
@@ -142,46 +149,52 @@ export class HeaderIndex implements Headers {
 
   /** Where the value of a usual line begins; it ends where the line does. */
   usualStart(row: number): number {
-    return this.#rows[row + 1]! + 2;
+    const start = this.#rows[row]! >> KIND_BITS;
+    const isCompact = this.text.charCodeAt(start + 1) === COLON;
+    return start + (isCompact ? 3 : names.canonical[this.#rows[row]! & KIND]!.length + 2);
   }
 
   /** Where the CRLF stands that ends the line with its folds. */
   lineEnd(row: number): number {
     const rows = this.#rows;
-    return (row + ROW < rows.length ? rows[row + ROW]! >> KIND_BITS : this.#end) - 2;
+    return (row + 1 < rows.length ? rows[row + 1]! >> KIND_BITS : this.#end) - 2;
   }
 
   /** Unfolded: each fold, with the white space around it, has become one space. RFC 3261 §7.3.1. */
   value(row: number): string {
-    const start = this.start(row);
-    const text = this.text.slice(start, trimEnd(this.text, start, this.lineEnd(row)));
-    if (!text.includes("\r")) return text;
-    return unfold(this.text.slice(this.#rows[row + 1]! + 1, this.lineEnd(row)));
+    const colon = this.#colon(row);
+    const lineEnd = this.lineEnd(row);
+    const start = skipSpace(this.text, colon + 1, lineEnd);
+    const text = this.text.slice(start, trimEnd(this.text, start, lineEnd));
+    return text.includes("\r") ? unfold(this.text.slice(colon + 1, lineEnd)) : text;
+  }
+
+  /** A line without a colon is nameless, so that nobody asks for its value. */
+  #colon(row: number): number {
+    return this.text.indexOf(":", this.#rows[row]! >> KIND_BITS);
   }
 
   #nameAt(row: number): string {
     const start = this.#rows[row]! >> KIND_BITS;
-    return this.text.slice(start, skip(TOKEN, this.text, start, this.#rows[row + 1]!));
+    return this.text.slice(start, skip(TOKEN, this.text, start, this.#colon(row)));
   }
 
   /** Finds the lines. Each ends with CRLF: an LF without its CR leaves two ideas of where a line ends. */
   #scan(at: number): void {
     const text = this.text;
-    let filled = 0;
+    let filled = FIRST_ROW;
     let lineStart = at;
-    for (let number = names.VIA; number <= names.LAST_CORE; number++) firstRows[number] = -1;
+    for (let number = 0; number < FIRST_ROW; number++) scratch[number] = 0;
     for (;;) {
       const first = text.charCodeAt(at);
       const usual = filled < FULL ? usualLine(text, at, first) : 0;
       if (usual !== 0) {
         const number = numberIn(usual);
-        // A compact name is one small letter.
-        const colon = first > 0x60 ? at + 1 : at + names.canonical[number]!.length;
-        if (firstRows[number] === -1) this.#usual |= 1 << number;
-        this.#core(number, filled);
-        scratch[filled] = (at << KIND_BITS) | number;
-        scratch[filled + 1] = colon;
-        filled += ROW;
+        if (scratch[number] === 0) {
+          scratch[number] = filled;
+          this.#usual |= 1 << number;
+        } else this.#another(number);
+        scratch[filled++] = (at << KIND_BITS) | number;
         lineStart = at;
         at = nextIn(usual);
         continue;
@@ -201,8 +214,8 @@ export class HeaderIndex implements Headers {
       if (first === SP || first === TAB) this.#fold(filled);
       else {
         if (filled === FULL) return this.#giveUp(filled, at, `over ${limits.headerLines} header lines`);
-        this.#line(at, first, lf - 1, filled);
-        filled += ROW;
+        scratch[filled] = (at << KIND_BITS) | this.#kindOf(at, first, lf, filled);
+        filled++;
         lineStart = at;
       }
       if (lf - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
@@ -213,25 +226,23 @@ export class HeaderIndex implements Headers {
     if (nul >= 0 && nul < this.bodyStart) this.#checkNuls();
   }
 
-  /** Notes a line that is not one of the usual ones. */
-  #line(start: number, first: number, end: number, filled: number): void {
+  /** Of a line that is not one of the usual ones. */
+  #kindOf(start: number, first: number, end: number, row: number): number {
     const number = names.coreAt(this.text, start, first);
     if (number !== names.UNKNOWN) {
-      this.#core(number, filled);
-      scratch[filled] = (start << KIND_BITS) | number;
-      scratch[filled + 1] = names.colonAt();
-      return;
+      if (scratch[number] === 0) scratch[number] = row;
+      else this.#another(number);
+      return number;
     }
     const colon = this.text.indexOf(":", start);
-    const isThere = colon >= 0 && colon < end;
-    if (!isThere) this.#complain("a header line without a colon");
-    scratch[filled] = (start << KIND_BITS) | (isThere ? UNNAMED : NAMELESS);
-    scratch[filled + 1] = isThere ? colon : end - 1;
+    if (colon >= 0 && colon < end) return UNNAMED;
+    this.#complain("a header line without a colon");
+    return NAMELESS;
   }
 
   #fold(filled: number): void {
     this.folded = true;
-    if (filled === 0) this.#complain("a continuation line without a line before it");
+    if (filled === FIRST_ROW) this.#complain("a continuation line without a line before it");
   }
 
   /** From here on, from `at`, nothing can be told for certain. */
@@ -247,36 +258,27 @@ export class HeaderIndex implements Headers {
     this.#rows = scratch.slice(0, filled);
     this.#end = end;
     if (this.folded) this.#usual = 0;
-    this.via = firstRows[names.VIA]!;
-    this.from = firstRows[names.FROM]!;
-    this.to = firstRows[names.TO]!;
-    this.callId = firstRows[names.CALL_ID]!;
-    this.cseq = firstRows[names.CSEQ]!;
-    this.maxForwards = firstRows[names.MAX_FORWARDS]!;
-    this.contentLength = firstRows[names.CONTENT_LENGTH]!;
-    this.contact = firstRows[names.CONTACT]!;
   }
 
-  /** Headers that every message is asked for. All but Via and Contact may stand only once: RFC 3261 §7.3.1. */
-  #core(number: number, row: number): void {
-    if (number === names.VIA && ++this.#viaCount > limits.viaCount) this.#complain(`over ${limits.viaCount} Via lines`);
-    if (firstRows[number] === -1) firstRows[number] = row;
-    else if (number !== names.VIA && number !== names.CONTACT)
-      this.#complain(`more than one ${names.canonical[number]}`);
+  /** All core headers but Via and Contact may stand only once: RFC 3261 §7.3.1. */
+  #another(number: number): void {
+    if (number === names.CONTACT) return;
+    if (number !== names.VIA) return this.#complain(`more than one ${names.canonical[number]}`);
+    if (++this.#moreVias === limits.viaCount) this.#complain(`over ${limits.viaCount} Via lines`);
   }
 
   /** Names the lines that were not asked for until now. */
   #nameAll(): void {
     this.#named = true;
     const rows = this.#rows;
-    for (let row = 0; row < rows.length; row += ROW) if ((rows[row]! & KIND) === UNNAMED) this.#name(row);
+    for (let row = FIRST_ROW; row < rows.length; row++) if ((rows[row]! & KIND) === UNNAMED) this.#name(row);
   }
 
   #name(row: number): void {
     const text = this.text;
     const rows = this.#rows;
     const start = rows[row]! >> KIND_BITS;
-    const colon = rows[row + 1]!;
+    const colon = this.#colon(row);
     const nameEnd = skip(TOKEN, text, start, colon);
     const isName = nameEnd > start && skipSpace(text, nameEnd, colon) === colon;
     rows[row] = (start << KIND_BITS) | (isName ? names.numberAt(text, start, nameEnd) : NAMELESS);
@@ -284,7 +286,7 @@ export class HeaderIndex implements Headers {
 
   /** NUL may stand only behind a backslash in a quoted string: RFC 3261 §25.1 quoted-pair, RFC 4475 §3.1.1.2. */
   #checkNuls(): void {
-    for (let row = 0; row < this.#rows.length; row += ROW) {
+    for (let row = FIRST_ROW; row < this.#rows.length; row++) {
       if (!hasLooseNul(this.text, this.#rows[row]! >> KIND_BITS, this.lineEnd(row))) continue;
       this.#complain("NUL in a header");
       this.hopeless = true;

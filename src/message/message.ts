@@ -28,26 +28,41 @@ export interface Core {
 }
 
 abstract class Shared {
-  readonly text: string;
-  readonly headers: Headers;
-  readonly via: ViaValue;
-  readonly from: NameAddr;
-  readonly to: NameAddr;
-  readonly callId: string;
-  readonly cseq: CSeqValue;
   readonly #index: HeaderIndex;
-  readonly #contact: NameAddr | "*" | undefined;
+  readonly #core: Core;
 
   constructor(index: HeaderIndex, core: Core) {
-    this.text = index.text;
-    this.headers = index;
     this.#index = index;
-    this.via = core.via;
-    this.from = core.from;
-    this.to = core.to;
-    this.callId = core.callId;
-    this.cseq = core.cseq;
-    this.#contact = core.contact;
+    this.#core = core;
+  }
+
+  get text(): string {
+    return this.#index.text;
+  }
+
+  get headers(): Headers {
+    return this.#index;
+  }
+
+  /** The top one. */
+  get via(): ViaValue {
+    return this.#core.via;
+  }
+
+  get from(): NameAddr {
+    return this.#core.from;
+  }
+
+  get to(): NameAddr {
+    return this.#core.to;
+  }
+
+  get callId(): string {
+    return this.#core.callId;
+  }
+
+  get cseq(): CSeqValue {
+    return this.#core.cseq;
   }
 
   get body(): string {
@@ -73,7 +88,7 @@ abstract class Shared {
     const known = this.#known(field as HeaderField<unknown>);
     if (known !== undefined) return known as T;
     const row = this.#index.row(field.name);
-    if (row < 0) return undefined;
+    if (row === 0) return undefined;
     const value = this.#index.value(row);
     if (field.list !== true) return field.parse(value);
     const first = splitList(value)[0];
@@ -82,7 +97,7 @@ abstract class Shared {
 
   /** What was read when the message came. */
   #known(field: HeaderField<unknown>): unknown {
-    if (field === Contact) return this.#contact;
+    if (field === Contact) return this.#core.contact;
     if (field === Via) return this.via;
     if (field === CSeq) return this.cseq;
     if (field === From) return this.from;

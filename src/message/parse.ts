@@ -131,7 +131,7 @@ const versionProblem = (version: string): PeerError =>
 
 /** Leaves out what follows the body. Without a Content-Length the body goes to the end of the datagram. */
 function cutBody(index: HeaderIndex): void {
-  if (index.contentLength < 0) return;
+  if (index.first(names.CONTENT_LENGTH) === 0) return;
   const end = index.bodyStart + contentLength(index);
   if (end > index.text.length) throw malformed("Content-Length", "more than the body has");
   if (end < index.text.length) index.cut(end);
@@ -139,8 +139,8 @@ function cutBody(index: HeaderIndex): void {
 
 /** Of the header section; -1 when it says none. Throws PeerError: 400 when it is no number, 413 when too large. */
 export function contentLength(index: HeaderIndex): number {
-  const row = index.contentLength;
-  if (row < 0) return -1;
+  const row = index.first(names.CONTENT_LENGTH);
+  if (row === 0) return -1;
   const length = whole(index, row, (text, start, end) => readNumber(text, start, end, limits.messageBytes + 1));
   if (length < 0) throw malformed("Content-Length", "not a number");
   if (length > limits.messageBytes) throw new PeerError(413, `a body of more than ${limits.messageBytes} bytes`);
@@ -149,7 +149,7 @@ export function contentLength(index: HeaderIndex): number {
 
 /** Reads a row where it stands; a folded one is unfolded first. */
 function whole<T>(index: HeaderIndex, row: number, read: (text: string, start: number, end: number) => T): T {
-  if (row < 0) throw new PeerError(400, "a header is missing");
+  if (row === 0) throw new PeerError(400, "a header is missing");
   if (!index.folded) return read(index.text, index.start(row), index.end(row));
   const value = index.value(row);
   return read(value, 0, value.length);
@@ -163,12 +163,12 @@ const maxForwards = (text: string, start: number, end: number) => readNumber(tex
 
 /** A Contact that cannot be read is a reason to refuse a request; a response is not lost for it. */
 function readCore(index: HeaderIndex, isRequest: boolean): Core {
-  const viaRow = present(index.via, "Via");
-  const fromRow = present(index.from, "From");
-  const toRow = present(index.to, "To");
-  const callIdRow = present(index.callId, "Call-ID");
-  const cseqRow = present(index.cseq, "CSeq");
-  const contactRow = isRequest ? index.contact : -1;
+  const viaRow = present(index.first(names.VIA), "Via");
+  const fromRow = present(index.first(names.FROM), "From");
+  const toRow = present(index.first(names.TO), "To");
+  const callIdRow = present(index.first(names.CALL_ID), "Call-ID");
+  const cseqRow = present(index.first(names.CSEQ), "CSeq");
+  const contactRow = isRequest ? index.first(names.CONTACT) : 0;
   if (index.folded) {
     return {
       via: whole(index, viaRow, topVia),
@@ -176,7 +176,7 @@ function readCore(index: HeaderIndex, isRequest: boolean): Core {
       to: whole(index, toRow, to),
       callId: whole(index, callIdRow, readCallId),
       cseq: whole(index, cseqRow, readCSeq),
-      contact: contactRow < 0 ? undefined : whole(index, contactRow, firstContact),
+      contact: contactRow === 0 ? undefined : whole(index, contactRow, firstContact),
     };
   }
   // The same, read where it stands: by far the most messages, and direct calls are what makes them fast.
@@ -193,7 +193,7 @@ function readCore(index: HeaderIndex, isRequest: boolean): Core {
     cseq: index.isUsual(names.CSEQ)
       ? readUsualCSeq(text, index.usualStart(cseqRow), index.lineEnd(cseqRow))
       : readCSeq(text, index.start(cseqRow), index.end(cseqRow)),
-    contact: contactRow < 0 ? undefined : contact(index, contactRow),
+    contact: contactRow === 0 ? undefined : contact(index, contactRow),
   };
 }
 
@@ -208,7 +208,7 @@ function contact(index: HeaderIndex, row: number): NameAddr | "*" {
 }
 
 function present(row: number, name: string): number {
-  if (row < 0) throw malformed(name, "missing");
+  if (row === 0) throw malformed(name, "missing");
   return row;
 }
 
@@ -216,8 +216,8 @@ function present(row: number, name: string): number {
 function checkRequest(start: StartLine, index: HeaderIndex, core: Core): void {
   if (core.cseq.method !== start.method) throw malformed("CSeq", "its method is not the one of the start line");
   if (!start.usual) checkUri(start.uri);
-  if (index.maxForwards >= 0 && !index.isUsual(names.MAX_FORWARDS)) {
-    const hops = whole(index, index.maxForwards, maxForwards);
+  if (index.first(names.MAX_FORWARDS) !== 0 && !index.isUsual(names.MAX_FORWARDS)) {
+    const hops = whole(index, index.first(names.MAX_FORWARDS), maxForwards);
     if (hops < 0 || hops > 255) throw malformed("Max-Forwards", "not a number from 0 to 255");
   }
 }
@@ -248,16 +248,17 @@ export function answerTo(text: string): Request | undefined {
   if (end < 0 || methodEnd === at || text.charCodeAt(methodEnd) !== 0x20 || text.startsWith("ACK ", at))
     return undefined;
   const index = new HeaderIndex(text, end + 2);
-  if (index.hopeless || index.via < 0) return undefined;
-  const via = attempt(() => whole(index, index.via, topVia)) ?? sentBy(index.value(index.via));
+  if (index.hopeless || index.first(names.VIA) === 0) return undefined;
+  const via =
+    attempt(() => whole(index, index.first(names.VIA), topVia)) ?? sentBy(index.value(index.first(names.VIA)));
   if (via === undefined) return undefined;
   const method = text.slice(at, methodEnd);
   return new Request(method, "", index, {
     via,
-    from: attempt(() => whole(index, index.from, from)) ?? NOBODY,
-    to: attempt(() => whole(index, index.to, to)) ?? NOBODY,
-    callId: index.callId < 0 ? "" : index.value(index.callId),
-    cseq: attempt(() => whole(index, index.cseq, readCSeq)) ?? { number: 0, method },
+    from: attempt(() => whole(index, index.first(names.FROM), from)) ?? NOBODY,
+    to: attempt(() => whole(index, index.first(names.TO), to)) ?? NOBODY,
+    callId: index.first(names.CALL_ID) === 0 ? "" : index.value(index.first(names.CALL_ID)),
+    cseq: attempt(() => whole(index, index.first(names.CSEQ), readCSeq)) ?? { number: 0, method },
     contact: undefined,
   });
 }

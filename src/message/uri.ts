@@ -1,5 +1,5 @@
 /** URIs as values. RFC 3261 §19.1 and §25.1, RFC 3966 for `tel:`, RFC 5954 for IPv6 references. */
-import { PeerError } from "../base/index.ts";
+import { PeerError, withoutPasswords } from "../base/index.ts";
 import { COLON, kinds, lower, readNumber, SEMICOLON, skip, TOKEN, URI, USER } from "./grammar.ts";
 import { hostEnd, hostText, parseHost, sameHost } from "./host.ts";
 import { limits } from "./limits.ts";
@@ -270,6 +270,8 @@ const PARAM_CHARS = /[^A-Za-z0-9\-_.!~*'()[\]/:&+$]/g;
 const escapedText = (text: string, others: RegExp): string =>
   text.replace(others, (char) => `%${(char.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, "0")}`);
 
-/** The text goes into the error cut short: it is the peer's, and errors are logged. */
-const bad = (text: string, problem: string): PeerError =>
-  new PeerError(400, `URI "${text.length > 80 ? `${text.slice(0, 80)}...` : text}" ${problem}`);
+/** The text goes into the error cut short and without a password: it is the peer's, and errors are logged. */
+function bad(text: string, problem: string): PeerError {
+  const shown = withoutPasswords(text);
+  return new PeerError(400, `URI "${shown.length > 80 ? `${shown.slice(0, 80)}...` : shown}" ${problem}`);
+}
