@@ -5,7 +5,7 @@
  *
  * Limit: the ring holds the last 4,096 messages; older ones are overwritten.
  */
-import type { Millis } from "../base/index.ts";
+import { type Millis, withoutPasswords } from "../base/index.ts";
 import type { TransportInput, TransportOutput } from "../transport/index.ts";
 
 const RING_MESSAGES = 4_096;
@@ -16,7 +16,7 @@ export interface TraceEntry {
   readonly realm: string;
   readonly remote: string;
   readonly sent: boolean;
-  /** The start line. */
+  /** The start line, without the password of its URI. */
   readonly line: string;
   readonly callId: string;
   readonly cseq: string;
@@ -138,7 +138,7 @@ function summary({ at, realm, remote, sent, text }: Slot): TraceEntry | undefine
     realm,
     remote,
     sent,
-    line,
+    line: withoutPasswords(line),
     callId: headerIn(head, /^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)/im),
     cseq: headerIn(head, /^cseq[ \t]*:[ \t]*([^\r\n]*)/im),
     media: [...text.matchAll(/^m=(\S+ \d+ \S+)/gm)].map((match) => match[1] ?? ""),

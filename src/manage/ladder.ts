@@ -1,5 +1,6 @@
 /** The two-leg ladder: what the last messages looked like on each side of the box, as text for people. */
 import type { TraceEntry } from "../engine/index.ts";
+import { printable } from "./show.ts";
 
 const LANE = 34;
 
@@ -19,7 +20,7 @@ export function ladderText(entries: readonly TraceEntry[]): string {
     lines.push(`${time}  ${entry.realm === left ? leftArrow(entry) : `${"".padEnd(LANE + 4)}│ ${rightArrow(entry)}`}`);
     for (const media of entry.media) {
       const indent = entry.realm === left ? 12 : LANE + 20;
-      lines.push(`${" ".repeat(indent)}${media}`);
+      lines.push(`${" ".repeat(indent)}${printable(media)}`);
     }
   }
   return `${lines.join("\n")}\n`;
@@ -35,5 +36,5 @@ const rightArrow = (entry: TraceEntry): string =>
 function label({ line, cseq }: TraceEntry): string {
   const method = cseq.split(/\s+/)[1] ?? "";
   const text = line.startsWith("SIP/2.0 ") ? `${line.slice(8)} (${method})` : (line.split(" ")[0] ?? "");
-  return `${text.slice(0, LANE - 2)} `;
+  return `${printable(text.slice(0, LANE - 2))} `;
 }

@@ -1,6 +1,6 @@
 /** The log: one JSON object a line on stdout. Facts carry no body, key or password, and neither does anything here. */
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
-import type { Fact } from "../base/index.ts";
+import { type Fact, withoutPasswords } from "../base/index.ts";
 
 /** Limit: a text of a fact that came from outside is cut here, in characters. */
 const MAX_TEXT = 256;
@@ -95,10 +95,14 @@ class LineMeter {
   }
 }
 
-/** Texts from the wire may be long; a line of log is not. */
+/** Texts from the wire may be long, and hold URIs with passwords; a line of log does not. */
 function shortened(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(members))
-    copy[name] = typeof value === "string" && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value;
+  for (const [name, value] of Object.entries(members)) copy[name] = typeof value === "string" ? shown(value) : value;
   return copy;
+}
+
+function shown(text: string): string {
+  const open = withoutPasswords(text);
+  return open.length > MAX_TEXT ? `${open.slice(0, MAX_TEXT)}…` : open;
 }

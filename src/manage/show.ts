@@ -46,8 +46,8 @@ function flatten(view: Row, prefix = ""): Record<string, string> {
   return flat;
 }
 
-/** Names and users come from the wire: nothing of them may steer a terminal. */
-function printable(value: unknown): string {
+/** Names, users and messages come from the wire: nothing of them may steer a terminal. */
+export function printable(value: unknown): string {
   const text = value === undefined || value === null ? "-" : String(value);
   return text.replace(/[^\x20-\x7e\u00a1-\u{10ffff}]/gu, "?");
 }

@@ -23,6 +23,12 @@ test("what crossed the wires comes out in order, with m-lines but without keys",
   expect(recorder.entries(new Set(["two"]))).toHaveLength(1);
 });
 
+test("the password of a Request-URI stays inside", () => {
+  const recorder = new Recorder((listener) => listener);
+  recorder.input({ in: "datagram", listener: "a", remote, text: message("INVITE sip:b:hunter2@x SIP/2.0", "one") }, 1);
+  expect(recorder.entries()[0]?.line).toBe("INVITE sip:b:…@x SIP/2.0");
+});
+
 test("the ring keeps the last 4,096 messages and forgets older ones", () => {
   const recorder = new Recorder((listener) => listener);
   for (let i = 0; i < 5_000; i++) {

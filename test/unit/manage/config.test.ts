@@ -75,7 +75,9 @@ describe("what settings come out", () => {
       transactions: 200_000,
       connections: 10_000,
       connectionsPerSource: 100,
+      callSeconds: 86_400,
     });
+    expect(settings.sessionTimer).toEqual({ seconds: 1_800, minimumSeconds: 90 });
   });
 
   test("comments, trailing commas and a byte order mark are fine", () => {

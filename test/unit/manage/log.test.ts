@@ -41,6 +41,13 @@ test("a long text from the wire is cut, and what could break a line is escaped",
   expect(raw().length).toBeLessThan(600);
 });
 
+test("the password of a URI does not show", () => {
+  const { log, raw } = logInto();
+  log.fact(bad(`no host in "sip:bob:hunter2@@x" ${"x".repeat(1_000)} sip:ann:hunter2@y`));
+  expect(raw()).toContain("sip:bob:…@@x");
+  expect(raw()).not.toContain("hunter2");
+});
+
 test("a secret does not show, even if somebody puts one into a line", () => {
   const { log, raw } = logInto();
   log.line("error", "oops", { key: new Secret("hunter2") });
