@@ -42,6 +42,9 @@ Exit status: 0 done, 2 bad configuration, 1 anything else.
 const BAD_CONFIGURATION = 2;
 /** Limit: how long the reader of our stdout may take over the last lines. */
 const LAST_LINES_LIMIT_MS = 2_000;
+/** Limit: errors that nobody caught, in each minute. At it the process gives up, for its supervisor to start it anew. */
+const MISTAKES_LIMIT = 10;
+const MISTAKES_WINDOW_MS = 60_000;
 const root = new URL("../", import.meta.url);
 
 /** The operator's mistake on the command line. */
@@ -110,13 +113,19 @@ async function run(file: string, words: readonly string[]): Promise<number> {
   const io = await import("./io/index.ts"); // Only here: the other commands answer sooner without the engine.
   const stdout = new io.LineWriter(1);
   const log = logTo(stdout, () => performance.now());
+  const stopped = Promise.withResolvers<void>();
+  let box: Box | undefined;
+  let mistakes = 0;
   process.on("uncaughtException", (error) => {
-    log.line("error", "crashed", { error: error.stack ?? error.message });
+    log.bug(error, "process");
+    // One socket's trouble must not take the calls of all others down; a process that does nothing but fail must go.
+    if (box !== undefined && ++mistakes < MISTAKES_LIMIT) return;
     stdout.writeNow();
     process.exit(1);
   });
-  const stopped = Promise.withResolvers<void>();
-  let box: Box | undefined;
+  setInterval(() => {
+    mistakes = 0;
+  }, MISTAKES_WINDOW_MS).unref();
   process.on("SIGHUP", () => void box?.reload());
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => {

@@ -111,7 +111,10 @@ export class Agenda {
     return this.#heap[0]?.at;
   }
 
-  /** Lets every owner whose deadline has come act, once each: one that stays due is called again in the next round. */
+  /**
+   * Lets every owner whose deadline has come act, once each: one that stays due is called again in the next round.
+   * Throws what an owner throws: that one waits for nothing any more, those behind it are due in the next round.
+   */
   expire(now: Millis): void {
     const due: Entry[] = [];
     for (;;) {
@@ -122,11 +125,20 @@ export class Agenda {
       this.#pop();
       this.#entries.delete(first.owner as Punctual);
     }
-    for (const { owner } of due) {
-      if (owner === undefined || this.#entries.has(owner)) continue;
-      const at = owner.nextDeadline();
-      if (at !== undefined && at <= now) owner.expire(now);
-      this.watch(owner);
+    let done = 0;
+    try {
+      for (const { owner } of due) {
+        done++;
+        if (owner === undefined || this.#entries.has(owner)) continue;
+        const at = owner.nextDeadline();
+        if (at !== undefined && at <= now) owner.expire(now);
+        this.watch(owner);
+      }
+    } finally {
+      for (; done < due.length; done++) {
+        const owner = due[done]?.owner;
+        if (owner !== undefined) this.watch(owner);
+      }
     }
   }
 

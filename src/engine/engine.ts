@@ -106,10 +106,14 @@ export class Engine {
   /**
    * One event in, everything that follows from it out, in the order in which it must be done. Deadlines that have come
    * by `now` are honoured first, so that an event never overtakes a timer that was due before it.
+   * Throws only by our own mistake; then what was done before it comes out of the next step.
    */
   step(input: EngineInput, now: Millis): readonly EngineOutput[] {
-    this.#agenda.expire(now);
-    this.#dispatch(input, now);
+    try {
+      this.#agenda.expire(now);
+    } finally {
+      this.#dispatch(input, now); // Whoever's deadline went wrong: this event is of somebody else.
+    }
     const outputs = this.#outputs;
     this.#outputs = [];
     for (const output of outputs) if (output.out !== "relay") this.#recorder.output(output, now);

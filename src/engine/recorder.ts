@@ -3,12 +3,13 @@
  * references to texts which exist anyway, so that recording costs next to nothing and is always on. Texts leave it as
  * summaries only: a body may hold keys.
  *
- * Limit: the ring holds the last 4,096 messages; older ones are overwritten.
+ * Limit: the ring holds the last 4,096 messages, and fewer when they have more than 16 MiB; older ones are forgotten.
  */
 import { type Millis, withoutPasswords } from "../base/index.ts";
 import type { TransportInput, TransportOutput } from "../transport/index.ts";
 
 const RING_MESSAGES = 4_096;
+const RING_BYTES = 16 * 1_024 * 1_024;
 
 /** One message as it crossed a wire. */
 export interface TraceEntry {
@@ -41,7 +42,11 @@ export class Recorder {
   readonly #slots: Slot[] = [];
   readonly #wires = new Map<number, Wire>();
   readonly #realmOf: (listener: string) => string;
-  #next = 0;
+  /** Messages recorded since the start; the last of them is in slot `(#count - 1) % RING_MESSAGES`. */
+  #count = 0;
+  /** The number of the oldest message that is still held. */
+  #oldest = 0;
+  #bytes = 0;
 
   /** `realmOf`: the realm of a listener by its id. */
   constructor(realmOf: (listener: string) => string) {
@@ -96,8 +101,8 @@ export class Recorder {
   /** The messages whose Call-ID is in `callIds` (all when absent), oldest first. */
   entries(callIds?: ReadonlySet<string>): readonly TraceEntry[] {
     const entries: TraceEntry[] = [];
-    for (let i = 0; i < this.#slots.length; i++) {
-      const slot = this.#slots[(this.#next + i) % this.#slots.length] as Slot;
+    for (let number = this.#oldest; number < this.#count; number++) {
+      const slot = this.#slots[number % RING_MESSAGES] as Slot;
       const entry = summary(slot);
       if (entry !== undefined && (callIds === undefined || callIds.has(entry.callId))) entries.push(entry);
     }
@@ -114,17 +119,25 @@ export class Recorder {
   }
 
   #fill(realm: string, remote: string, sent: boolean, text: string, now: Millis): void {
-    if (this.#slots.length < RING_MESSAGES) {
-      this.#slots.push({ at: now, realm, remote, sent, text });
-      return;
+    if (this.#count - this.#oldest === RING_MESSAGES) this.#forgetOldest();
+    this.#bytes += text.length;
+    const index = this.#count++ % RING_MESSAGES;
+    const slot = this.#slots[index];
+    if (slot === undefined) this.#slots.push({ at: now, realm, remote, sent, text });
+    else {
+      slot.at = now;
+      slot.realm = realm;
+      slot.remote = remote;
+      slot.sent = sent;
+      slot.text = text;
     }
-    const slot = this.#slots[this.#next] as Slot;
-    slot.at = now;
-    slot.realm = realm;
-    slot.remote = remote;
-    slot.sent = sent;
-    slot.text = text;
-    this.#next = (this.#next + 1) % RING_MESSAGES;
+    while (this.#bytes > RING_BYTES) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    const slot = this.#slots[this.#oldest++ % RING_MESSAGES] as Slot;
+    this.#bytes -= slot.text.length;
+    slot.text = "";
   }
 }
 

@@ -62,11 +62,7 @@ export class Box implements ControlledBox {
       settings,
       relay: this.#relay,
       fact: (fact) => log.fact(fact),
-      bug: (error, input) =>
-        log.frequent("error", "bug", {
-          input,
-          error: error instanceof Error ? (error.stack ?? error.message) : "unknown",
-        }),
+      bug: (error, at) => log.bug(error, at),
     });
   }
 

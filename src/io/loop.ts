@@ -29,8 +29,8 @@ export interface LoopOptions {
   readonly relay: RelayPort | undefined;
   /** Every fact, of the engine and of the sockets. */
   fact(fact: Fact): void;
-  /** Our own mistake: the engine threw. The box goes on, for the sake of the calls that it did not concern. */
-  bug(error: unknown, input: EngineInput["in"]): void;
+  /** Our own mistake: the engine threw at an input, or an output could not be carried out. Must not throw. The box goes on, for the sake of the calls that it did not concern. */
+  bug(error: unknown, at: EngineInput["in"] | EngineOutput["out"]): void;
 }
 
 /** Limit: setTimeout takes no more; a later deadline is looked at again then. */
@@ -92,7 +92,7 @@ export class EngineLoop {
     }
     this.#isStepping = true;
     this.#step(input);
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#step(next);
+    while (this.#waiting.length > 0) this.#step(this.#waiting.shift() as EngineInput);
     this.#isStepping = false;
     this.#turn ??= setImmediate(this.#endTurn);
   }
@@ -137,13 +137,28 @@ export class EngineLoop {
     this.#endTurn();
   }
 
+  /** The barrier: a mistake of ours costs what it concerns, never the other calls. */
   #step(input: EngineInput): void {
+    let outputs: readonly EngineOutput[] = [];
     try {
-      for (const output of this.#engine.step(input, performance.now())) this.#execute(output);
+      outputs = this.#engine.step(input, performance.now());
     } catch (error) {
-      this.#bugs += 1;
-      this.#options.bug(error, input.in);
+      this.#bug(error, input.in);
+      // What the engine did before it threw is still to come, and must: other calls' messages are among it.
+      if (this.#waiting.length === 0 && input.in !== "deadline") this.#waiting.push({ in: "deadline" });
     }
+    for (const output of outputs) {
+      try {
+        this.#execute(output);
+      } catch (error) {
+        this.#bug(error, output.out);
+      }
+    }
+  }
+
+  #bug(error: unknown, at: EngineInput["in"] | EngineOutput["out"]): void {
+    this.#bugs += 1;
+    this.#options.bug(error, at);
   }
 
   #execute(output: EngineOutput): void {

@@ -7,7 +7,10 @@ const MAX_TEXT = 256;
 /** Limit: lines a second, of each fact that a stranger can cause at will; the rest is counted in the next line. */
 const STRANGER_LINES_PER_SECOND = 20;
 
-type Level = "debug" | "info" | "warn" | "error";
+/** Limit: of the stack of a bug, in characters. */
+const MAX_STACK = 2_048;
+
+type Level = "debug" | "info" | "warn" | "error" | "fatal";
 
 const levels: Readonly<Record<Fact["fact"], Level>> = {
   "call.started": "info",
@@ -43,8 +46,8 @@ const limited = new Set<Fact["fact"]>([
 export interface Log {
   fact(fact: Fact): void;
   line(level: Level, message: string, members?: Readonly<Record<string, unknown>>): void;
-  /** The same for what may happen as often as messages come: rate-limited like a stranger's facts. */
-  frequent(level: Level, message: string, members: Readonly<Record<string, unknown>>): void;
+  /** Our own mistake, with its stack. What a message can cause comes as often as messages: limited like a stranger's facts. */
+  bug(error: unknown, at: string): void;
 }
 
 /** `now`: a monotonic clock in milliseconds, for the rate limit. */
@@ -64,9 +67,11 @@ export function logTo(stream: DestinationStream, now: () => number): Log {
     line: (level, message, members) => {
       logger[level](members ?? {}, message);
     },
-    frequent: (level, message, members) => {
-      const held = meter.take(message, now());
-      if (held !== undefined) logger[level]({ ...members, ...(held > 0 && { notShown: held }) }, message);
+    bug: (error, at) => {
+      const held = meter.take("bug", now());
+      if (held === undefined) return;
+      const text = error instanceof Error ? (error.stack ?? error.message) : `not an Error: ${typeof error}`;
+      logger.fatal({ at, error: shown(text, MAX_STACK), ...(held > 0 && { notShown: held }) }, "bug");
     },
   };
 }
@@ -98,11 +103,12 @@ class LineMeter {
 /** Texts from the wire may be long, and hold URIs with passwords; a line of log does not. */
 function shortened(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(members)) copy[name] = typeof value === "string" ? shown(value) : value;
+  for (const [name, value] of Object.entries(members))
+    copy[name] = typeof value === "string" ? shown(value, MAX_TEXT) : value;
   return copy;
 }
 
-function shown(text: string): string {
+function shown(text: string, limit: number): string {
   const open = withoutPasswords(text);
-  return open.length > MAX_TEXT ? `${open.slice(0, MAX_TEXT)}…` : open;
+  return open.length > limit ? `${open.slice(0, limit)}…` : open;
 }

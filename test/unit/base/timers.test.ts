@@ -58,6 +58,23 @@ test("an owner that another one drops in the same round is not called", () => {
   expect(agenda.size).toBe(0);
 });
 
+test("an owner that throws is let go; those behind it have their turn", () => {
+  const diary: string[] = [];
+  const agenda = new Agenda();
+  const broken: Clock = { ...clock("broken", diary), at: 10, nextDeadline: () => 10 };
+  broken.expire = () => {
+    throw new Error("bug");
+  };
+  const last = clock("last", diary);
+  last.at = 10;
+  for (const owner of [broken, last]) agenda.watch(owner);
+  expect(() => agenda.expire(10)).toThrow("bug");
+  expect(agenda.nextDeadline()).toBe(10);
+  agenda.expire(11);
+  expect(diary).toEqual(["11 last"]);
+  expect(agenda.size).toBe(0);
+});
+
 test("whatever is set, moved and dropped: each deadline fires in order, never early, and nothing is left", () => {
   const step = fc.record({ owner: fc.nat(9), at: fc.option(fc.nat(1_000), { nil: undefined }) });
   fc.assert(

@@ -285,6 +285,26 @@ describe("the engine at work", () => {
     expect(rung[1]).toBeLessThan(2_000);
   });
 
+  test("what an engine did before it threw is done, and one bad output holds none of the others back", async () => {
+    const client = createSocket("udp4");
+    open.push(client);
+    client.bind(0, "127.0.0.1");
+    await once(client, "listening");
+    const box = await start({
+      protocol: "udp",
+      answer: () => {
+        const done = { out: "datagram", listener: `outside/udp:127.0.0.1:${box.port}`, text: "done before" } as const;
+        const bad = { ...done, remote: undefined } as unknown as EngineOutput;
+        box.leave(bad, { ...done, remote: { ip: "127.0.0.1", port: client.address().port } });
+        throw new Error("bug: half way");
+      },
+    });
+    client.send("x", box.port, "127.0.0.1");
+    const [answer] = await once(client, "message");
+    expect(String(answer)).toBe("done before");
+    expect(box.bugs).toEqual(["bug: half way", expect.stringMatching(/undefined/)]);
+  });
+
   test("an engine that throws is reported, and the box goes on", async () => {
     const box = await start({
       protocol: "udp",
@@ -349,6 +369,10 @@ async function start(options: StartOptions) {
     /** Waits for an input. */
     until: async (word: EngineInput["in"], count = 1) => {
       while (box.inputs(word).length < count) await new Promise<void>((resolve) => wakers.push(resolve));
+    },
+    /** What comes out of the next step that follows from no bytes. */
+    leave: (...outputs: EngineOutput[]) => {
+      next = outputs;
     },
     /** Lets the engine want something. */
     run: (...outputs: EngineOutput[]) => {

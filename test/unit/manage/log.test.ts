@@ -48,6 +48,15 @@ test("the password of a URI does not show", () => {
   expect(raw()).not.toContain("hunter2");
 });
 
+test("a bug is fatal, has its stack, and does not flood", () => {
+  const { log, lines } = logInto();
+  for (let i = 0; i < 100; i++) log.bug(new Error("no such sip:a:hunter2@b"), "datagram");
+  expect(lines()).toHaveLength(20);
+  expect(lines()[0]).toMatchObject({ level: "fatal", msg: "bug", at: "datagram" });
+  expect(lines()[0]?.["error"]).toMatch(/^Error: no such sip:a:…@b\n {4}at .*log\.test/);
+  log.bug({ key: "x" }, "relay");
+});
+
 test("a secret does not show, even if somebody puts one into a line", () => {
   const { log, raw } = logInto();
   log.line("error", "oops", { key: new Secret("hunter2") });
