@@ -11,22 +11,20 @@ import { phraseOf } from "./phrases.ts";
  */
 abstract class Draft {
   body = "";
-  readonly #names: string[] = [];
-  readonly #values: string[] = [];
+  /** Names and values in turn. */
+  readonly #lines: string[] = [];
 
   protected abstract startLine(): string;
 
   add(name: string, value: string): this {
     check(name, value);
-    this.#names.push(name);
-    this.#values.push(value);
+    this.#lines.push(name, value);
     return this;
   }
 
   prepend(name: string, value: string): this {
     check(name, value);
-    this.#names.unshift(name);
-    this.#values.unshift(value);
+    this.#lines.unshift(name, value);
     return this;
   }
 
@@ -35,8 +33,8 @@ abstract class Draft {
     const first = this.#find(name);
     if (first < 0) return this.add(name, value);
     check(name, value);
-    this.#values[first] = value;
-    for (let at = this.#find(name, first + 1); at >= 0; at = this.#find(name, at)) this.#drop(at);
+    this.#lines[first + 1] = value;
+    for (let at = this.#find(name, first + 2); at >= 0; at = this.#find(name, at)) this.#drop(at);
     return this;
   }
 
@@ -48,28 +46,28 @@ abstract class Draft {
   /** The first line's value. */
   get(name: string): string | undefined {
     const at = this.#find(name);
-    return at < 0 ? undefined : this.#values[at];
+    return at < 0 ? undefined : this.#lines[at + 1];
   }
 
   toText(): string {
+    const lines = this.#lines;
     let text = this.startLine();
-    const values = this.#values;
-    for (let at = 0; at < values.length; at++) text += `${this.#names[at]}: ${values[at]}\r\n`;
+    // From left to right: a line of its own would be one more joint in the text.
+    for (let at = 0; at < lines.length; at += 2) text = `${text}${lines[at]}: ${lines[at + 1]}\r\n`;
     return `${text}Content-Length: ${this.body.length}\r\n\r\n${this.body}`;
   }
 
   #find(name: string, from = 0): number {
     const key = names.keyOf(name);
-    for (let at = from; at < this.#names.length; at++) {
-      const other = this.#names[at]!;
+    for (let at = from; at < this.#lines.length; at += 2) {
+      const other = this.#lines[at]!;
       if (other === name || names.keyOf(other) === key) return at;
     }
     return -1;
   }
 
   #drop(at: number): void {
-    this.#names.splice(at, 1);
-    this.#values.splice(at, 1);
+    this.#lines.splice(at, 2);
   }
 }
 
@@ -110,9 +108,9 @@ export class ResponseDraft extends Draft {
 
 function check(name: string, value: string): void {
   const number = names.numberOf(name);
-  assert(number !== names.CONTENT_LENGTH, "Content-Length is written by toText");
-  assert(number !== names.UNKNOWN || isToken(name), "a header name is a token");
-  assert(isOneLine(value), "a header value is one line");
+  if (number === names.CONTENT_LENGTH) assert(false, "Content-Length is written by toText");
+  if (number === names.UNKNOWN) assert(isToken(name), "a header name is a token");
+  if (!isOneLine(value)) assert(false, "a header value is one line");
 }
 
 const isOneLine = (text: string): boolean => text.indexOf("\n") < 0 && text.indexOf("\r") < 0;

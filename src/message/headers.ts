@@ -49,6 +49,9 @@ const UNNAMED = KIND;
 const NAMELESS = KIND - 1;
 const FULL = FIRST_ROW + limits.headerLines;
 
+/** Where the value of a usual line stands in it, by its number. */
+const usualOffsets = names.canonical.map((name) => name.length + 2);
+
 /** Rows are gathered here and copied out once: growing an array line by line costs more than the search. */
 const scratch: number[] = new Array(FULL).fill(0);
 const NO_ROWS: number[] = [];
@@ -151,7 +154,7 @@ export class HeaderIndex implements Headers {
   usualStart(row: number): number {
     const start = this.#rows[row]! >> KIND_BITS;
     const isCompact = this.text.charCodeAt(start + 1) === COLON;
-    return start + (isCompact ? 3 : names.canonical[this.#rows[row]! & KIND]!.length + 2);
+    return start + (isCompact ? 3 : usualOffsets[this.#rows[row]! & KIND]!);
   }
 
   /** Where the CRLF stands that ends the line with its folds. */

@@ -13,10 +13,6 @@ for (const method of KNOWN) byShape[shape(method.length, method.charCodeAt(0))] 
 /** The method in the range: one and the same string for each usual one, so that comparing and looking up is cheap. */
 export function methodAt(text: string, start: number, end: number): string {
   const known = byShape[shape(end - start, text.charCodeAt(start))]!;
-  return known.length === end - start && stands(known, text, start) ? known : text.slice(start, end);
-}
-
-function stands(word: string, text: string, start: number): boolean {
-  for (let i = 0; i < word.length; i++) if (text.charCodeAt(start + i) !== word.charCodeAt(i)) return false;
-  return true;
+  const method = text.slice(start, end);
+  return method === known ? known : method;
 }

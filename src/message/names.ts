@@ -103,7 +103,8 @@ function beginsWithC(text: string, start: number): number {
     case 0x73: // s
       return long(text, start, "seq", CSEQ);
     case 0x6f: // o
-      return long(text, start, "ontact", CONTACT) || long(text, start, "ontent-length", CONTENT_LENGTH);
+      if ((text.charCodeAt(start + 4) | 32) === 0x61) return long(text, start, "ontact", CONTACT); // a
+      if ((text.charCodeAt(start + 8) | 32) === 0x6c) return long(text, start, "ontent-length", CONTENT_LENGTH); // l
   }
   return UNKNOWN;
 }

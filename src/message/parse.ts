@@ -141,11 +141,15 @@ function cutBody(index: HeaderIndex): void {
 export function contentLength(index: HeaderIndex): number {
   const row = index.first(names.CONTENT_LENGTH);
   if (row === 0) return -1;
-  const length = whole(index, row, (text, start, end) => readNumber(text, start, end, limits.messageBytes + 1));
+  if (index.isUsual(names.CONTENT_LENGTH))
+    return readNumber(index.text, index.usualStart(row), index.lineEnd(row), limits.messageBytes);
+  const length = whole(index, row, bodyLength);
   if (length < 0) throw malformed("Content-Length", "not a number");
   if (length > limits.messageBytes) throw new PeerError(413, `a body of more than ${limits.messageBytes} bytes`);
   return length;
 }
+
+const bodyLength = (text: string, start: number, end: number) => readNumber(text, start, end, limits.messageBytes + 1);
 
 /** Reads a row where it stands; a folded one is unfolded first. */
 function whole<T>(index: HeaderIndex, row: number, read: (text: string, start: number, end: number) => T): T {

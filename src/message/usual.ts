@@ -10,8 +10,12 @@ import { COMMA } from "./grammar.ts";
  */
 export const USUAL_BYTES = 255;
 
+/** One or more bytes of a class: `class+`, four at a time, which takes a fifth less. */
+export const run = (bytes: string): string =>
+  `${bytes}(?:${bytes}${bytes}${bytes}${bytes})*${bytes}?${bytes}?${bytes}?`;
+
 /** Parameters without quotes, white space and brackets of their own. */
-export const usualParams = "(?:;[\\w\\-.!%*+`'~]+(?:=[\\w\\-.!%*+`'~:[\\]]+)?)*";
+export const usualParams = `(?:;[\\w\\-.!%*+\`'~]+(?:=${run("[\\w\\-.!%*+`'~:[\\]]")})?)*`;
 
 /** Where the usual value at `start` ends: at `end`, or at a comma when it is the `first` of a list. -1: it is not. */
 export function usualEnd(pattern: RegExp, text: string, start: number, end: number, first: boolean): number {

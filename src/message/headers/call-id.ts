@@ -1,8 +1,9 @@
 import { malformed } from "../errors.ts";
 import type { HeaderField } from "../field.ts";
+import { run } from "../usual.ts";
 
 /** RFC 3261 §25.1 callid, taken as one run of word characters and "@". */
-export const usualCallId = "[\\w\\-.!%*+`'~()<>:\\\\\"/[\\]?{}@]+";
+export const usualCallId = run("[\\w\\-.!%*+`'~()<>:\\\\\"/[\\]?{}@]");
 
 const ALL_WORD = new RegExp(usualCallId, "y");
 

@@ -18,7 +18,7 @@ import {
 import { limits } from "../limits.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
 import { isUriText } from "../uri.ts";
-import { usualEnd, usualParams } from "../usual.ts";
+import { run, usualEnd, usualParams } from "../usual.ts";
 
 /** `"Display" <uri>;params` or `uri;params`. RFC 3261 §20.10, §25.1 name-addr and addr-spec. */
 export interface NameAddr {
@@ -39,7 +39,7 @@ export function readNameAddr(header: string, text: string, start: number, end: n
 }
 
 /** What nearly every name-addr looks like. It spares the careful look, and what it does not match gets that. */
-export const usualNameAddr = `(?:"[^"\\\\\\0-\\x1f\\x7f]*" ?)?<sips?:[\\w\\-.!~*'();/:@&=+$,%[\\]?]+>${usualParams}`;
+export const usualNameAddr = `(?:"[^"\\\\\\0-\\x1f\\x7f]*" ?)?<sips?:${run("[\\w\\-.!~*'();/:@&=+$,%[\\]?]")}>${usualParams}`;
 
 const USUAL = new RegExp(usualNameAddr, "y");
 
