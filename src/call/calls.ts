@@ -24,6 +24,7 @@ import {
   isIp4,
   isIp6,
   parseUri,
+  RecordRoute,
   Replaces,
   type Request,
   Require,
@@ -178,7 +179,7 @@ export class Calls {
     const tag = request.toTag;
     const found = tag === undefined ? undefined : this.#house.book.get(tag);
     if (found === undefined || found.localTag !== tag || found.callId !== request.callId) return undefined;
-    if (found.leg.realm !== hop.realm) return undefined;
+    if (found.leg.realm !== hop.realm || !found.admits(hop.protocol)) return undefined;
     if (found.remoteTag === request.fromTag) return found;
     return found.leg.dialogs.find((fork) => fork.localTag === tag && fork.remoteTag === request.fromTag);
   }
@@ -195,9 +196,11 @@ export class Calls {
     const uri = parseUri(request.uri);
     const { method } = request;
     const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
-    const routed = pickup !== undefined || (route !== "no route" && (method === "INVITE" || method === "OPTIONS"));
     const known = from !== undefined || realm.trust === "full";
     const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
+    // RFC 3891 §3 wants more than the name of a dialog: whoever takes it over has to be somebody who may call.
+    const picks = pickup !== undefined && known;
+    const routed = picks || (route !== "no route" && (method === "INVITE" || method === "OPTIONS"));
     if (verdict.verdict !== "serve" && (method === "INVITE" || !known)) {
       const status = verdict.verdict === "refuse" ? verdict.status : 403;
       if (!known) return this.#turnAway(request, server, hop, status, verdict.reason, now);
@@ -294,7 +297,7 @@ export class Calls {
           owner: call,
           side: "caller",
           realm: realm.name,
-          secure: request.uri.slice(0, 5).toLowerCase() === "sips:",
+          secure: wantsSips(request, server.hop),
           product: productFor(realm, house.version),
           tcpForLargeRequests: call.start.fromPeer?.tcpForLargeRequests ?? false,
           nated,
@@ -426,6 +429,18 @@ function isNated(request: Request, hop: Hop): boolean {
 const partyOf = (hop: Hop, nat: boolean): MediaParty => ({
   realm: hop.realm,
   secureSignalling: hop.protocol === "tls",
+/** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */
+function wantsSips(request: Request, hop: Hop): boolean {
+  if (isSips(request.uri)) return true;
+  if (hop.protocol !== "tls") return false;
+  const recorded = request.get(RecordRoute);
+  if (recorded !== undefined) return isSips(recorded.uri);
+  const contact = request.get(Contact);
+  return contact !== undefined && contact !== "*" && isSips(contact.uri);
+}
+
+const isSips = (uri: string): boolean => uri.slice(0, 5).toLowerCase() === "sips:";
+
   family: familyOf(hop.remote.ip),
   signallingSource: hop.remote.ip,
   nat,

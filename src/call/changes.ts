@@ -25,6 +25,9 @@ import { dialogHeaders } from "./dialog-names.ts";
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
 
+/** A 481 to one of these says that the call is gone; to any other, that a subscription is (RFC 5057 §5.1). */
+const OF_THE_CALL: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "UPDATE"]);
+
 /** RFC 3261 §14.2, RFC 3311 §5.2. */
 const RETRY_AFTER_SECONDS = 10;
 
@@ -364,7 +367,7 @@ class Relay implements LegClient {
       backParcel(response, direction),
       now,
     );
-    if (response.status === 481) this.#call.lost(481, now);
+    if (response.status === 481 && OF_THE_CALL.has(this.#request.method)) this.#call.lost(481, now);
   }
 
   failed(cause: "timeout" | "unreachable", _transaction: unknown, now: Millis): void {

@@ -1,5 +1,5 @@
 /** One dialog of a leg, early or confirmed: RFC 3261 §12. */
-import { type Destination, type Hop, isReliable, type Millis, PeerError } from "../base/index.ts";
+import { type Destination, type Hop, isReliable, type Millis, PeerError, type Protocol } from "../base/index.ts";
 import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
 import type { Leg } from "./leg.ts";
 import { type RouteHop, routeSetOf, type Way, wayTo } from "./route-set.ts";
@@ -41,6 +41,7 @@ export class Dialog {
   /** Methods that the peer said it takes (Allow); `undefined`: it did not say. */
   allows: string | undefined;
   #hop: Hop | undefined;
+  #overTls = false;
   #target: string;
   #routeSet: readonly RouteHop[] = [];
   #way: Way | undefined;
@@ -67,7 +68,7 @@ export class Dialog {
 
   /** What a request that creates the dialog tells about the caller: RFC 3261 §12.1.1. Throws PeerError(400). */
   takeRequest(request: Request, hop: Hop): void {
-    this.#hop = hop;
+    this.#speaksOver(hop);
     this.#routeSet = routeSetOf(request, "as written");
     this.#retarget(request, "the caller");
     this.allows = request.headers.raw("allow");
@@ -75,7 +76,7 @@ export class Dialog {
 
   /** What a response that creates or confirms the dialog tells about the callee: RFC 3261 §12.1.2, §13.2.2.4. */
   takeResponse(response: Response, hop: Hop): void {
-    this.#hop = hop;
+    this.#speaksOver(hop);
     this.remoteTag = response.toTag;
     this.remote = response.headers.raw("to") ?? this.remote;
     this.#routeSet = routeSetOf(response, "reversed");
@@ -86,14 +87,14 @@ export class Dialog {
 
   /** A target refresh (RFC 3261 §12.2): Contact may move, the route set stays. Throws PeerError(400). */
   refresh(message: Message, hop: Hop): void {
-    this.#hop = hop;
+    this.#speaksOver(hop);
     if (message.headers.has("contact")) this.#retarget(message, "the peer");
   }
 
   /** Where the last message of the peer came from. */
   heardFrom(hop: Hop): void {
     if (this.#hop?.connection !== hop.connection) this.#reached = undefined;
-    this.#hop = hop;
+    this.#speaksOver(hop);
   }
 
   allowsMethod(method: string): boolean {
@@ -119,6 +120,11 @@ export class Dialog {
       .add("CSeq", `${seq} ${method}`);
   }
 
+  /** May this dialog be spoken of over `protocol`? What began over TLS has keys in its SDP: nothing less will do. */
+  admits(protocol: Protocol): boolean {
+    return !this.#overTls || protocol === "tls";
+  }
+
   /** Finds the next hop, perhaps at once; `undefined`: there is no way. */
   reach(now: Millis, done: (destination: Destination | undefined, now: Millis) => void): void {
     if (this.#reached !== undefined) {
@@ -142,10 +148,17 @@ export class Dialog {
   /** A stream that the peer itself uses is kept (RFC 5923): its Contact may name a port that nobody can reach. */
   #choose(found: Destination | undefined): Destination | undefined {
     const hop = this.#hop;
-    if (found === undefined) return hop === undefined ? undefined : backOver(hop);
+    // A Contact or a Route that leads away from TLS is not followed: its peer is where it was (RFC 5630 §3.1.3).
+    if (found === undefined || !this.admits(found.protocol)) return hop === undefined ? undefined : backOver(hop);
     const large = this.leg.tcpForLargeRequests ? { ...found, tcpForLargeRequests: true } : found;
     const same = hop !== undefined && hop.protocol === found.protocol && hop.remote.ip === found.remote.ip;
     return same && isReliable(found.protocol) ? { ...large, connection: hop.connection } : large;
+  }
+
+  #speaksOver(hop: Hop): void {
+    this.#hop = hop;
+    if (hop.protocol === "tls") this.#overTls = true;
+    this.leg.hold(hop.connection);
   }
 
   #wayNow(): Way {

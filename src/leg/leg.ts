@@ -54,6 +54,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   #callId = "";
   #firstInvite: InviteServer | undefined;
   #contact = "";
+  /** The connection that the peer is reached by; 0: none. */
+  #connection = 0;
   #state: LegState;
   #ending: Ending = { status: 487, reason: "" };
 
@@ -189,6 +191,18 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** The ACK for the 2xx that `dialog` gave to our INVITE with this CSeq. */
   ack(dialog: Dialog, seq: number, parcel: Parcel, now: Millis): void {
     if (dialog.acked !== undefined && dialog.acked.seq >= seq) return;
+  /**
+   * The peer speaks to us over this connection: it stays open for as long as the leg lives, though nothing may be said
+   * on it from the answer to the BYE. 0: it speaks over UDP.
+   */
+  hold(connection: number): void {
+    if (connection === this.#connection || this.#state === "gone") return;
+    const { transport } = this.house;
+    if (connection !== 0) transport.hold(connection);
+    if (this.#connection !== 0) transport.release(this.#connection);
+    this.#connection = connection;
+  }
+
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
       const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
@@ -404,6 +418,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     }
     reply(bye, server, dialog, 200, now);
     if (before === "invited" || before === "answering") this.#ending = { status: 487, reason: "" };
+    if (this.#connection !== 0) this.house.transport.release(this.#connection);
+    this.#connection = 0;
+    this.reinvite?.close();
+    this.reinvite?.forget();
     const wanted = before !== "leaving" && before !== "parting";
     this.#happen("BYE", now);
     if (wanted) this.owner.legBye(this, bye, now);

@@ -31,6 +31,9 @@ export interface LegTransport {
     now: Millis,
   ): void;
   localFor(hopOrDestination: Hop | Destination): Local;
+  /** A connection that is held is not closed for being idle. Each hold is released once. */
+  hold(connection: number): void;
+  release(connection: number): void;
 }
 
 /** What all legs of the box share. */

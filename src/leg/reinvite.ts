@@ -81,6 +81,11 @@ export class Reinvite implements ClientOwner, Punctual {
   nextDeadline(): Millis | undefined {
     return this.#againAt;
   }
+  /** After `close`. Copies of a final answer go to whoever takes strays; an answer still to come is waited for. */
+  forget(): void {
+    if (this.dialog.acked?.seq === this.seq) this.#transaction?.forget();
+  }
+
 
   expire(now: Millis): void {
     if (this.#againAt === undefined || this.#againAt > now) return;

@@ -46,8 +46,12 @@ export class ScriptedParty {
   /** Port that our Contact names. */
   contactPort: number;
 
+  /** Stands in our Contact instead of what is right. */
+  contactUri: string | undefined;
+
   get contact(): string {
-    return `<${this.scheme}:${this.name}@${this.place.ip}:${this.contactPort}>`;
+    const transport = this.place.tls !== undefined && this.scheme === "sip" ? ";transport=tls" : "";
+    return this.contactUri ?? `<${this.scheme}:${this.name}@${this.place.ip}:${this.contactPort}${transport}>`;
   }
 
   // — Calling
@@ -193,7 +197,7 @@ export class ScriptedParty {
     this.#branch += 1;
     const lines = [
       `${method} ${this.#target} SIP/2.0`,
-      `Via: SIP/2.0/UDP ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch};rport`,
+      `Via: SIP/2.0/${this.place.tls === undefined ? "UDP" : "TLS"} ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch};rport`,
       ...(extra.headers?.some((line) => /^Max-Forwards:/i.test(line)) ? [] : ["Max-Forwards: 70"]),
       `From: ${this.#local}`,
       `To: ${this.#remote}`,

@@ -18,6 +18,8 @@ export interface Place {
   readonly realm: "outside" | "inside";
   readonly ip: string;
   readonly port: number;
+  /** It speaks TLS: over the connection of this number, or one that the box opens to `port`. */
+  readonly tls?: number;
 }
 
 const BOX: Record<"outside" | "inside", string> = { outside: "203.0.113.1", inside: "10.9.0.1" };
@@ -64,6 +66,8 @@ export class Stage {
   now: Millis = 0;
   readonly #parties: ScriptedParty[] = [];
   readonly #silent = new Set<ScriptedParty>();
+  /** Who is at the other end of each connection. */
+  readonly #wires = new Map<number, ScriptedParty>();
 
   readonly #names: Readonly<Record<string, string>>;
 
@@ -77,6 +81,7 @@ export class Stage {
   party(name: string, place: Place): ScriptedParty {
     const party = new ScriptedParty(this, name, place, BOX[place.realm]);
     this.#parties.push(party);
+    if (place.tls !== undefined) this.connect(party, place.tls);
     return party;
   }
 
@@ -85,10 +90,31 @@ export class Stage {
     this.#silent.add(party);
   }
 
+  /** This party opens a TLS connection, from a port that it will never listen on. */
+  connect(party: ScriptedParty, connection: number): void {
+    const { realm, ip } = party.place;
+    this.#wires.set(connection, party);
+    this.#step({ in: "accepted", connection, listener: `${realm}/tls`, remote: { ip, port: 40_000 }, tlsNames: [] });
+  }
+
+  /** All connections of this party break. */
+  disconnect(party: ScriptedParty): void {
+    for (const connection of this.#wiresOf(party)) {
+      this.#wires.delete(connection);
+      this.#step({ in: "closed", connection, reason: "reset" });
+    }
+  }
+
+  #wiresOf(party: ScriptedParty): number[] {
+    return [...this.#wires].filter(([, one]) => one === party).map(([connection]) => connection);
+  }
+
   /** A message of a party, at this moment. */
   deliver(party: ScriptedParty, text: string): void {
     this.#write(party, ">", text);
     const { realm, ip, port } = party.place;
+    const connection = this.#wiresOf(party).at(-1);
+    if (connection !== undefined) return this.#step({ in: "data", connection, text });
     this.#step({ in: "datagram", listener: `${realm}/udp`, remote: { ip, port }, text });
   }
 
@@ -137,8 +163,37 @@ export class Stage {
     if (output.out === "fact") this.facts.push(output.fact);
     else if (output.out === "relay") this.#command(output.command);
     else if (output.out === "datagram") this.#carry(output.listener, output.remote, output.text);
-    else if (output.out === "connect") this.#step({ in: "closed", connection: output.connection, reason: "refused" });
+    else if (output.out === "connect") this.#connect(output);
+    else if (output.out === "write") this.#wrote(output.connection, output.text);
+    else if (output.out === "close") this.#closed(output.connection);
     else if (output.out === "resolve") this.#resolve(output);
+  }
+
+  /** Taken by a party that speaks TLS on the port where it says it is; by nobody else. */
+  #connect({ connection, remote, protocol }: Extract<EngineOutput, { out: "connect" }>): void {
+    const { ip, port } = remote;
+    const party = this.#parties.find(({ place }) => place.tls !== undefined && place.ip === ip && place.port === port);
+    if (protocol !== "tls" || party === undefined || this.#silent.has(party)) {
+      return this.#step({ in: "closed", connection, reason: "refused" });
+    }
+    this.#wires.set(connection, party);
+    this.diary.push(`${this.now} ${party.name} < connection`);
+    this.#step({ in: "connected", connection, tlsNames: [] });
+  }
+
+  #wrote(connection: number, text: string): void {
+    const party = this.#wires.get(connection);
+    if (party === undefined || !text.includes("SIP/2.0")) return;
+    this.sent[party.place.realm].push(text);
+    this.#write(party, "<", text);
+    party.took(text);
+  }
+
+  #closed(connection: number): void {
+    const party = this.#wires.get(connection);
+    if (party !== undefined) this.diary.push(`${this.now} ${party.name} < end of connection`);
+    this.#wires.delete(connection);
+    this.#step({ in: "closed", connection, reason: "by us" });
   }
 
   #resolve({ query, type, name }: Extract<EngineOutput, { out: "resolve" }>): void {
@@ -202,7 +257,8 @@ function stageSettings({ insideTargets = [BOB], change = (same) => same }: Stage
       { when: { from: "carrier" }, to: ["pbx"] },
       { when: { from: "pbx" }, to: ["carrier"] },
     ],
-    limits: { calls: 100, transactions: 10_000, connections: 100, connectionsPerSource: 10 },
+    limits: { calls: 100, transactions: 10_000, connections: 100, connectionsPerSource: 10, callSeconds: 86_400 },
+    sessionTimer: { seconds: 0, minimumSeconds: 90 },
   });
 }
 
