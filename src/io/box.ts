@@ -157,7 +157,8 @@ export class Box implements ControlledBox {
   }
 
   reload(): Promise<ReloadAnswer> {
-    const next = this.#reloading.then(() => this.#reload());
+    // Whatever goes wrong is an answer: the next reload comes after this one, not instead of it.
+    const next = this.#reloading.then(() => this.#reload()).catch((error) => this.#reject([(error as Error).message]));
     this.#reloading = next;
     return next;
   }

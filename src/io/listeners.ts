@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
-import { addressText, type ListenerSettings, type RealmSettings, type Settings } from "../base/index.ts";
-import { namesOfClient, plainIp, prepare, reasonOf, type Streams, type StreamUser } from "./streams.ts";
+import { addressText, familyOf, type ListenerSettings, type RealmSettings, type Settings } from "../base/index.ts";
+import { isWildcard, namesOfClient, plainIp, prepare, reasonOf, type Streams, type StreamUser } from "./streams.ts";
 import { readIdentity, type TlsIdentity } from "./tls-context.ts";
 import { openUdp } from "./udp.ts";
 import type { UdpDatagram, UdpPort } from "./udp-native.ts";
@@ -68,24 +68,33 @@ export class Listeners {
     this.#identities = identities;
     this.#streams = streams;
 
+    const isGone = (open: Open): boolean => {
+      const next = wanted.get(open.settings.id);
+      return next === undefined || open.nature !== this.#natureOf(next);
+    };
+    const gone = [...this.#open.values()].filter(isGone);
+    const fresh = [...wanted.values()].filter(
+      ({ id }) => !this.#open.has(id) || gone.some((o) => o.settings.id === id),
+    );
+    // A port that moves to another realm, or from one address to all, can only be had once we have let it go.
+    const inTheWay = gone.filter((open) => fresh.some((next) => collide(next, open.settings)));
+    const waits = (next: ListenerSettings): boolean => inTheWay.some((open) => collide(next, open.settings));
+
     const opened: Open[] = [];
     try {
-      for (const listener of wanted.values())
-        if (!this.#open.has(listener.id)) opened.push(await this.#listen(listener));
+      for (const listener of fresh) if (!waits(listener)) opened.push(await this.#listen(listener));
+      for (const open of inTheWay) this.#close(open);
+      for (const listener of fresh) if (waits(listener)) opened.push(await this.#listen(listener));
     } catch (error) {
       for (const open of opened) this.#shut(open);
       this.#settings = before.settings;
       this.#identities = before.identities;
+      for (const { settings: lost } of inTheWay)
+        if (!this.#open.has(lost.id)) this.#open.set(lost.id, await this.#listen(lost));
       throw error;
     }
-    for (const open of [...this.#open.values()]) {
-      const next = wanted.get(open.settings.id);
-      if (next === undefined) this.#close(open);
-      else if (open.nature !== this.#natureOf(next)) {
-        this.#close(open);
-        opened.push(await this.#listen(next)); // The address was ours a moment ago.
-      } else this.#refresh(open);
-    }
+    for (const open of gone) if (!inTheWay.includes(open)) this.#close(open);
+    for (const open of this.#open.values()) this.#refresh(open);
     for (const open of opened) this.#open.set(open.settings.id, open);
   }
 
@@ -239,6 +248,13 @@ function readIdentities(settings: Settings): Map<string, TlsIdentity> {
   for (const realm of settings.realms.values())
     if (realm.tls !== undefined) identities.set(realm.name, readIdentity(realm.tls));
   return identities;
+}
+
+/** Whether one of them keeps the other from being opened. */
+function collide(a: ListenerSettings, b: ListenerSettings): boolean {
+  if ((a.protocol === "udp") !== (b.protocol === "udp") || a.address.port !== b.address.port) return false;
+  if (familyOf(a.address.ip) !== familyOf(b.address.ip)) return false;
+  return a.address.ip === b.address.ip || isWildcard(a.address.ip) || isWildcard(b.address.ip);
 }
 
 const handshakeKey = (socket: Socket, listener: ListenerSettings): string =>

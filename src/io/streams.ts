@@ -224,7 +224,7 @@ export function namesOfClient(socket: TLSSocket, identity: TlsIdentity): readonl
 /** IPv4 peers of an IPv6 socket look like `::ffff:192.0.2.1`. */
 export const plainIp = (ip: string): string => (ip.startsWith("::ffff:") && ip.includes(".") ? ip.slice(7) : ip);
 
-const isWildcard = (ip: string): boolean => ip === "0.0.0.0" || ip === "::";
+export const isWildcard = (ip: string): boolean => ip === "0.0.0.0" || ip === "::";
 
 const isTlsTrouble = (error: NodeJS.ErrnoException): boolean =>
   /^ERR_(?:SSL|TLS|OSSL)|CERT|SIGNATURE|ISSUER/.test(error.code ?? "");

@@ -1,5 +1,6 @@
 /** The operator's text as a tree with positions, so that every fault can say where. */
 import {
+  createScanner,
   findNodeAtLocation,
   type Node,
   type ParseError,
@@ -11,6 +12,9 @@ import type { Fault, Path } from "./fault.ts";
 
 /** Limit: a file over this is refused unread. In bytes. */
 export const MAX_FILE_BYTES = 4 * 1_024 * 1_024;
+
+/** Limit: values within values; a file that goes deeper is refused. A real one has six. */
+const MAX_DEPTH = 32;
 
 /** Limit: faults of syntax shown for one file; the rest mostly follow from the first. */
 const MAX_SYNTAX_FAULTS = 5;
@@ -33,6 +37,10 @@ export class ConfigDocument {
   /** A fault at the value at `path`, or at the nearest thing around it that exists. */
   fault(path: Path, problem: string, remedy: string): Fault {
     return this.#faultAt(this.#nearest(path)?.offset ?? 0, path, problem, remedy);
+  }
+
+  depthFault(offset: number): Fault {
+    return this.#faultAt(offset, [], `more than ${MAX_DEPTH} values stand one in another`, "close some before");
   }
 
   /** A fault at the name of the last member of `path`. */
@@ -97,12 +105,30 @@ export class ConfigDocument {
 export function parseDocument(file: string, text: string): ConfigDocument | readonly Fault[] {
   const errors: ParseError[] = [];
   const body = text.startsWith("\ufeff") ? text.slice(1) : text;
+  const deep = tooDeepAt(body);
+  if (deep !== undefined) return [new ConfigDocument(file, body, undefined).depthFault(deep)];
   const root = parseTree(body, errors, { allowTrailingComma: true, disallowComments: false });
   const document = new ConfigDocument(file, body, errors.length > 0 ? undefined : root);
   if (errors.length > 0) return firstOfEachLine(errors.map((error) => document.syntaxFault(error)));
   if (root === undefined) return [document.fault([], "the file is empty", "write at least one realm")];
   const doubles = document.doubles();
   return doubles.length > 0 ? doubles : document;
+}
+
+/** jsonc-parser's numbers (a `const enum`, which stripped types cannot import) for `{`, `}`, `[`, `]` and the end. */
+const OPENING = new Set<number>([1, 3]);
+const CLOSING = new Set<number>([2, 4]);
+const END = 17;
+
+/** Where the text is nested too deep to be walked: everything behind this is recursive. */
+function tooDeepAt(text: string): number | undefined {
+  const scanner = createScanner(text, true);
+  let depth = 0;
+  for (let token: number = scanner.scan(); token !== END; token = scanner.scan()) {
+    if (CLOSING.has(token)) depth--;
+    else if (OPENING.has(token) && ++depth > MAX_DEPTH) return scanner.getTokenOffset();
+  }
+  return undefined;
 }
 
 /** What else is wrong in a line mostly follows from its first fault. */

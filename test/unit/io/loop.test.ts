@@ -227,6 +227,33 @@ describe("reload", () => {
     await once(early, "connect");
   });
 
+  test("a port moves to another realm, and from one address to all", async () => {
+    for (const protocol of ["udp", "tcp"] as const) {
+      const box = await start({ protocol });
+      for (const [realm, ip] of [
+        ["inside", "127.0.0.1"],
+        ["inside", "0.0.0.0"],
+        ["outside", "127.0.0.1"],
+      ] as const) {
+        await box.loop.reload(moved(settings({ protocol, port: box.port }), realm, ip));
+        expect(box.loop.view()).toMatchObject({ listeners: [{ listener: `${realm}/${protocol}:${ip}:${box.port}` }] });
+      }
+    }
+  });
+
+  test("a port that cannot be moved stays where it was", async () => {
+    const box = await start({ protocol: "tcp" });
+    const stranger = createServer();
+    open.push(stranger);
+    await once(stranger.listen(box.port, "127.0.0.2"), "listening");
+    const reload = box.loop.reload(moved(settings({ protocol: "tcp", port: box.port }), "outside", "0.0.0.0"));
+    await expect(reload).rejects.toThrow("the port is in use");
+    const client = connect({ host: "127.0.0.1", port: box.port });
+    open.push({ close: () => client.destroy() });
+    client.write("still here");
+    await arrived(client, "still here");
+  });
+
   test("a listener that cannot be had changes nothing", async () => {
     const box = await start({ protocol: "tcp" });
     const other = await start({ protocol: "tcp" });
@@ -450,6 +477,15 @@ function settings({ protocol, port, verify, files = tls, dscp = "CS3", connectio
   );
   if (!loaded.ok) throw new Error(loaded.faults.map(({ problem }) => problem).join("; "));
   return loaded.settings;
+}
+
+/** The same with its listener in another realm or on another address. */
+function moved(from: Settings, realm: string, ip: string): Settings {
+  const outside = from.realms.get("outside")!;
+  const { protocol, address } = outside.listeners[0]!;
+  const id = `${realm}/${protocol}:${ip}:${address.port}`;
+  const listeners = [{ id, realm, protocol, address: { ip, port: address.port } }];
+  return { ...from, realms: new Map([[realm, { ...outside, name: realm, listeners }]]) };
 }
 
 async function connected(port: number, more: object = {}): Promise<TLSSocket> {

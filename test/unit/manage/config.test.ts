@@ -35,6 +35,13 @@ describe("files that come with the box", () => {
   });
 });
 
+test.each(["[", '{"a":'])("nesting without end (%s) is a fault with a place, not a crash", (open) => {
+  const text = open.repeat(100_000);
+  expect(faults(`\n${text}`)).toEqual([
+    expect.stringMatching(/^2:\d+: \(file\): more than 32 values stand one in another; close some before/),
+  ]);
+});
+
 describe("what settings come out", () => {
   test("the example says what it means", () => {
     const loaded = read(sample());
@@ -124,7 +131,7 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
     "a member of every object",
     '"name": "edge-1"',
     '"__proto__": {}, "name": "edge-1"',
-    '3:3: __proto__: there is no member "__proto__" at the top; write name, control, drainSeconds, realms, peers, routes or limits',
+    '3:3: __proto__: there is no member "__proto__" at the top; write name, control, drainSeconds, realms, peers, routes, limits or sessionTimer',
   ],
   [
     "a value of the wrong type",
