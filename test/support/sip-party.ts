@@ -24,6 +24,9 @@ export interface Wishes {
 /** Waiting longer than this for anything on loopback is a failure. */
 const WAIT_LIMIT_MS = 2_000;
 
+/** T1 of RFC 3261 §17.1.1.1. */
+const RESEND_MS = 500;
+
 let lastNumber = 0;
 /** Unlike every other of this process. */
 const fresh = (): string => `${process.pid}x${++lastNumber}`;
@@ -80,19 +83,20 @@ export class SipParty {
     );
   }
 
-  /** Sends a request and gives its final answer, acknowledged when it refuses an INVITE. */
+  /** Sends a request, again every 500 ms as UDP asks for, and gives its final answer, acknowledged when it refuses an INVITE. */
   async ask(text: string, box: Place): Promise<string> {
     const [callId, cseq] = [headerOf(text, "Call-ID"), headerOf(text, "CSeq")];
+    const isAnswer = (message: string): boolean =>
+      /^SIP\/2\.0 [2-6]/.test(message) && headerOf(message, "Call-ID") === callId && headerOf(message, "CSeq") === cseq;
     this.send(text, box);
-    const answer = await this.until(
-      (message) =>
-        /^SIP\/2\.0 [2-6]/.test(message) &&
-        headerOf(message, "Call-ID") === callId &&
-        headerOf(message, "CSeq") === cseq,
-      `the answer to ${text.split("\r\n")[0]}`,
-    );
-    if (cseq.endsWith(" INVITE") && statusOf(answer) >= 300) this.send(ackOf(text, answer), box);
-    return answer;
+    const again = setInterval(() => this.send(text, box), RESEND_MS);
+    try {
+      const answer = await this.until(isAnswer, `the answer to ${text.split("\r\n")[0]}`);
+      if (cseq.endsWith(" INVITE") && statusOf(answer) >= 300) this.send(ackOf(text, answer), box);
+      return answer;
+    } finally {
+      clearInterval(again);
+    }
   }
 
   /** A call that is answered. */
