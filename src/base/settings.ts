@@ -20,6 +20,15 @@ export interface Settings {
   readonly peers: ReadonlyMap<string, PeerSettings>;
   readonly routes: readonly RouteSettings[];
   readonly limits: LimitSettings;
+  readonly sessionTimer: SessionTimerSettings;
+}
+
+/** Both ends of every leg must show that they are there, or the call is cleared. RFC 4028. */
+export interface SessionTimerSettings {
+  /** The interval that we ask for; half of it passes between two refreshes. 0: no session timers at all. */
+  readonly seconds: number;
+  /** The shortest interval that we take from others, at least 90 s; shorter ones get 422. */
+  readonly minimumSeconds: number;
 }
 
 /** Limit: calls, transactions and connections beyond these are refused with 503 and Retry-After, or not accepted. */
@@ -32,6 +41,8 @@ export interface LimitSettings {
   readonly connections: number;
   /** Stream connections from one source address. Realms with `trust: full` are exempt. */
   readonly connectionsPerSource: number;
+  /** A call that is up for so long is cleared, cause `limit`. 0: no call is. */
+  readonly callSeconds: number;
 }
 
 export interface ListenerSettings {

@@ -31,6 +31,7 @@ import { parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
 import type { CallHouse } from "./house.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
+import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
 import { type Pickup, type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
 import { BYE_REASON, causeOf, causeOfOurs, sipReason, type Verdict } from "./verdict.ts";
@@ -38,7 +39,7 @@ import { BYE_REASON, causeOf, causeOfOurs, sipReason, type Verdict } from "./ver
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
 
-type Timer = "ring" | "silent target" | "counters";
+type Timer = "ring" | "silent target" | "longest call" | "counters";
 
 export interface CallStart {
   readonly id: string;
@@ -325,6 +326,15 @@ export class Call implements LegOwner, Punctual {
     this.changes.request(leg, dialog, request, server, now);
   }
 
+  legRefresh(leg: Leg, dialog: Dialog, now: Millis): boolean {
+    return Refresh.start(this, leg, dialog, now);
+  }
+
+  legExpired(_leg: Leg, now: Millis): void {
+    const reason = sipReason(408, "Session expired");
+    this.#happen("leg lost", { cause: "session-expired", by: undefined, status: 408, reason }, now);
+  }
+
   legOver(_leg: Leg, now: Millis): void {
     this.#legs -= 1;
     this.#maybeForget(now);
@@ -376,6 +386,10 @@ export class Call implements LegOwner, Punctual {
       return this.#happen("ring limit", verdict, now);
     }
     if (timer === "counters") return this.#tellEnd(now);
+    if (timer === "longest call") {
+      const reason = sipReason(480, "Longest call reached");
+      return this.#happen("told to end", { cause: "limit", by: undefined, status: 480, reason }, now);
+    }
     if (!this.#setup.more) return;
     // A target without a sign of life: its leg is cancelled and ends by itself, the call goes on.
     this.#legRefusedFact(408, "silent", now);
@@ -407,6 +421,7 @@ export class Call implements LegOwner, Punctual {
         return this.callee?.end(this.#ending(), now);
       case "answer caller":
         this.#timers.clear();
+        this.#limitLength(now);
         return;
       case "finish":
         return this.#finish(now);
@@ -416,6 +431,14 @@ export class Call implements LegOwner, Punctual {
       default:
         effect satisfies never;
     }
+  }
+
+  /** Limit: `limits.callSeconds`. What every other timer missed ends here. */
+  #limitLength(now: Millis): void {
+    const { callSeconds } = this.house.settings.limits;
+    if (callSeconds === 0) return;
+    this.#timers.set("longest call", now + callSeconds * SECOND);
+    this.house.agenda.watch(this);
   }
 
   #ending(): Ending {

@@ -16,7 +16,7 @@ import {
   type Settings,
   token,
 } from "../base/index.ts";
-import { type Dialog, type Hop, Leg, type ServerTransaction, type Transactions } from "../leg/index.ts";
+import { type Dialog, type Hop, Leg, type ServerTransaction, type Transactions, tooShort } from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import {
   Contact,
@@ -168,8 +168,9 @@ export class Calls {
       if (this.#knows(hop, now)) return respond(request, server, 481, "", now);
       return this.#turnAway(request, server, hop, 481, "no such dialog", now);
     }
-    if (forwardsLeft(request) === 0) return respond(request, server, 483, "", now);
-    const unsupported = unsupportedIn(request);
+    // A BYE goes no further than this: the other leg's is one of ours.
+    if (forwardsLeft(request) === 0 && request.method !== "BYE") return respond(request, server, 483, "", now);
+    const unsupported = unsupportedIn(request, this.#timers);
     if (unsupported !== undefined) return respond(request, server, 420, "", now, [["Unsupported", unsupported]]);
     dialog.leg.receive(dialog, request, server, now);
   }
@@ -197,10 +198,10 @@ export class Calls {
     const { method } = request;
     const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
     const known = from !== undefined || realm.trust === "full";
-    const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
     // RFC 3891 §3 wants more than the name of a dialog: whoever takes it over has to be somebody who may call.
     const picks = pickup !== undefined && known;
     const routed = picks || (route !== "no route" && (method === "INVITE" || method === "OPTIONS"));
+    const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
     if (verdict.verdict !== "serve" && (method === "INVITE" || !known)) {
       const status = verdict.verdict === "refuse" ? verdict.status : 403;
       if (!known) return this.#turnAway(request, server, hop, status, verdict.reason, now);
@@ -209,7 +210,7 @@ export class Calls {
     const unfit = method === "INVITE" || method === "OPTIONS" ? this.#unfit(request, uri) : undefined;
     if (unfit !== undefined) return this.#refuse(request, server, hop, unfit.status, unfit.reason, now, unfit.headers);
     if (method === "OPTIONS") {
-      return answerOptions(request, server, realm, this.#house.version, this.#tag(), now);
+      return answerOptions(request, server, realm, this.#house.version, this.#timers, this.#tag(), now);
     }
     if (method !== "INVITE") {
       const status = statusOutside(method);
@@ -224,9 +225,20 @@ export class Calls {
   /** What no element can serve, whoever is meant: RFC 3261 §8.2.2.1 and §8.2.2.3. */
   #unfit(request: Request, uri: Uri): Refused | undefined {
     if (uri.scheme === "other") return { status: 416, reason: "a Request-URI of an unknown scheme", headers: [] };
-    const unsupported = unsupportedIn(request);
-    if (unsupported === undefined) return undefined;
+    const unsupported = unsupportedIn(request, this.#timers);
+    if (unsupported === undefined) return this.#shortSession(request);
     return { status: 420, reason: "unknown extension", headers: [["Unsupported", unsupported]] };
+  }
+
+  /** A session interval that is shorter than we take. RFC 4028 §9. */
+  #shortSession(request: Request): Refused | undefined {
+    const minimum = request.method === "INVITE" ? tooShort(request, this.#house.settings.sessionTimer) : undefined;
+    if (minimum === undefined) return undefined;
+    return { status: 422, reason: "session interval too small", headers: [["Min-SE", String(minimum)]] };
+  }
+
+  get #timers(): boolean {
+    return this.#house.settings.sessionTimer.seconds > 0;
   }
 
   #invite(
@@ -301,6 +313,7 @@ export class Calls {
           product: productFor(realm, house.version),
           tcpForLargeRequests: call.start.fromPeer?.tcpForLargeRequests ?? false,
           nated,
+          sessionTimer: house.settings.sessionTimer,
           book: house.book,
         },
         request,
@@ -416,6 +429,18 @@ function isLoop(
 const userOf = (uri: Uri): string =>
   uri.scheme === "tel" ? uri.number : uri.scheme === "other" ? uri.text : (uri.user ?? "");
 
+/** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */
+function wantsSips(request: Request, hop: Hop): boolean {
+  if (isSips(request.uri)) return true;
+  if (hop.protocol !== "tls") return false;
+  const recorded = request.get(RecordRoute);
+  if (recorded !== undefined) return isSips(recorded.uri);
+  const contact = request.get(Contact);
+  return contact !== undefined && contact !== "*" && isSips(contact.uri);
+}
+
+const isSips = (uri: string): boolean => uri.slice(0, 5).toLowerCase() === "sips:";
+
 /** A peer that names an address which its messages do not come from, with no proxy between: RFC 3581 §1. */
 function isNated(request: Request, hop: Hop): boolean {
   if (request.headers.has("record-route")) return false;
@@ -429,18 +454,6 @@ function isNated(request: Request, hop: Hop): boolean {
 const partyOf = (hop: Hop, nat: boolean): MediaParty => ({
   realm: hop.realm,
   secureSignalling: hop.protocol === "tls",
-/** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */
-function wantsSips(request: Request, hop: Hop): boolean {
-  if (isSips(request.uri)) return true;
-  if (hop.protocol !== "tls") return false;
-  const recorded = request.get(RecordRoute);
-  if (recorded !== undefined) return isSips(recorded.uri);
-  const contact = request.get(Contact);
-  return contact !== undefined && contact !== "*" && isSips(contact.uri);
-}
-
-const isSips = (uri: string): boolean => uri.slice(0, 5).toLowerCase() === "sips:";
-
   family: familyOf(hop.remote.ip),
   signallingSource: hop.remote.ip,
   nat,

@@ -107,7 +107,7 @@ export class Changes {
   #update(leg: Leg, dialog: Dialog, twin: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
     const sdp = contentOf(request).sdp;
     if (sdp === undefined) {
-      if (!twin.allowsMethod("UPDATE")) return reply(request, server, dialog, 200, NOTHING, now);
+      if (isRefresh(request) || !twin.allowsMethod("UPDATE")) return reply(request, server, dialog, 200, NOTHING, now);
       const parcel = parcelOf(request, this.#call.directionFrom(leg), true, undefined);
       const relay = new Relay(this.#call, dialog, request, server);
       return twin.leg.send(twin, "UPDATE", parcel, relay, maxForwards(request), now);
@@ -387,6 +387,10 @@ function backParcel(response: Message, direction: Parameters<typeof otherParcelO
   }
 }
 
+/** It shows that its sender is there, and tells nothing that would be of use to the other side (RFC 4028 §7.4). */
+const isRefresh = ({ headers }: Request): boolean =>
+  headers.has("session-expires") && !headers.has("p-asserted-identity");
+
 const IGNORED: LegClient = { response() {}, failed() {} };
 
 const maxForwards = (request: Request): number => Number(request.headers.raw("max-forwards") ?? 70) - 1;
@@ -402,7 +406,7 @@ function reply(
   now: Millis,
 ): void {
   const draft = responseTo(request, status, dialog.localTag);
-  if (status < 300) dialog.leg.dressResponse(draft, request.method);
+  if (status < 300) dialog.leg.dressResponse(draft, request, now);
   fill(draft, parcel);
   server.respond(draft, now);
 }

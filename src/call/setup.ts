@@ -236,6 +236,7 @@ export class Setup {
       product: productFor(realm, call.house.version),
       tcpForLargeRequests: destination.tcpForLargeRequests ?? false,
       nated: false,
+      sessionTimer: call.house.settings.sessionTimer,
       book: call.house.book,
     });
     let parcel: Parcel;

@@ -8,6 +8,7 @@ import { productFor } from "./house.ts";
 
 /** Extensions that a peer may require of us. */
 const UNDERSTOOD: ReadonlySet<string> = new Set(["100rel", "replaces"]);
+const WITH_TIMERS: ReadonlySet<string> = new Set([...UNDERSTOOD, "timer"]);
 
 /** Methods that live inside dialogs only: without one there is nothing they could mean (RFC 3261 §12.2.2). */
 const INSIDE_ONLY: ReadonlySet<string> = new Set(["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY"]);
@@ -41,11 +42,12 @@ export function headersFor(status: number): ExtraHeaders {
 }
 
 /** Extensions that are required and that we do not know; `undefined`: none. RFC 3261 §8.2.2.3. */
-export function unsupportedIn(request: Request): string | undefined {
+export function unsupportedIn(request: Request, timers: boolean): string | undefined {
   const { headers } = request;
   if (!headers.has("require") && !headers.has("proxy-require")) return undefined;
+  const understood = timers ? WITH_TIMERS : UNDERSTOOD;
   const unknown = [...request.getAll(Require), ...request.getAll(ProxyRequire)].filter(
-    (option) => !UNDERSTOOD.has(option.toLowerCase()),
+    (option) => !understood.has(option.toLowerCase()),
   );
   return unknown.length === 0 ? undefined : unknown.join(", ");
 }
@@ -67,6 +69,7 @@ export function answerOptions(
   server: ServerTransaction,
   realm: RealmSettings,
   version: string,
+  timers: boolean,
   tag: string,
   now: Millis,
 ): void {
@@ -74,7 +77,7 @@ export function answerOptions(
     ["Allow", ALLOW],
     ["Accept", ACCEPT],
     ["Accept-Encoding", "identity"],
-    ["Supported", "100rel, replaces"],
+    ["Supported", timers ? "100rel, replaces, timer" : "100rel, replaces"],
   ];
   const product = productFor(realm, version);
   if (product !== undefined) headers.push(["Server", product]);

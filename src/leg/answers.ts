@@ -31,9 +31,9 @@ export function reply(
   dialog: Dialog,
   status: number,
   now: Millis,
-  retryAfter?: string,
+  header?: readonly [name: string, value: string],
 ): void {
   const draft = responseTo(request, status, dialog.localTag);
-  if (retryAfter !== undefined) draft.add("Retry-After", retryAfter);
+  if (header !== undefined) draft.add(header[0], header[1]);
   server.respond(draft, now);
 }

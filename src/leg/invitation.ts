@@ -28,12 +28,15 @@ export interface InvitationOwner {
 }
 
 export class Invitation implements ClientOwner {
-  readonly seq: number;
+  seq: number;
   readonly #leg: Leg;
   readonly #owner: InvitationOwner;
   #transaction: ClientTransaction | undefined;
   #winner: Dialog | undefined;
   #finished = false;
+  #cancelled = false;
+  /** What was sent and where to, until it is answered. */
+  #sent: { readonly draft: RequestDraft; readonly destination: Destination } | undefined;
 
   constructor(leg: Leg, owner: InvitationOwner, seq: number) {
     this.#leg = leg;
@@ -46,11 +49,14 @@ export class Invitation implements ClientOwner {
   }
 
   start(draft: RequestDraft, destination: Destination, now: Millis): void {
+    this.#sent = { draft, destination };
     this.#transaction = this.#leg.house.transactions.request(draft, destination, this, now);
   }
 
   cancel(headers: readonly (readonly [string, string])[], now: Millis): void {
-    if (!this.#finished) this.#transaction?.cancel(headers, now);
+    if (this.#finished) return;
+    this.#cancelled = true;
+    this.#transaction?.cancel(headers, now);
   }
 
   response(response: Response, transaction: ClientTransaction, now: Millis): void {
@@ -59,6 +65,7 @@ export class Invitation implements ClientOwner {
     if (response.status < 200) return this.#onProgress(response, transaction.hop, now);
     if (response.status < 300) return this.accept(response, transaction.hop, now);
     if (this.#finished) return;
+    if (response.status === 422 && this.#askForMore(response, now)) return;
     this.#finished = true;
     this.#owner.invitationRefused(response, now);
   }
@@ -92,6 +99,20 @@ export class Invitation implements ClientOwner {
   close(): void {
     this.#finished = true;
     if (this.#leg.dialogs.length === 1) this.#transaction?.forget();
+  }
+
+  /** RFC 4028 §7.3, §7.4: the same INVITE with a longer session interval. Early dialogs would be in its way. */
+  #askForMore(response: Response, now: Millis): boolean {
+    const leg = this.#leg;
+    const { first } = leg;
+    const sent = this.#sent;
+    if (sent === undefined || this.#cancelled || leg.dialogs.length > 1 || first.remoteTag !== undefined) return false;
+    if (!leg.session.mayRaise(response)) return false;
+    this.seq = ++first.localSeq;
+    const draft = sent.draft.remove("Session-Expires").remove("Min-SE").set("CSeq", `${this.seq} INVITE`);
+    leg.session.dressRequest(draft);
+    this.start(draft, sent.destination, now);
+    return true;
   }
 
   #onProgress(response: Response, hop: Hop, now: Millis): void {

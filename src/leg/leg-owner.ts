@@ -1,5 +1,5 @@
 /** What a leg is given, and whom it tells. */
-import type { Millis } from "../base/index.ts";
+import type { Millis, SessionTimerSettings } from "../base/index.ts";
 import type { Request, Response } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Progress } from "./invitation.ts";
@@ -39,6 +39,13 @@ export interface LegOwner {
   ): void;
   /** Any other request inside the dialog. */
   legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void;
+  /**
+   * The session timer asks for a re-INVITE with the description that the leg has; how it went is `leg.session.refused` or
+   * `failed`. False: not now.
+   */
+  legRefresh(leg: Leg, dialog: Dialog, now: Millis): boolean;
+  /** Nobody refreshed the session in time, or the peer is not there any more. RFC 4028 §10. */
+  legExpired(leg: Leg, now: Millis): void;
   /** Nothing is left of the leg but what its transactions still repeat. */
   legOver(leg: Leg, now: Millis): void;
 }
@@ -55,6 +62,7 @@ export interface LegOptions {
   readonly tcpForLargeRequests: boolean;
   /** The peer's own address cannot be reached: requests go back to where its messages come from. */
   readonly nated: boolean;
+  readonly sessionTimer: SessionTimerSettings;
   /** All dialogs of the box by our own tag. */
   readonly book: Map<string, Dialog>;
 }

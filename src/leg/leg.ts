@@ -17,6 +17,7 @@ import { type LegEffect, type LegEvent, type LegState, legFigure } from "./leg-s
 import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
 import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
+import { Noted, Session } from "./session.ts";
 
 const TAG_CHARS = 20;
 const CALL_ID_CHARS = 26;
@@ -42,6 +43,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   inviteServer: InviteServer | undefined;
   invitation: Invitation | undefined;
   reinvite: Reinvite | undefined;
+  readonly session: Session;
   /** Extensions that we say we support (Supported); empty: none. */
   supported = "replaces";
   readonly owner: LegOwner;
@@ -52,10 +54,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** Our name or address on this side. */
   contactHost = "";
   #callId = "";
-  #firstInvite: InviteServer | undefined;
-  #contact = "";
   /** The connection that the peer is reached by; 0: none. */
   #connection = 0;
+  #firstInvite: InviteServer | undefined;
+  #contact = "";
   #state: LegState;
   #ending: Ending = { status: 487, reason: "" };
 
@@ -70,6 +72,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.#product = options.product;
     this.#book = options.book;
     this.#state = state;
+    this.session = new Session(this, options.sessionTimer);
   }
 
   /** The leg of a caller. Throws PeerError(400) when the INVITE makes no dialog; nothing was kept then. */
@@ -188,9 +191,6 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   // — Both sides, inside a dialog.
 
-  /** The ACK for the 2xx that `dialog` gave to our INVITE with this CSeq. */
-  ack(dialog: Dialog, seq: number, parcel: Parcel, now: Millis): void {
-    if (dialog.acked !== undefined && dialog.acked.seq >= seq) return;
   /**
    * The peer speaks to us over this connection: it stays open for as long as the leg lives, though nothing may be said
    * on it from the answer to the BYE. 0: it speaks over UDP.
@@ -203,6 +203,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.#connection = connection;
   }
 
+  /** The ACK for the 2xx that `dialog` gave to our INVITE with this CSeq. */
+  ack(dialog: Dialog, seq: number, parcel: Parcel, now: Millis): void {
+    if (dialog.acked !== undefined && dialog.acked.seq >= seq) return;
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
       const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
@@ -224,7 +227,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       const draft = dialog.draft(method, ++dialog.localSeq, maxForwards);
       this.dressRequest(draft, method);
       fill(draft, parcel);
-      this.house.transactions.request(draft, destination, owner, at);
+      const client = method === "UPDATE" && this.session.wanted ? new Noted(this.session, owner) : owner;
+      this.house.transactions.request(draft, destination, client, at);
     });
   }
 
@@ -250,6 +254,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     dialog.heardFrom(server.hop);
     if (request.method === "BYE") return this.#onBye(dialog, request, server, now);
     if (this.#state === "gone" || this.#state === "leaving") return reply(request, server, dialog, 481, now);
+    if (request.method === "INVITE" || request.method === "UPDATE") {
+      const minimum = this.session.tooShort(request);
+      if (minimum !== undefined) return reply(request, server, dialog, 422, now, ["Min-SE", String(minimum)]);
+    }
     if (request.method === "INVITE") return this.#onReinvite(dialog, request, server, now);
     if (request.method === "PRACK") return this.#onPrack(dialog, request, server, now);
     if (request.method === "UPDATE") dialog.refresh(request, server.hop);
@@ -267,12 +275,15 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   // — InviteServerOwner
 
-  dress(draft: ResponseDraft): void {
-    draft.add("Contact", this.#contact).add("Allow", ALLOW).add("Supported", "100rel, replaces");
+  dress(draft: ResponseDraft, invite: InviteServer): void {
+    const supported = this.session.wanted ? "100rel, replaces, timer" : "100rel, replaces";
+    draft.add("Contact", this.#contact).add("Allow", ALLOW).add("Supported", supported);
+    if (draft.status === 200) this.session.dressAnswer(draft, invite.request, undefined);
     if (this.#product !== undefined) draft.add("Server", this.#product);
   }
 
   answerSent(invite: InviteServer, now: Millis): void {
+    this.session.answerSent(now);
     if (invite === this.#firstInvite) this.#happen("answer", now);
   }
 
@@ -304,6 +315,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   invitationAccepted(dialog: Dialog, response: Response, now: Millis): void {
     const wanted = this.#state === "inviting";
     this.#choose(dialog);
+    this.session.answered(response, now);
     this.#happen("2xx", now);
     if (wanted) this.owner.legAnswered(this, dialog, response, now);
   }
@@ -330,13 +342,17 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
     if (method === "INVITE" || method === "UPDATE") {
       draft.add("Allow", ALLOW);
-      if (this.supported !== "") draft.add("Supported", this.supported);
+      if (this.session.wanted) draft.add("Supported", `${this.supported}${this.supported === "" ? "" : ", "}timer`);
+      else if (this.supported !== "") draft.add("Supported", this.supported);
+      this.session.dressRequest(draft);
     }
     if (this.#product !== undefined) draft.add("User-Agent", this.#product);
   }
 
   /** The same for the 2xx to a request that is no INVITE. */
-  dressResponse(draft: ResponseDraft, method: string): void {
+  dressResponse(draft: ResponseDraft, request: Request, now: Millis): void {
+    const { method } = request;
+    if (method === "UPDATE" && this.#state === "up") this.session.dressAnswer(draft, request, now);
     if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
     if (this.#product !== undefined) draft.add("Server", this.#product);
   }
@@ -395,12 +411,17 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   /** INVITEs inside the dialog end with it: RFC 3261 §15.1.2. */
   #dropChanges(now: Millis): void {
+    this.session.close();
     this.reinvite?.close();
     const invite = this.inviteServer;
     if (invite?.pending && invite !== this.#firstInvite) invite.refuse(this.first, 487, NOTHING, now);
   }
 
   #close(now: Millis): void {
+    if (this.#connection !== 0) this.house.transport.release(this.#connection);
+    this.#connection = 0;
+    this.reinvite?.close();
+    this.reinvite?.forget();
     this.inviteServer?.close();
     this.invitation?.close();
     for (const dialog of this.dialogs) {
@@ -418,10 +439,6 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     }
     reply(bye, server, dialog, 200, now);
     if (before === "invited" || before === "answering") this.#ending = { status: 487, reason: "" };
-    if (this.#connection !== 0) this.house.transport.release(this.#connection);
-    this.#connection = 0;
-    this.reinvite?.close();
-    this.reinvite?.forget();
     const wanted = before !== "leaving" && before !== "parting";
     this.#happen("BYE", now);
     if (wanted) this.owner.legBye(this, bye, now);
@@ -431,7 +448,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     const invite = this.inviteServer;
     if (invite?.pending) {
       // RFC 3261 §14.2: a second INVITE before the first has its answer.
-      return reply(request, server, dialog, 500, now, String(below(this.house.random, RETRY_AFTER_SECONDS + 1)));
+      return reply(request, server, dialog, 500, now, [
+        "Retry-After",
+        String(below(this.house.random, RETRY_AFTER_SECONDS + 1)),
+      ]);
     }
     if (this.#state !== "up" || invite?.awaitingAck || this.reinvite?.inFlight) {
       return reply(request, server, dialog, 491, now);

@@ -61,6 +61,9 @@ export class Reinvite implements ClientOwner, Punctual {
     if (status < 300) return this.#onAccepted(response, now);
     if (!this.pending) return;
     if (status === 491 && this.#mayTryAgain()) return this.#backOff(now);
+    if (status === 422 && this.#cancelled === undefined && this.dialog.leg.session.mayRaise(response)) {
+      return this.start(now); // RFC 4028 §7.3: the same with a longer session interval.
+    }
     this.pending = false;
     this.#owner.refused(this, response, now);
   }
@@ -78,14 +81,14 @@ export class Reinvite implements ClientOwner, Punctual {
     this.dialog.leg.house.agenda.drop(this);
   }
 
-  nextDeadline(): Millis | undefined {
-    return this.#againAt;
-  }
   /** After `close`. Copies of a final answer go to whoever takes strays; an answer still to come is waited for. */
   forget(): void {
     if (this.dialog.acked?.seq === this.seq) this.#transaction?.forget();
   }
 
+  nextDeadline(): Millis | undefined {
+    return this.#againAt;
+  }
 
   expire(now: Millis): void {
     if (this.#againAt === undefined || this.#againAt > now) return;
@@ -102,6 +105,7 @@ export class Reinvite implements ClientOwner, Punctual {
       return;
     }
     this.pending = false;
+    this.dialog.leg.session.answered(response, now);
     this.#owner.accepted(this, response, now);
   }
 

@@ -33,6 +33,8 @@ export interface Pending {
   answered: boolean;
   /** The answerer was replaced: its answer comes too late. */
   stale: boolean;
+  /** Nobody's new offer: the answerer hears once more what it was told. */
+  readonly repeated: boolean;
 }
 
 export interface Relay {

@@ -17,6 +17,7 @@ import { PortBooks } from "./port-books.ts";
 import type { RelayCommand, RelayEvent } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
+import { repetition } from "./repeat.ts";
 import type { Leg, Pending, Session, State } from "./session.ts";
 import { type MediaView, mediaView } from "./view.ts";
 import { newVoice } from "./voice.ts";
@@ -128,6 +129,7 @@ export class MediaSessions {
       state: offered.state,
       answered: false,
       stale: false,
+      repeated: false,
     };
     held.upcoming = [undefined, undefined];
     for (const local of reserved) held.locals.push(local);
@@ -145,10 +147,27 @@ export class MediaSessions {
     if (pending === undefined || pending.from === index || pending.stale)
       throw new PeerError(500, "no offer is under way");
 
-    const { state, text } = applyAnswer(pending, parseSdp(sdp), this.#own);
+    const { state: answered, text } = applyAnswer(pending, parseSdp(sdp), this.#own);
+    // What the other side would hear of a repeated offer is not said to it.
+    const state = pending.repeated ? { lines: answered.lines, legs: held.settled.legs } : answered;
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
     if (options?.provisional === true) this.#preview(held, pending, state);
     else this.#settle(held, state, index);
+    return text;
+  }
+
+  /**
+   * What this side was told last, to be offered to it once more as it is (RFC 4028 §7.4: the same `o=`). `answer` then
+   * takes what it says; the other side is told nothing of it. Throws PeerError 491 when another offer is under way.
+   */
+  repeat(session: string, to: MediaSide): string {
+    const held = this.#get(session);
+    const { settled } = held;
+    const index = indexOf(to);
+    if (held.pending !== undefined) throw new PeerError(491, "another offer is under way");
+    if (!held.confirmed) throw new PeerError(500, "nothing is agreed yet");
+    const { text } = settled.legs[index].voice;
+    held.pending = repetition(settled, index, parseSdp(text));
     return text;
   }
 

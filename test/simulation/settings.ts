@@ -44,7 +44,14 @@ export function simulatedSettings(outside: "udp" | "tls"): Settings {
       { when: { from: "carrier" }, to: ["pbx"] },
       { when: { from: "pbx" }, to: ["carrier"] },
     ],
-    limits: { calls: 10_000, transactions: 200_000, connections: 1_000, connectionsPerSource: 100 },
+    limits: {
+      calls: 10_000,
+      transactions: 200_000,
+      connections: 1_000,
+      connectionsPerSource: 100,
+      callSeconds: 86_400,
+    },
+    sessionTimer: { seconds: 300, minimumSeconds: 90 },
   };
 }
 

@@ -1,7 +1,7 @@
 /** From a file on disk to settings, or to every fault that can be told at once. */
 import { readFileSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { RealmSettings, Settings } from "../../base/index.ts";
+import type { RealmSettings, SessionTimerSettings, Settings } from "../../base/index.ts";
 import { fileTrouble } from "./certificates.ts";
 import { checkConflicts } from "./conflicts.ts";
 import { ConfigDocument, MAX_FILE_BYTES, parseDocument } from "./document.ts";
@@ -68,8 +68,27 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
       transactions: config.limits?.transactions ?? 200_000,
       connections: config.limits?.connections ?? 10_000,
       connectionsPerSource: config.limits?.connectionsPerSource ?? 100,
+      callSeconds: config.limits?.callSeconds ?? 86_400,
     },
+    sessionTimer: readSessionTimer(config, findings),
   };
+}
+
+const DEFAULT_SESSION_SECONDS = 1_800;
+
+/** RFC 4028 §5. */
+const SHORTEST_SESSION_SECONDS = 90;
+
+function readSessionTimer({ sessionTimer = {} }: ConfigFile, findings: Findings): SessionTimerSettings {
+  const minimumSeconds = sessionTimer.minimum ?? SHORTEST_SESSION_SECONDS;
+  const seconds = sessionTimer.seconds ?? Math.max(DEFAULT_SESSION_SECONDS, minimumSeconds);
+  if (seconds > 0 && seconds < minimumSeconds)
+    findings.fault(
+      ["sessionTimer", "seconds"],
+      `${seconds} s are less than the minimum of ${minimumSeconds} s`,
+      "write a longer time, or 0 for no session timers",
+    );
+  return { seconds, minimumSeconds };
 }
 
 function readText(file: string): string | Fault {

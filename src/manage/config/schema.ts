@@ -177,8 +177,28 @@ const Limits = Type.Object(
     connectionsPerSource: Type.Optional(
       count("Stream connections from one address. Realms with full trust are exempt.", 1, 1_000_000),
     ),
+    callSeconds: Type.Optional(
+      count("The longest call; it is cleared then. 0: for ever. Default 86400, a day.", 0, 31_536_000),
+    ),
   },
   closed,
+);
+
+/** RFC 4028 §5: no interval may be shorter than 90 s. */
+const SessionTimer = Type.Object(
+  {
+    seconds: Type.Optional(
+      count(
+        "The interval that we ask for. 0: no session timers, neither asked for nor given. Default 1800.",
+        0,
+        86_400,
+      ),
+    ),
+    minimum: Type.Optional(
+      count("The shortest interval that we take from others; shorter ones get 422. Default 90.", 90, 86_400),
+    ),
+  },
+  { ...closed, description: "Session timers (RFC 4028): calls whose ends have vanished are found and cleared." },
 );
 
 export const FileSchema = Type.Object(
@@ -193,6 +213,7 @@ export const FileSchema = Type.Object(
       Type.Array(Route, { description: "The first whose every condition holds is taken.", maxItems: 10_000 }),
     ),
     limits: Type.Optional(Limits),
+    sessionTimer: Type.Optional(SessionTimer),
   },
   closed,
 );

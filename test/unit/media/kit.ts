@@ -39,7 +39,8 @@ export function settingsWith(realms: readonly RealmSettings[]): Settings {
     realms: new Map(realms.map((each) => [each.name, each])),
     peers: new Map(),
     routes: [],
-    limits: { calls: 100, transactions: 100, connections: 100, connectionsPerSource: 10 },
+    limits: { calls: 100, transactions: 100, connections: 100, connectionsPerSource: 10, callSeconds: 86_400 },
+    sessionTimer: { seconds: 0, minimumSeconds: 90 },
   };
 }
 

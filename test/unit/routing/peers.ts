@@ -27,6 +27,7 @@ export function settings(
     realms: new Map(realms.map((one) => [one.name, one])),
     peers: new Map(peers.map((one) => [one.name, one])),
     routes,
-    limits: { calls: 1_000, transactions: 10_000, connections: 100, connectionsPerSource: 10 },
+    limits: { calls: 1_000, transactions: 10_000, connections: 100, connectionsPerSource: 10, callSeconds: 86_400 },
+    sessionTimer: { seconds: 0, minimumSeconds: 90 },
   };
 }

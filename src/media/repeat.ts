@@ -1,0 +1,29 @@
+/** An offer that repeats what a side was told: nothing is new but, perhaps, its answer. */
+import type { Media, Sdp } from "../sdp/index.ts";
+import type { Position } from "./line.ts";
+import { otherSide, type SideIndex } from "./party.ts";
+import type { Pending, State } from "./session.ts";
+
+/** `said`: our description toward the side `to`, parsed. */
+export function repetition(settled: State, to: SideIndex, said: Sdp): Pending {
+  const lines = settled.lines.map((line, index) => asSaid(line, to, said.media[index]));
+  return {
+    from: otherSide(to),
+    offer: said,
+    onward: { media: said.media },
+    offered: lines,
+    state: { lines, legs: settled.legs },
+    answered: false,
+    stale: false,
+    repeated: true,
+  };
+}
+
+/** An answer of ours named one key; as an offer it offers that one alone. */
+function asSaid(line: Position, to: SideIndex, media: Media | undefined): Position {
+  const side = line?.sides[to];
+  if (line === undefined || media === undefined || side?.tx === undefined) return line;
+  if (media.attributes.filter(({ name }) => name === "crypto").length !== 1) return line;
+  const said = { ...side, offered: [side.tx] };
+  return { ...line, sides: to === 0 ? [said, line.sides[1]] : [line.sides[0], said] };
+}
