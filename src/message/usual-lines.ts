@@ -7,14 +7,21 @@ import { USUAL_BYTES } from "./usual.ts";
 
 const line = (name: string, value: string): RegExp => new RegExp(`${name}: ${value}\\r\\n`, "y");
 
-const VIA = line("(?:Via|v)", usualVia);
-const FROM = line("(?:From|f)", usualNameAddr);
-const TO = line("(?:To|t)", usualNameAddr);
-const CONTACT = line("(?:Contact|m)", usualNameAddr);
-const CALL_ID = line("(?:Call-ID|i)", usualCallId);
+// A pattern for each spelling: one for both takes longer.
+const VIA = line("Via", usualVia);
+const V = line("v", usualVia);
+const FROM = line("From", usualNameAddr);
+const F = line("f", usualNameAddr);
+const TO = line("To", usualNameAddr);
+const T = line("t", usualNameAddr);
+const CONTACT = line("Contact", usualNameAddr);
+const M = line("m", usualNameAddr);
+const CALL_ID = line("Call-ID", usualCallId);
+const I = line("i", usualCallId);
 const CSEQ = line("CSeq", "\\d{1,9} [\\w\\-.!%*+`'~]+");
 const MAX_FORWARDS = line("Max-Forwards", "\\d\\d?");
-const CONTENT_LENGTH = line("(?:Content-Length|l)", "\\d{1,4}");
+const CONTENT_LENGTH = line("Content-Length", "\\d{1,4}");
+const L = line("l", "\\d{1,4}");
 
 const NUMBER_BITS = 4;
 const NUMBER_MASK = (1 << NUMBER_BITS) - 1;
@@ -32,25 +39,27 @@ export const nextIn = (found: number): number => found >> NUMBER_BITS;
 export function usualLine(text: string, at: number, first: number): number {
   switch (first) {
     case 0x56: // V
-    case 0x76: // v
       return match(VIA, names.VIA, text, at);
     case 0x46: // F
-    case 0x66: // f
       return match(FROM, names.FROM, text, at);
     case 0x54: // T
       return text.charCodeAt(at + 1) === 0x6f ? match(TO, names.TO, text, at) : 0;
-    case 0x74: // t
-      return match(TO, names.TO, text, at);
     case 0x43: // C
       return beginsWithC(text, at);
     case 0x4d: // M
       return text.charCodeAt(at + 1) === 0x61 ? match(MAX_FORWARDS, names.MAX_FORWARDS, text, at) : 0;
+    case 0x76: // v
+      return match(V, names.VIA, text, at);
+    case 0x66: // f
+      return match(F, names.FROM, text, at);
+    case 0x74: // t
+      return match(T, names.TO, text, at);
     case 0x69: // i
-      return match(CALL_ID, names.CALL_ID, text, at);
+      return match(I, names.CALL_ID, text, at);
     case 0x6d: // m
-      return match(CONTACT, names.CONTACT, text, at);
+      return match(M, names.CONTACT, text, at);
     case 0x6c: // l
-      return match(CONTENT_LENGTH, names.CONTENT_LENGTH, text, at);
+      return match(L, names.CONTENT_LENGTH, text, at);
   }
   return 0;
 }
