@@ -18,6 +18,7 @@ import { KernelRandom } from "./kernel-random.ts";
 import { EngineLoop } from "./loop.ts";
 import { Pauses } from "./pauses.ts";
 import { type Relay, startRelay } from "./relay.ts";
+import { type Reservation, reservePorts } from "./reserved-ports.ts";
 
 /** How often a box that is going down looks whether its last calls are gone. */
 const LOOK_MS = 50;
@@ -46,6 +47,7 @@ export class Box implements ControlledBox {
   #state: "starting" | "running" | "draining" | "stopped" = "starting";
   #stopping: Promise<void> | undefined;
   #isHurried = false;
+  #reservation: Reservation | undefined;
   /** Reloads follow one another: two at once could undo each other's sockets. */
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -68,15 +70,18 @@ export class Box implements ControlledBox {
 
   /** Rejects with a ListenError or a ControlError, and then nothing of it is left. */
   async start(): Promise<void> {
+    this.#reservation = reservePorts(mediaPorts(this.#settings));
     try {
       await this.#loop.start();
       this.#control = await serveControl(this.#settings.control, this);
     } catch (error) {
       this.#loop.close();
+      this.#reservation.release();
       throw error;
     }
     this.#state = "running";
     this.#pauses.start();
+    if (this.#reservation.warning !== undefined) this.#log.line("warn", this.#reservation.warning);
     this.#log.line("info", "ready", {
       name: this.#settings.name,
       version: this.#options.version,
@@ -106,6 +111,7 @@ export class Box implements ControlledBox {
     await until(() => this.#isQuiet(), FAREWELL_LIMIT_MS);
     await until(() => this.#asked() === 0, LAST_ANSWERS_LIMIT_MS);
     this.#loop.close();
+    this.#reservation?.release();
     this.#pauses.stop();
     await this.#control?.close();
     this.#state = "stopped";
@@ -196,6 +202,8 @@ export class Box implements ControlledBox {
     }
     // The socket that answers this very request stays until the next start.
     this.#settings = { ...loaded.settings, control: this.#settings.control };
+    this.#reservation?.release();
+    this.#reservation = reservePorts(mediaPorts(this.#settings));
     for (const warning of warnings) this.#log.line("warn", "configuration", { warning });
     this.#log.fact({ fact: "settings.applied", changes: changes.map(({ path }) => path) });
     return { ok: true, changes, warnings };
@@ -228,3 +236,6 @@ async function until(holds: () => boolean, limitMs: number): Promise<void> {
   const end = performance.now() + limitMs;
   while (!holds() && performance.now() < end) await sleep(LOOK_MS);
 }
+
+const mediaPorts = (settings: Settings): { first: number; last: number }[] =>
+  [...settings.realms.values()].map(({ media }) => ({ first: media.firstPort, last: media.lastPort }));
