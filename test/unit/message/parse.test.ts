@@ -46,6 +46,8 @@ const refused: [string, string, number][] = [
   ["a line that begins with a colon is no core header, a line without one none at all", request("nonsense"), 400],
   ["SIP/2.1", request("").replace("SIP/2.0\r\n", "SIP/2.1\r\n"), 505],
   ["a Request-URI over its limit", request("").replace("sip:b@c", `sip:${"b".repeat(limits.uriBytes)}@c`), 414],
+  ["a From URI over its limit", request("").replace("sip:a@c", `sip:${"a".repeat(limits.uriBytes)}@c`), 400],
+  ["a Request-URI whose host is over its limit", request("").replace("sip:b@c", `sip:b@${"c".repeat(256)}`), 400],
   ["an unbracketed IPv6 host", request("").replace("sip:b@c", "sip:2001:db8::1"), 400],
   ["a message over its limit", request("", "x".repeat(limits.messageBytes)), 413],
   ["a header line over its limit", request(`X: ${"x".repeat(limits.lineBytes)}`), 400],
