@@ -2,7 +2,7 @@
  * Whereto we may send media. Order matters: a literal address, its kind, our own ports; only then it is believed. The
  * relay must not become anybody's lever against hosts behind us.
  */
-import { PeerError, type Settings } from "../base/index.ts";
+import { PeerError, type RealmSettings, type Settings } from "../base/index.ts";
 import { type Media, rtcpAttribute, type Sdp } from "../sdp/index.ts";
 import { type Ip, type IpKind, readIp } from "./ip.ts";
 import type { Remote } from "./line.ts";
@@ -13,8 +13,10 @@ export interface OwnPorts {
   readonly ip: string;
   readonly first: number;
   readonly last: number;
-  /** Tells which of the range are ours now; absent: all of them. */
+  /** Is one of our streams on that port now? Absent: these are no media ports. */
   readonly isOut?: (port: number) => boolean;
+  /** Neighbours have this address too: a port without a stream is theirs. */
+  readonly shared?: boolean;
 }
 
 /**
@@ -26,8 +28,7 @@ export function ownPorts(settings: Settings, isOut: (ip: string, port: number) =
   for (const { media, advertise, listeners } of settings.realms.values()) {
     for (const ip of advertise === undefined ? media.addresses : [...media.addresses, advertise]) {
       const range = { ip: readIp(ip)?.text ?? ip, first: media.firstPort, last: media.lastPort };
-      const shared = readIp(ip)?.kind === "loopback";
-      ports.push(shared ? { ...range, isOut: (port) => isOut(ip, port) } : range);
+      ports.push({ ...range, isOut: (port) => isOut(ip, port), shared: readIp(ip)?.kind === "loopback" });
     }
     for (const { address } of listeners) {
       for (const ip of advertise === undefined ? [address.ip] : [address.ip, advertise]) {
@@ -83,10 +84,20 @@ function refuseForbidden(ip: Ip, port: number, { realm }: Standing, own: readonl
   if (NEVER.includes(ip.kind) || (local && !realm.media.addresses.some((ours) => readIp(ours)?.kind === ip.kind))) {
     throw new PeerError(488, `media to a ${ip.kind} address is refused`);
   }
-  for (const { ip: ours, first, last, isOut } of own) {
-    if (port >= first && port <= last && ours === ip.text && isOut?.(port) !== false)
-      throw new PeerError(488, "media to our own ports is refused");
+  for (const ours of own) {
+    if (port < ours.first || port > ours.last || ours.ip !== ip.text) continue;
+    if (!mayTurnBack(ours, port, realm)) throw new PeerError(488, "media to our own ports is refused");
   }
+}
+
+/**
+ * A proxy on a trusted side sends a call of ours back to us, with our own description in it: then each of the two calls
+ * has a port of the other for its peer. A ring of such ports carries nothing, since each takes packets from its peer only.
+ */
+function mayTurnBack({ ip, isOut, shared }: OwnPorts, port: number, realm: RealmSettings): boolean {
+  if (isOut === undefined) return false;
+  if (!isOut(port)) return shared === true;
+  return realm.trust !== "none" && realm.media.addresses.some((address) => readIp(address)?.text === ip);
 }
 
 const NEVER: readonly IpKind[] = ["multicast", "reserved", "mapped", "unspecified"];

@@ -30,10 +30,15 @@ export class Keys {
     return this.#bounded(`2543 ${this.#identity(request)} ${tail}`);
   }
 
-  /** The same for a request that reached us twice by different ways; `undefined` inside a dialog. */
+  /**
+   * The same for a request that reached us twice by different ways; `undefined` inside a dialog.
+   *
+   * Deviation: RFC 3261 §8.2.2.2 leaves the Request-URI out, as a user agent has but one user; we have many, and a proxy
+   * that forks a call to two of them sends us two requests that differ in nothing else.
+   */
   merged(request: Request, realm: string): string | undefined {
     if (request.to.params.has("tag")) return undefined;
-    return this.#bounded(`${this.#identity(request)} ${request.method} ${realm}`);
+    return this.#bounded(`${this.#identity(request)} ${request.method} ${realm} ${request.uri}`);
   }
 
   /** A To tag for an answer without a transaction: the same again for a copy of the request. RFC 3261 §8.2.7. */

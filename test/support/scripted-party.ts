@@ -133,6 +133,13 @@ export class ScriptedParty {
     this.#stage.deliver(this, `INVITE sip:${number}@${this.#box} SIP/2.0\r\n${via}${rest}`);
   }
 
+  /** Passes the last response to a bounced INVITE on, as a proxy does: without the Via that is its own. */
+  passBack(status: number): void {
+    const text = this.got.findLast((one) => one.startsWith(`SIP/2.0 ${status} `));
+    if (text === undefined) throw new Error(`${this.name} got no ${status}`);
+    this.#stage.deliver(this, text.replace(/\r\nVia: [^\r]*/, ""));
+  }
+
   // — Being called
 
   /** Answers the last request of `method` that came. `fork`: the tag of another branch of ours. */

@@ -211,6 +211,10 @@ export class Stage {
 
   #carry(listener: string, remote: { ip: string; port: number }, text: string): void {
     const realm = listener.startsWith("outside") ? "outside" : "inside";
+    if (remote.ip === BOX[realm]) {
+      // A dialog of the box with itself: what a proxy sent back to it.
+      return this.#step({ in: "datagram", listener, remote: { ip: BOX[realm], port: 5060 }, text });
+    }
     this.sent[realm].push(text);
     const party = this.#parties.find(({ place }) => place.ip === remote.ip && place.port === remote.port);
     if (party === undefined || this.#silent.has(party)) {

@@ -156,6 +156,58 @@ test("our own INVITE that comes back gets 482 when nothing about it is new, and 
   expect(stage.factsOf("call.refused")[0]).toMatchObject({ status: 482 });
 });
 
+test.each(["early", "late"])(
+  "a proxy sends a call back to us for another user, %s offer: two calls, media from one to the other",
+  (offer) => {
+    const { stage, alice, bob, carol } = forwarding();
+    alice.invite("4711", offer === "late" ? {} : undefined);
+    bob.bounce("4712");
+    carol.answer(200, { sdp: audio(CAROL.ip, { port: 7_000 }) });
+    bob.passBack(200);
+    alice.ack(offer === "late" ? { sdp: audio(ALICE.ip) } : {});
+    expect(words(stage.look()).filter((line) => / \d{3}$/.test(line) && !line.includes("100"))).toEqual([
+      "carol > 200",
+      "bob < 200",
+      "bob > 200",
+      "alice < 200",
+    ]);
+    const pairs = stage.relay.filter((command) => command.word === "open").map(({ sides }) => sides);
+    expect(pairs).toHaveLength(2);
+    const inner = pairs.flat().filter(({ remote }) => remote?.ip === "10.9.0.1");
+    expect(inner.map(({ remote }) => remote?.rtpPort).sort()).toEqual(inner.map(({ local }) => local.rtpPort).sort());
+    expect(inner).toHaveLength(2);
+  },
+);
+
+test("a proxy forks a call of ours to two users behind us: neither is taken for a copy of the other", () => {
+  const { stage, alice, bob } = forwarding();
+  alice.invite("4711");
+  bob.bounce("4712");
+  bob.bounce("4713");
+  expect(stage.factsOf("call.started")).toHaveLength(3);
+  bob.bounce("4713");
+  expect(bob.response("INVITE")).toMatch(/^SIP\/2\.0 482 /);
+});
+
+/** The PBX is a proxy: what comes back from it goes to carol. */
+function forwarding() {
+  const scene = twoSides({ change: toCarol });
+  return { ...scene, carol: scene.stage.party("carol", CAROL) };
+}
+
+function toCarol(settings: Settings): Settings {
+  const pbx = settings.peers.get("pbx") as NonNullable<ReturnType<Settings["peers"]["get"]>>;
+  const targets = [{ kind: "host", protocol: "udp", host: CAROL.ip, port: CAROL.port } as const];
+  return {
+    ...settings,
+    peers: new Map([...settings.peers, ["carol", { ...pbx, name: "carol", targets }]]),
+    routes: [
+      { when: { from: "carrier" }, to: ["pbx"] },
+      { when: { from: "pbx" }, to: ["carol"] },
+    ],
+  };
+}
+
 /** Calls from the PBX go back to the PBX. */
 const backInside = (settings: Settings): Settings => ({
   ...settings,

@@ -86,7 +86,10 @@ test("a request over UDP in a dialog that is over TLS is none of its own", () =>
   const { stage, alice, bob } = established();
   const info = alice.request("INFO");
   bob.answer(200, { method: "INFO" });
-  const forged = info.replace("/TLS", "/UDP").replace("branch=", "branch=z9hG4bKx").replace(/CSeq: \d+/, "CSeq: 900");
+  const forged = info
+    .replace("/TLS", "/UDP")
+    .replace("branch=", "branch=z9hG4bKx")
+    .replace(/CSeq: \d+/, "CSeq: 900");
   const before = bob.got.length;
   stage.step({ in: "datagram", listener: "outside/udp", remote: { ip: ALICE.ip, port: 5060 }, text: forged });
   expect(bob.got).toHaveLength(before);

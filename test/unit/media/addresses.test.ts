@@ -167,3 +167,26 @@ const remotes = (commands: RelayCommand[]): (string | undefined)[] =>
   commands.flatMap((command) =>
     command.word === "open" ? command.sides.map(({ remote }) => remote && `${remote.ip}:${remote.rtpPort}`) : [],
   );
+
+test.each([
+  ["full", "done"],
+  ["peer", "done"],
+  ["none", 488],
+] as const)("media of ours that a proxy sends back, on a side of trust %s: %s", (trust, status) => {
+  const inside = { ...INSIDE, trust };
+  const { media } = call([OPEN, inside]);
+  media.open("back", { caller: insideParty, callee: insideParty });
+  const onward = media.offer("call", "caller", offerTo("203.0.113.5"));
+  const port = Number(/m=audio (\d+)/.exec(onward)?.[1]);
+  const unused = offerTo("10.0.0.1", port === 20_000 ? 20_002 : 20_000);
+  expect(statusOf(() => media.offer("back", "caller", unused))).toBe(488);
+  expect(statusOf(() => media.offer("back", "caller", onward))).toBe(status);
+});
+
+test("a trusted side may not name our ports on another one, nor our signalling", () => {
+  const { media } = call([OPEN, INSIDE]);
+  media.offer("call", "caller", offerTo("203.0.113.5"));
+  const local = [...Array(20).keys()].map((n) => 20_000 + n);
+  const refused = local.map((port) => statusOf(() => media.answer("call", "callee", offerTo("198.51.100.1", port))));
+  expect(new Set(refused)).toEqual(new Set([488]));
+});
