@@ -33,6 +33,11 @@ export class VirtualBox {
     return this.#step({ in: "datagram", listener: BOX[side].udp, remote, text });
   }
 
+  /** As the operator ends them. */
+  endCalls(): Said[] {
+    return this.#step({ in: "end-calls", cause: "operator" });
+  }
+
   /** Lets `ms` pass; gives what the box says meanwhile. */
   pass(ms: Millis): Said[] {
     const until = this.#now + ms;

@@ -21,6 +21,8 @@ afterAll(async () => {
 test("20,000 requests from strangers: every call of the peer succeeds meanwhile, and memory comes back", async () => {
   await siege.alive();
   const before = (await siege.status()).memoryBytes;
+  const old = await siege.carrier.call(siege.outside);
+  const toPbx = siege.pbxMedia();
   const strangers = await Promise.all([1, 2, 3, 4].map((host) => SipParty.start(`127.91.1.${host}`)));
   let sent = 0;
   const flood = (async () => {
@@ -36,6 +38,8 @@ test("20,000 requests from strangers: every call of the peer succeeds meanwhile,
   }
   const during = sent;
   await flood;
+  await siege.talksBothWays(old, "from before", toPbx);
+  await old.hangUp();
   expect(during, "the flood was on while calls were made").toBeGreaterThan(1_000);
   await siege.alive();
   const heard = strangers.flatMap(({ received }) => received);
@@ -45,6 +49,20 @@ test("20,000 requests from strangers: every call of the peer succeeds meanwhile,
   expect(transactions.server).toBeLessThan(100);
   expect(memoryBytes - before).toBeLessThan(100 * MEGABYTE);
   for (const stranger of strangers) stranger.close();
+});
+
+test("6,000 datagrams of 60 kB from a stranger are not kept", async () => {
+  const before = (await siege.status()).memoryBytes;
+  const text = siege.stranger.request("OPTIONS", siege.outside, {
+    body: "x".repeat(60_000),
+    contentType: "text/plain",
+  });
+  for (let i = 0; i < 6_000; i++) {
+    siege.stranger.send(text.replace("Call-ID: ", `Call-ID: ${i}`), siege.outside);
+    if (i % 10 === 9) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await siege.alive();
+  expect((await siege.status()).memoryBytes - before).toBeLessThan(200 * MEGABYTE);
 });
 
 test("every message of PROTOS c07 from a peer: the box answers OPTIONS after each", { timeout: 120_000 }, async () => {

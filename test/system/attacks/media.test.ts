@@ -106,6 +106,20 @@ test.each(forbidden)("media to %s is refused, in an offer", async (_what, line) 
   expect(statusOf(answer)).toBe(488);
 });
 
+test("media to 0.0.0.0 is hold, and nothing is sent anywhere", async () => {
+  const talk = await siege.carrier.call(siege.outside);
+  await siege.talksBothWays(talk);
+  const body = siege.carrier.sdp.replace(/^c=.*$/m, "c=IN IP4 0.0.0.0");
+  expect(statusOf(await talk.ask("INVITE", { body }))).toBe(200);
+  const before = siege.carrier.media.received.length;
+  const toPbx = siege.pbxMedia();
+  for (let i = 0; i < 20; i++) siege.pbx.media.send(rtp(40_000 + i, "to nobody"), toPbx);
+  expect(statusOf(await talk.ask("INVITE", { body: siege.carrier.sdp }))).toBe(200);
+  await siege.talksBothWays(talk);
+  expect(siege.carrier.media.received.slice(before).filter((packet) => packet.includes("to nobody"))).toEqual([]);
+  await talk.hangUp();
+});
+
 test("media to our own signalling port, or to a port of a call that is up, is refused", async () => {
   const talk = await siege.carrier.call(siege.outside);
   const targets: readonly Place[] = [siege.outside, siege.inside, talk.mediaOfBox, siege.pbxMedia()];

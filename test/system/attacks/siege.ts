@@ -100,8 +100,7 @@ export class Siege {
   }
 
   /** Sends marked packets from either side and waits until the other has them. */
-  async talksBothWays(talk: Talk, mark = `m${++lastMark}`): Promise<void> {
-    const toPbx = this.pbxMedia();
+  async talksBothWays(talk: Talk, mark = `m${++lastMark}`, toPbx = this.pbxMedia()): Promise<void> {
     for (let i = 0; i < 5; i++) this.carrier.media.send(rtp(++lastSequence, `${mark}c`), talk.mediaOfBox);
     await this.pbx.media.until(1, (packet) => packet.includes(`${mark}c`));
     for (let i = 0; i < 5; i++) this.pbx.media.send(rtp(++lastSequence, `${mark}p`), toPbx);

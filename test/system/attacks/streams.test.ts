@@ -168,6 +168,20 @@ test("connections beyond the limit of a source are refused, others are served me
   await other.until(/^SIP\/2\.0 200 /m);
 });
 
+test("TLS handshakes beyond the limit of a source are cut off, and another source shakes hands meanwhile", async () => {
+  const mine = await Promise.all(Array.from({ length: PER_SOURCE * 3 }, () => dial(siege.tls)));
+  for (const { socket } of mine) socket.write(Buffer.from("160301", "hex"));
+  await Promise.any(mine.map(({ closed }) => closed));
+  const below = await dial(siege.tls, siege.carrier.place.ip);
+  const tls = connectTls({ socket: below.socket, rejectUnauthorized: false });
+  sockets.add(tls);
+  await once(tls, "secureConnect");
+  tls.write(siege.carrier.request("OPTIONS", siege.tls).replace("/UDP", "/TLS"));
+  const [answer] = (await once(tls, "data")) as [Buffer];
+  expect(statusOf(answer.toString("latin1"))).toBe(200);
+  expect(mine.filter(({ socket }) => !socket.destroyed).length).toBeLessThanOrEqual(PER_SOURCE);
+});
+
 test("silent, slow and half-shaken connections are closed within 35 s, and OPTIONS are answered at once all the while", async () => {
   const silent = await Promise.all(Array.from({ length: 5 }, () => dial(siege.outside)));
   const dripping = await Promise.all(Array.from({ length: 5 }, () => dial(siege.outside)));
