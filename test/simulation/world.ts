@@ -126,7 +126,7 @@ class World {
   /** Silence is what a call on hold has promised: when its parties are gone only an operator can end it. */
   #endTheHeld(): void {
     for (const { call, media } of this.#engine.view().calls()) {
-      const held = media?.streams.every(({ caller }) => caller.direction !== "sendrecv") ?? false;
+      const held = media?.streams.every((one) => [one.caller, one.callee].some(onHold)) ?? false;
       if (held) this.#step({ in: "end-call", call });
     }
   }
@@ -309,6 +309,8 @@ class World {
     });
   }
 }
+
+const onHold = ({ direction }: { readonly direction: string }): boolean => direction !== "sendrecv";
 
 const NO_PACKETS = {
   packets: 0,
