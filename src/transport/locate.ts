@@ -42,6 +42,7 @@ interface Server {
   readonly port: number;
 }
 
+type HostTarget = Extract<TargetSettings, { kind: "host" }>;
 type Srv = Extract<DnsRecord, { type: "SRV" }>;
 type Naptr = Extract<DnsRecord, { type: "NAPTR" }>;
 
@@ -56,6 +57,7 @@ const FAMILIES: readonly Family[] = [6, 4]; // RFC 6724 §2.1: IPv6 first, where
 export class Locator {
   readonly #names: Names;
   readonly #random: Random;
+  readonly #literals = new WeakMap<HostTarget, readonly [Destination]>();
 
   constructor(names: Names, random: Random) {
     this.#names = names;
@@ -71,9 +73,25 @@ export class Locator {
 
   target(reach: Reach, target: TargetSettings, done: Found, now: Millis): void {
     if (target.kind === "uri") return this.uri(reach, target.uri, done, now);
+    const literal = this.#literals.get(target) ?? this.#literal(reach, target);
+    if (literal !== undefined) {
+      const [{ protocol, remote, realm }] = literal;
+      return done(realm === reach.realm && reach.can(protocol, familyOf(remote.ip)) ? literal : [], now);
+    }
     const { protocol, port } = target;
     const name = target.host.toLowerCase();
     this.#find(reach, { host: name, port, protocol, secure: protocol === "tls", name }, done, now);
+  }
+
+  /** A target that is an address needs no search, and is asked for with every call: its place is made once. */
+  #literal(reach: Reach, target: HostTarget): readonly [Destination] | undefined {
+    const ip = addressOf(target.host.toLowerCase());
+    if (ip === undefined || isNowhere(ip)) return undefined;
+    const { protocol, port } = target;
+    const place = { realm: reach.realm, protocol, remote: { ip, port } };
+    const literal = [protocol === "tls" ? { ...place, serverName: target.host.toLowerCase() } : place] as const;
+    this.#literals.set(target, literal);
+    return literal;
   }
 
   #find(reach: Reach, goal: Goal, done: Found, now: Millis): void {
