@@ -23,8 +23,9 @@ import {
   timing,
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty } from "../media/index.ts";
-import type { Request, Response, Uri } from "../message/index.ts";
+import type { Request, Response } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
+import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
 import { Changes } from "./changes.ts";
 import { parcelOf, sdpParcel } from "./crossing.ts";
@@ -33,31 +34,23 @@ import type { CallHouse } from "./house.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
 import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
-import { type Pickup, type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
-import { BYE_REASON, causeOf, causeOfOurs, sipReason, type Verdict } from "./verdict.ts";
+import { type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
+import {
+  BYE_REASON,
+  causeOf,
+  causeOfOurs,
+  LONGEST_CALL,
+  NO_ACK,
+  NO_ANSWER,
+  SESSION_EXPIRED,
+  sipReason,
+  type Verdict,
+} from "./verdict.ts";
 
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
 
 type Timer = "ring" | "silent target" | "longest call" | "counters";
-
-export interface CallStart {
-  readonly id: string;
-  readonly request: Request;
-  readonly uri: Uri;
-  readonly fromPeer: PeerSettings | undefined;
-  readonly realm: RealmSettings;
-  readonly party: MediaParty;
-  /** Address and port that the INVITE came from. */
-  readonly remote: string;
-  readonly peers: readonly PeerSettings[];
-  readonly pickup: Pickup | undefined;
-  readonly maxForwards: number;
-  readonly sdp: string | undefined;
-  readonly caller100rel: "none" | "supported" | "required";
-  /** The call that this one is the echo of, when our own INVITE came back with another address (a spiral). */
-  readonly cameFrom: Call | undefined;
-}
 
 export class Call implements LegOwner, Punctual {
   readonly id: string;
@@ -215,7 +208,7 @@ export class Call implements LegOwner, Punctual {
       sdp = this.#first.final(dialog, twin, response);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      return this.#badAnswer("callee", error.status, now);
+      return this.badAnswer("callee", error.status, now);
     }
     this.#happen("callee answer", undefined, now);
     if (dialog.exchange === "settled") leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
@@ -273,11 +266,7 @@ export class Call implements LegOwner, Punctual {
   }
 
   legUnacknowledged(_leg: Leg, now: Millis): void {
-    this.#happen(
-      "caller no ACK",
-      { cause: "no-ack", by: undefined, status: 408, reason: sipReason(408, "No ACK") },
-      now,
-    );
+    this.#happen("caller no ACK", NO_ACK, now);
   }
 
   /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
@@ -288,7 +277,7 @@ export class Call implements LegOwner, Punctual {
       return true;
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      this.#badAnswer("caller", 488, now);
+      this.badAnswer("caller", 488, now);
       return false;
     }
   }
@@ -331,8 +320,7 @@ export class Call implements LegOwner, Punctual {
   }
 
   legExpired(_leg: Leg, now: Millis): void {
-    const reason = sipReason(408, "Session expired");
-    this.#happen("leg lost", { cause: "session-expired", by: undefined, status: 408, reason }, now);
+    this.#happen("leg lost", SESSION_EXPIRED, now);
   }
 
   legOver(_leg: Leg, now: Millis): void {
@@ -347,10 +335,6 @@ export class Call implements LegOwner, Punctual {
       { cause: "unreachable", by: undefined, status, reason: sipReason(status, "Peer lost") },
       now,
     );
-  }
-
-  badAnswer(by: Side, status: number, now: Millis): void {
-    this.#badAnswer(by, status, now);
   }
 
   otherLeg(leg: Leg): Leg | undefined {
@@ -381,15 +365,9 @@ export class Call implements LegOwner, Punctual {
   }
 
   #expired(timer: Timer, now: Millis): void {
-    if (timer === "ring") {
-      const verdict: Verdict = { cause: "no-answer", by: undefined, status: 408, reason: sipReason(408, "No answer") };
-      return this.#happen("ring limit", verdict, now);
-    }
+    if (timer === "ring") return this.#happen("ring limit", NO_ANSWER, now);
     if (timer === "counters") return this.#tellEnd(now);
-    if (timer === "longest call") {
-      const reason = sipReason(480, "Longest call reached");
-      return this.#happen("told to end", { cause: "limit", by: undefined, status: 480, reason }, now);
-    }
+    if (timer === "longest call") return this.#happen("told to end", LONGEST_CALL, now);
     if (!this.#setup.more) return;
     // A target without a sign of life: its leg is cancelled and ends by itself, the call goes on.
     this.#legRefusedFact(408, "silent", now);
@@ -436,8 +414,7 @@ export class Call implements LegOwner, Punctual {
   /** Limit: `limits.callSeconds`. What every other timer missed ends here. */
   #limitLength(now: Millis): void {
     const { callSeconds } = this.house.settings.limits;
-    if (callSeconds === 0) return;
-    this.#timers.set("longest call", now + callSeconds * SECOND);
+    if (callSeconds > 0) this.#timers.set("longest call", now + callSeconds * SECOND);
     this.house.agenda.watch(this);
   }
 
@@ -484,7 +461,7 @@ export class Call implements LegOwner, Punctual {
     this.#happen(event, { cause, by, status, phrase, headers, reason: sipReason(status, "Call refused") }, now);
   }
 
-  #badAnswer(by: Side, status: number, now: Millis): void {
+  badAnswer(by: Side, status: number, now: Millis): void {
     // To the caller it is our trouble: it asked for nothing that one could refuse it for.
     const verdict: Verdict = {
       cause: "protocol-error",

@@ -36,7 +36,8 @@ import {
 import { accessVerdict } from "../policy/index.ts";
 import type { Routing } from "../routing/index.ts";
 import { contentOf } from "./bodies.ts";
-import { Call, type CallStart } from "./call.ts";
+import { Call } from "./call.ts";
+import type { CallStart } from "./call-start.ts";
 import type { CallTransport } from "./call-transport.ts";
 import type { CallView } from "./call-view.ts";
 import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
@@ -193,7 +194,7 @@ export class Calls {
     // A reload has taken the realm away while the request was under way.
     if (realm === undefined) return this.#refuse(request, server, hop, 480, "the realm is gone", now);
     const from = routing.recognise(hop, now);
-    const pickup = request.headers.has("replaces") ? this.#pickup(request) : undefined;
+    const pickup = request.headers.has("replaces") ? this.#pickup(request, hop) : undefined;
     const uri = parseUri(request.uri);
     const { method } = request;
     const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
@@ -326,11 +327,12 @@ export class Calls {
   }
 
   /** The dialog that an INVITE with Replaces is about, and whom to ask for it. RFC 3891 §3. */
-  #pickup(request: Request): Pickup | undefined {
+  #pickup(request: Request, hop: Hop): Pickup | undefined {
     const { book, settings } = this.#house;
     const name = request.get(Replaces);
     if (name === undefined) return undefined;
-    const dialog = ownDialog(name, book)?.twin ?? aliasedDialog(name, book);
+    const own = ownDialog(name, book);
+    const dialog = own?.leg.realm === hop.realm ? own.twin : aliasedDialog(name, book);
     const realm = dialog === undefined ? undefined : settings.realms.get(dialog.leg.realm);
     if (dialog === undefined || realm === undefined) return undefined;
     const call = callOf(dialog);

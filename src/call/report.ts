@@ -13,7 +13,8 @@ import {
 import type { Dialog } from "../leg/index.ts";
 import type { MediaNews, MediaView } from "../media/index.ts";
 import { parseUri, unescapeUser } from "../message/index.ts";
-import type { Call, CallStart } from "./call.ts";
+import type { Call } from "./call.ts";
+import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
 
 interface Stream {

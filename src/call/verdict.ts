@@ -18,6 +18,20 @@ export const BYE_REASON = 'Q.850;cause=16;text="Normal call clearing"';
 /** Value of Reason for a status (RFC 3326). */
 export const sipReason = (status: number, text: string): string => `SIP;cause=${status};text="${text}"`;
 
+const byUs = (cause: EndCause, status: number, text: string): Verdict => ({
+  cause,
+  by: undefined,
+  status,
+  reason: sipReason(status, text),
+});
+
+export const NO_ACK = byUs("no-ack", 408, "No ACK");
+export const NO_ANSWER = byUs("no-answer", 408, "No answer");
+/** RFC 4028 §10. */
+export const SESSION_EXPIRED = byUs("session-expired", 408, "Session expired");
+/** Limit: `limits.callSeconds`. */
+export const LONGEST_CALL = byUs("limit", 480, "Longest call reached");
+
 /** Why nobody could be asked. */
 export function causeOfOurs({ status, headers }: Refusal): EndCause {
   if (headers.some(([name]) => name === "Retry-After")) return "limit";

@@ -7,6 +7,9 @@ import type { ClientTransaction, LegClient, ServerTransaction } from "./ports.ts
 /** Whose answers nobody waits for. */
 export const IGNORED: LegClient = { response() {}, failed() {} };
 
+/** Reason of the BYE to another fork that answered (RFC 3326). */
+export const UNWANTED = 'SIP;cause=200;text="Call completed elsewhere"';
+
 /** Wants to know only that it is over, not how. */
 export class FinalOnly implements LegClient {
   readonly #done: (now: Millis) => void;

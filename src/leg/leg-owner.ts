@@ -67,6 +67,9 @@ export interface LegOptions {
   readonly book: Map<string, Dialog>;
 }
 
+export const reasonHeaders = ({ reason }: Ending): readonly (readonly [string, string])[] =>
+  reason === "" ? [] : [["Reason", reason]];
+
 /** How a leg is to end: the status for an INVITE without an answer, and the Reason for CANCEL and BYE (RFC 3326). */
 export interface Ending {
   readonly status: number;

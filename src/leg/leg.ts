@@ -1,5 +1,5 @@
 /** One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts. */
-import { below, type Destination, type Hop, hostText, type Millis, type Protocol, token } from "../base/index.ts";
+import { below, type Destination, type Hop, type Millis, token } from "../base/index.ts";
 import {
   RAck,
   type RAckValue,
@@ -8,11 +8,12 @@ import {
   type Response,
   type ResponseDraft,
 } from "../message/index.ts";
-import { FinalOnly, IGNORED, reply } from "./answers.ts";
+import { FinalOnly, IGNORED, reply, UNWANTED } from "./answers.ts";
+import { contactOf, TARGET_REFRESH } from "./contact.ts";
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
-import type { Ending, LegOptions, LegOwner } from "./leg-owner.ts";
+import { type Ending, type LegOptions, type LegOwner, reasonHeaders } from "./leg-owner.ts";
 import { type LegEffect, type LegEvent, type LegState, legFigure } from "./leg-state.ts";
 import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
@@ -44,7 +45,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   invitation: Invitation | undefined;
   reinvite: Reinvite | undefined;
   readonly session: Session;
-  /** Extensions that we say we support (Supported); empty: none. */
+  /** Extensions that our INVITE says we support (Supported), beside session timers. */
   supported = "replaces";
   readonly owner: LegOwner;
   readonly #product: string | undefined;
@@ -276,8 +277,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   // — InviteServerOwner
 
   dress(draft: ResponseDraft, invite: InviteServer): void {
-    const supported = this.session.wanted ? "100rel, replaces, timer" : "100rel, replaces";
-    draft.add("Contact", this.#contact).add("Allow", ALLOW).add("Supported", supported);
+    draft
+      .add("Contact", this.#contact)
+      .add("Allow", ALLOW)
+      .add("Supported", this.session.extensions("100rel, replaces"));
     if (draft.status === 200) this.session.dressAnswer(draft, invite.request, undefined);
     if (this.#product !== undefined) draft.add("Server", this.#product);
   }
@@ -341,9 +344,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   dressRequest(draft: RequestDraft, method: string): void {
     if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
     if (method === "INVITE" || method === "UPDATE") {
-      draft.add("Allow", ALLOW);
-      if (this.session.wanted) draft.add("Supported", `${this.supported}${this.supported === "" ? "" : ", "}timer`);
-      else if (this.supported !== "") draft.add("Supported", this.supported);
+      draft.add("Allow", ALLOW).add("Supported", this.session.extensions(this.supported));
       this.session.dressRequest(draft);
     }
     if (this.#product !== undefined) draft.add("User-Agent", this.#product);
@@ -351,9 +352,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   /** The same for the 2xx to a request that is no INVITE. */
   dressResponse(draft: ResponseDraft, request: Request, now: Millis): void {
-    const { method } = request;
-    if (method === "UPDATE" && this.#state === "up") this.session.dressAnswer(draft, request, now);
-    if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
+    if (request.method === "UPDATE" && this.#state === "up") this.session.dressAnswer(draft, request, now);
+    if (TARGET_REFRESH.has(request.method)) draft.add("Contact", this.#contact);
     if (this.#product !== undefined) draft.add("Server", this.#product);
   }
 
@@ -448,10 +448,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     const invite = this.inviteServer;
     if (invite?.pending) {
       // RFC 3261 §14.2: a second INVITE before the first has its answer.
-      return reply(request, server, dialog, 500, now, [
-        "Retry-After",
-        String(below(this.house.random, RETRY_AFTER_SECONDS + 1)),
-      ]);
+      const seconds = String(below(this.house.random, RETRY_AFTER_SECONDS + 1));
+      return reply(request, server, dialog, 500, now, ["Retry-After", seconds]);
     }
     if (this.#state !== "up" || invite?.awaitingAck || this.reinvite?.inFlight) {
       return reply(request, server, dialog, 491, now);
@@ -494,23 +492,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   #setContact(place: Hop | Destination): void {
     const local = this.house.transport.localFor(place);
     const user = token(this.house.random, CONTACT_CHARS);
-    const host = local.host.startsWith("[") ? local.host : hostText(local.host);
-    this.#contact = `<${this.secure ? "sips" : "sip"}:${user}@${host}:${local.port}${transportParam(place.protocol, this.secure)}>`;
+    this.#contact = contactOf(user, local, place.protocol, this.secure);
     this.contactUser = user;
     this.contactHost = local.host;
   }
 }
-
-/** RFC 3261 §12.1.1: methods whose Contact is where the peer finds us from then on, or answers to. */
-const TARGET_REFRESH: ReadonlySet<string> = new Set(["INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"]);
-
-const transportParam = (protocol: Protocol, secure: boolean): string => {
-  if (protocol === "udp") return "";
-  if (protocol === "tcp") return ";transport=tcp";
-  return secure ? "" : ";transport=tls"; // sips means TLS by itself (RFC 3261 §26.2.2).
-};
-
-const UNWANTED = 'SIP;cause=200;text="Call completed elsewhere"';
-
-const reasonHeaders = ({ reason }: Ending): readonly (readonly [string, string])[] =>
-  reason === "" ? [] : [["Reason", reason]];

@@ -41,6 +41,11 @@ export class Session implements Punctual, LegClient {
     return this.#settings.seconds > 0;
   }
 
+  /** A list of options for Supported, with ours. RFC 4028 §7.1. */
+  extensions(list: string): string {
+    return this.wanted ? `${list}, timer` : list;
+  }
+
   // — What the other end asks of us.
 
   /** The Min-SE of the 422 that this request deserves; `undefined`: none. Throws PeerError(400). */

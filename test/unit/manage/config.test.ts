@@ -87,15 +87,6 @@ describe("what settings come out", () => {
     expect(settings.sessionTimer).toEqual({ seconds: 1_800, minimumSeconds: 90 });
   });
 
-  test("session timers: off with 0 s, and never under a minimum that stands alone", () => {
-    const timer = (text: string) => {
-      const loaded = readSettings("x", sample().replace('"name": "edge-1"', `"sessionTimer": ${text}`), NOW);
-      return loaded.ok ? loaded.settings.sessionTimer : loaded.faults;
-    };
-    expect(timer('{ "seconds": 0 }')).toEqual({ seconds: 0, minimumSeconds: 90 });
-    expect(timer('{ "minimum": 3600 }')).toEqual({ seconds: 3_600, minimumSeconds: 3_600 });
-  });
-
   test("comments, trailing commas and a byte order mark are fine", () => {
     expect(
       faults(`\ufeff// hello\n${sample().replace('"to": ["carrier"] }', '"to": ["carrier",], /* x */ }')}`),
@@ -159,18 +150,6 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
     '"maxCalls": 200',
     '"maxCalls": 0',
     "27:100: peers.carrier.maxCalls: 0 is out of range; write 1 to 1000000",
-  ],
-  [
-    "a session timer under the least that the RFC knows",
-    '"name": "edge-1"',
-    '"sessionTimer": { "minimum": 60 }, "name": "edge-1"',
-    "3:32: sessionTimer.minimum: 60 is out of range; write 90 to 86400",
-  ],
-  [
-    "a session timer under its own minimum",
-    '"name": "edge-1"',
-    '"sessionTimer": { "seconds": 100, "minimum": 120 }, "name": "edge-1"',
-    "3:32: sessionTimer.seconds: 100 s are less than the minimum of 120 s; write a longer time, or 0 for no session timers",
   ],
   [
     "a name that is no name",

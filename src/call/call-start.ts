@@ -1,0 +1,24 @@
+import type { PeerSettings, RealmSettings } from "../base/index.ts";
+import type { MediaParty } from "../media/index.ts";
+import type { Request, Uri } from "../message/index.ts";
+import type { Call } from "./call.ts";
+import type { Pickup } from "./setup.ts";
+
+/** What is known of a call before it begins. */
+export interface CallStart {
+  readonly id: string;
+  readonly request: Request;
+  readonly uri: Uri;
+  readonly fromPeer: PeerSettings | undefined;
+  readonly realm: RealmSettings;
+  readonly party: MediaParty;
+  /** Address and port that the INVITE came from. */
+  readonly remote: string;
+  readonly peers: readonly PeerSettings[];
+  readonly pickup: Pickup | undefined;
+  readonly maxForwards: number;
+  readonly sdp: string | undefined;
+  readonly caller100rel: "none" | "supported" | "required";
+  /** The call that this one is the echo of, when our own INVITE came back with another address (a spiral). */
+  readonly cameFrom: Call | undefined;
+}

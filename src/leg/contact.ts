@@ -1,0 +1,18 @@
+/** Contact: where the other end of a leg finds us. */
+import { hostText, type Protocol } from "../base/index.ts";
+import type { Local } from "./ports.ts";
+
+/** RFC 3261 §12.1.1: methods whose Contact is where the peer finds us from then on, or answers to. */
+export const TARGET_REFRESH: ReadonlySet<string> = new Set(["INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"]);
+
+/** `secure`: a sips URI (RFC 5630). */
+export function contactOf(user: string, local: Local, protocol: Protocol, secure: boolean): string {
+  const host = local.host.startsWith("[") ? local.host : hostText(local.host);
+  return `<${secure ? "sips" : "sip"}:${user}@${host}:${local.port}${transportParam(protocol, secure)}>`;
+}
+
+const transportParam = (protocol: Protocol, secure: boolean): string => {
+  if (protocol === "udp") return "";
+  if (protocol === "tcp") return ";transport=tcp";
+  return secure ? "" : ";transport=tls"; // sips means TLS by itself (RFC 3261 §26.2.2).
+};
