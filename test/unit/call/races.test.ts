@@ -252,6 +252,28 @@ test("after shutdown a new call gets 503, and a live one goes on", () => {
   scene.alice.answer(200, { method: "BYE" });
 });
 
+test("a 481 to a NOTIFY ends a subscription; the call goes on, until an INFO is not known either", () => {
+  const scene = established();
+  ({ stage } = scene);
+  scene.bob.request("NOTIFY", { headers: ["Event: refer", "Subscription-State: active"] });
+  scene.alice.answer(481, { method: "NOTIFY" });
+  expect(scene.bob.response("NOTIFY")).toMatch(/^SIP\/2\.0 481 /);
+  expect(ended()).toEqual([]);
+  scene.bob.request("INFO");
+  scene.alice.answer(481, { method: "INFO" });
+  scene.alice.answer(481, { method: "BYE" });
+  scene.bob.answer(200, { method: "BYE" });
+  expect(ended()).toEqual(["unreachable undefined 200"]);
+});
+
+test("a BYE with no hop left is at its goal all the same", () => {
+  const scene = established();
+  ({ stage } = scene);
+  scene.alice.request("BYE", { headers: ["Max-Forwards: 0"] });
+  scene.bob.answer(200, { method: "BYE" });
+  expect(ended()).toEqual(["bye caller 200"]);
+});
+
 test("a 481 to a request inside the dialog ends both legs", () => {
   const scene = established();
   ({ stage } = scene);

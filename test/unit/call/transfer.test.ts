@@ -103,6 +103,20 @@ test("Replaces that names nothing of ours gets 481", () => {
   expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 481 /);
 });
 
+test("a stranger who knows the name of a dialog takes nothing over by it, nor does a peer of another side", () => {
+  const { stage, alice, bob } = established();
+  const replaces = (invite: string, peer: string): string =>
+    `Replaces: ${headerOf(invite, "Call-ID")};to-tag=${tagOf(headerOf(invite, "From"))};from-tag=${peer}`;
+  const mallory = stage.party("mallory", { realm: "outside", ip: "198.51.100.66", port: 5060 });
+  const answer = alice.response("INVITE");
+  const name = `Replaces: ${headerOf(answer, "Call-ID")};to-tag=${tagOf(headerOf(answer, "To"))};from-tag=alice-tag`;
+  mallory.outside("INVITE", "4711", { headers: [name] });
+  expect(mallory.response("INVITE")).toMatch(/^SIP\/2\.0 403 /);
+  alice.outside("INVITE", "x", { headers: [replaces(bob.asked("INVITE"), "bob-tag")] });
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 481 /);
+  expect(stage.factsOf("call.started")).toHaveLength(1);
+});
+
 test("a request with tags that are not ours, from the wrong side, or with an old CSeq is not let in", () => {
   const { stage, alice, bob } = established();
   const before = bob.got.length;
