@@ -100,7 +100,7 @@ export class Changes {
     const direction = this.#call.directionFrom(leg);
     const parcel = otherParcelOf(request, direction, body);
     const named = dialogHeaders(request, direction.to, hostToward(other), this.#call.house.book);
-    const onward = named.length === 0 ? parcel : { ...parcel, headers: [...parcel.headers, ...named] };
+    const onward = { ...parcel, headers: [...parcel.headers.map(withoutNumber), ...named] };
     other.send(twin, request.method, onward, new Relay(this.#call, dialog, request, server), maxForwards(request), now);
   }
 
@@ -386,6 +386,10 @@ function backParcel(response: Message, direction: Parameters<typeof otherParcelO
     return parcelOf(response, direction, true, undefined);
   }
 }
+
+/** The id of a REFER's subscription is its CSeq (RFC 3515 §2.4.6), which was another one on the other leg. */
+const withoutNumber = (header: readonly [string, string]): readonly [string, string] =>
+  header[0] === "Event" && /^refer *;/i.test(header[1]) ? ["Event", "refer"] : header;
 
 /** It shows that its sender is there, and tells nothing that would be of use to the other side (RFC 4028 §7.4). */
 const isRefresh = ({ headers }: Request): boolean =>

@@ -8,12 +8,15 @@ import type { Trust } from "../base/index.ts";
  * How a value is taken over:
  * `plain`   tokens, numbers, languages and parameters: nothing but their characters passes;
  * `text`    free text: dropped when it names an address, a host or a URI of the other side;
+ * `prose`   free text of people: dropped as well when a word of it looks like a host name, known or not;
+ * `words`   single words of letters, digits and dashes, by semicolon or comma;
+ * `delay`   seconds, with a duration: the comment that may follow is free text, and stays behind (RFC 3261 §20.33);
  * `address` name-addr list: hosts become ours, parameters are cut to those listed;
  * `reason`  rebuilt from protocol and cause, its text only when harmless (RFC 3326);
  * `urn`     URIs that are names and not places (RFC 7462);
  * `date`    RFC 3261 §20.17.
  */
-export type Shape = "plain" | "text" | "address" | "reason" | "urn" | "date";
+export type Shape = "plain" | "text" | "prose" | "words" | "delay" | "address" | "reason" | "urn" | "date";
 
 export interface AllowedHeader {
   /** The spelling we write, whatever came. */
@@ -35,13 +38,13 @@ export const ALLOWED_HEADERS_NONE: readonly AllowedHeader[] = [
   { name: "Expires", shape: "plain" },
   { name: "Info-Package", shape: "plain" },
   { name: "Min-Expires", shape: "plain" },
-  { name: "Priority", shape: "plain" },
-  { name: "Privacy", shape: "plain" },
+  { name: "Priority", shape: "words" },
+  { name: "Privacy", shape: "words" },
   { name: "Reason", shape: "reason" },
   { name: "Recv-Info", shape: "plain" },
   { name: "Refer-Sub", shape: "plain" },
-  { name: "Retry-After", shape: "plain" },
-  { name: "Subject", shape: "text" },
+  { name: "Retry-After", shape: "delay" },
+  { name: "Subject", shape: "prose" },
   { name: "Subscription-State", shape: "plain" },
 ];
 

@@ -30,6 +30,10 @@ const TOKEN = /^[a-z0-9\-.!%*_+`'~]+$/;
 const PLAIN = /^[\w\-.!%*+`'~ ,;=:"/()]*$/;
 /** Words that name nobody, and are nearly all that `plain` headers ever say: they need no closer look. */
 const EVERYDAY = /^(?:\d{1,10}|[a-z]{2}(?:-[a-z]{2})?|emergency|urgent|normal|non-urgent|id|none|true|false|refer)$/i;
+const WORDS = /^[\w-]{1,40}(?:[;,] ?[\w-]{1,40}){0,9}$/;
+const DELAY = /^(\d{1,10})\s*(?:\([^()]*\))?\s*(;\s*duration\s*=\s*\d{1,10})?/i;
+/** Two labels or more, the last one of letters: `pbx7.corp.lan`, and also `e.g.this`, which costs little. */
+const HOST_LIKE = /[a-z0-9]\.[a-z0-9-]*[a-z]{2}/i;
 const DATE = /^[A-Za-z]{3}, \d{1,2} [A-Za-z]{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 const URN = /^<urn:[a-z0-9:\-._]+>(;[a-z0-9\-_=]+)*$/i;
 const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
@@ -75,6 +79,12 @@ function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossi
   switch (allowed.shape) {
     case "plain":
       return EVERYDAY.test(value) || (PLAIN.test(value) && !names.in(value)) ? value : undefined;
+    case "words":
+      return WORDS.test(value) ? value : undefined;
+    case "delay":
+      return delayOf(value);
+    case "prose":
+      return names.in(value) || HOST_LIKE.test(value) ? undefined : value;
     case "date":
       return DATE.test(value) ? value : undefined;
     case "urn":
@@ -108,13 +118,18 @@ function hide(address: NameAddr, allowed: AllowedHeader, names: SideNames, cross
   return value;
 }
 
+function delayOf(value: string): string | undefined {
+  const found = DELAY.exec(value);
+  return found === null ? undefined : `${found[1]}${(found[2] ?? "").replace(/\s/g, "")}`;
+}
+
 /** Protocol and cause, and the text when it is harmless. */
 function cleanReason({ protocol, cause, text }: ReasonValue, names: SideNames): ReasonValue {
   if (names.in(protocol)) throw new PeerError(400, "Reason: its protocol names a host");
   return {
     protocol,
     ...(cause === undefined ? {} : { cause }),
-    ...(text === undefined || names.in(text) ? {} : { text }),
+    ...(text === undefined || names.in(text) || HOST_LIKE.test(text) ? {} : { text }),
   };
 }
 

@@ -255,7 +255,8 @@ test("after shutdown a new call gets 503, and a live one goes on", () => {
 test("a 481 to a NOTIFY ends a subscription; the call goes on, until an INFO is not known either", () => {
   const scene = established();
   ({ stage } = scene);
-  scene.bob.request("NOTIFY", { headers: ["Event: refer", "Subscription-State: active"] });
+  scene.bob.request("NOTIFY", { headers: ["Event: refer;id=7", "Subscription-State: active"] });
+  expect(headerOf(scene.alice.asked("NOTIFY"), "Event")).toBe("refer"); // 7 is the CSeq of a REFER on bob's leg.
   scene.alice.answer(481, { method: "NOTIFY" });
   expect(scene.bob.response("NOTIFY")).toMatch(/^SIP\/2\.0 481 /);
   expect(ended()).toEqual([]);

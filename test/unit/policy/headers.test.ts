@@ -39,6 +39,9 @@ test.each([
   "Subject: sip:bob@elsewhere.example",
   "Alert-Info: <http://pbx.lan/ring.wav>",
   "Priority: 10.0.0.9",
+  "Priority: gold.pbx2.lan",
+  "Privacy: id;pbx2.lan",
+  "Subject: overflow of pbx2.branch.lan",
   "Call-Info: <http://example.com/photo.jpg>",
   "User-Agent: PBX 4",
   "Replaces: 1@10.0.0.9;to-tag=a;from-tag=b",
@@ -51,6 +54,12 @@ test("the operator lets a header in, under one spelling, but not with the other 
   const allowHeaders = ["x-account", "p-asserted-identity", "via"];
   expect(cross(["X-ACCOUNT: 42", "P-Asserted-Identity: <sip:a@b>"], { allowHeaders })).toEqual(["X-Account: 42"]);
   expect(cross(["X-Account: 42@pbx.lan"], { allowHeaders })).toEqual([]);
+});
+
+test("a Retry-After keeps its seconds and loses its comment", () => {
+  expect(cross(["Retry-After: 120 (pbx2 is down) ; duration=3600"])).toEqual(["Retry-After: 120;duration=3600"]);
+  expect(cross(["Retry-After: soon"])).toEqual([]);
+  expect(cross(['Reason: Q.850;cause=16;text="no route to pbx2.branch.lan"'])).toEqual(["Reason: Q.850;cause=16"]);
 });
 
 test("a Reason keeps its cause and loses a text that tells", () => {
