@@ -132,6 +132,12 @@ napi_value close_pair(napi_env env, napi_callback_info info) {
   return call.js.make_boolean(call.running->stopped || call.running->host->close(pair));
 }
 
+napi_value wake_threads(napi_env env, napi_callback_info info) {
+  Running& running = *Call(env, info).running;
+  if (!running.stopped) running.host->wake();
+  return nullptr;
+}
+
 napi_value stop_relay(napi_env env, napi_callback_info info) {
   stop_running(*Call(env, info).running);
   return nullptr;
@@ -215,6 +221,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   js.method(door, "open", open_pair, data);
   js.method(door, "change", change_pair, data);
   js.method(door, "close", close_pair, data);
+  js.method(door, "wake", wake_threads, data);
   js.method(door, "stop", stop_relay, data);
   return door;
 }

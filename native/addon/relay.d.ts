@@ -78,6 +78,8 @@ export interface NativeRelay {
   open(pair: number, kind: "audio" | "video" | "other", caller: NativeSide, callee: NativeSide): boolean;
   change(pair: number, side: 0 | 1, set: Partial<NativeSide> & { readonly relatch?: true }): boolean;
   close(pair: number): boolean;
+  /** Makes the packet threads look at what was queued: once a turn is enough, and each time costs a wake-up. */
+  wake(): void;
   /** Ends the threads; the counters stay readable. */
   stop(): void;
 }

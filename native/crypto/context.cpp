@@ -21,7 +21,7 @@ bool in_range(const SrtpKeying& keying) noexcept {
   const auto& suite = facts(keying.suite);
   const std::size_t wanted = std::size_t{suite.master_key_bytes} + suite.master_salt_bytes;
   return keying.master.size() == wanted && keying.mki.size() <= kMkiLimit && keying.streams >= 1 &&
-         keying.streams <= kStreamLimit && keying.lifetime_packets >= 1 &&
+         keying.streams <= kStreamLimit && keying.retired <= kRetiredLimit && keying.lifetime_packets >= 1 &&
          keying.lifetime_packets <= kRtpLifetimePackets;
 }
 
@@ -43,12 +43,13 @@ SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKey
   const auto& suite = facts(keying.suite);
   const std::size_t rtcp_key_at = SrtpContext::rtp_key_at() + aligned(backend.key_room(suite, false));
   const std::size_t streams_at = rtcp_key_at + aligned(backend.key_room(suite, true));
-  const std::size_t bytes = aligned(streams_at + keying.streams * sizeof(Stream));
+  const std::size_t retired_at = streams_at + keying.streams * sizeof(Stream);
+  const std::size_t bytes = aligned(retired_at + keying.retired * sizeof(Retired));
 
   void* block = std::aligned_alloc(kKeyAlignment, bytes);
   if (!block) return nullptr;
   std::memset(block, 0, bytes);
-  SrtpContextPtr context(new (block) SrtpContext(direction, keying, backend, rtcp_key_at, streams_at, bytes));
+  SrtpContextPtr context(new (block) SrtpContext(direction, keying, backend, rtcp_key_at, streams_at, retired_at, bytes));
   for (const bool rtcp : {false, true}) {
     const SessionKeys& keys = rtcp ? rtcp_keys : rtp_keys;
     if (!backend.expand(context->key(rtcp), suite, rtcp, keys)) return nullptr;
@@ -59,11 +60,12 @@ SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKey
 }
 
 SrtpContext::SrtpContext(Direction towards, const SrtpKeying& keying, Backend& backend, std::size_t rtcp_key_at,
-                         std::size_t streams_at, std::size_t block_bytes) noexcept
+                         std::size_t streams_at, std::size_t retired_at, std::size_t block_bytes) noexcept
     : kind(backend.kind()),
       suite(keying.suite),
       direction(towards),
       stream_limit(static_cast<std::uint8_t>(keying.streams)),
+      retired_limit(static_cast<std::uint8_t>(keying.retired)),
       mki_bytes(static_cast<std::uint8_t>(keying.mki.size())),
       key_bytes(facts(keying.suite).master_key_bytes),
       tag_bytes{facts(keying.suite).rtp_tag_bytes, facts(keying.suite).rtcp_tag_bytes},
@@ -72,7 +74,7 @@ SrtpContext::SrtpContext(Direction towards, const SrtpKeying& keying, Backend& b
       lifetime_packets(keying.lifetime_packets),
       bytes(static_cast<std::uint32_t>(block_bytes)),
       release(backend.release()),
-      retired{},
+      retired(reinterpret_cast<Retired*>(reinterpret_cast<std::uint8_t*>(this) + retired_at)),
       rtcp_key_at_(static_cast<std::uint32_t>(rtcp_key_at)) {
   std::copy(keying.mki.begin(), keying.mki.end(), mki);
 }
@@ -113,7 +115,8 @@ Known SrtpContext::find(std::uint32_t ssrc) const noexcept {
 }
 
 bool SrtpContext::has_place_for(const Known& known) const noexcept {
-  return known.stream || known.retired || stream_count < stream_limit || retired_count < kRetiredLimit;
+  return known.stream || known.retired || stream_count < stream_limit || retired_count < retired_limit ||
+         direction == Direction::kReceive;
 }
 
 Stream* SrtpContext::entry(std::uint32_t ssrc) noexcept {
@@ -126,10 +129,21 @@ Stream* SrtpContext::entry(std::uint32_t ssrc) noexcept {
   auto& oldest = *std::max_element(streams, streams + stream_count, [this](const Stream& a, const Stream& b) {
     return uses - a.last_used < uses - b.last_used;
   });
-  const Retired leaving{oldest.rtp_highest, oldest.ssrc, oldest.rtcp_highest, oldest.has_rtp, oldest.has_rtcp};
+  const Retired leaving{oldest.rtp_highest, oldest.ssrc, oldest.rtcp_highest, oldest.last_used, oldest.has_rtp, oldest.has_rtcp};
   Stream* place = revive(oldest, ssrc);
-  retired[retired_count++] = leaving;  // A revived one has just left its place free.
+  remember(leaving);  // A revived one has just left its place free.
   return place;
+}
+
+void SrtpContext::remember(const Retired& leaving) noexcept {
+  if (retired_count < retired_limit) {
+    retired[retired_count++] = leaving;
+    return;
+  }
+  if (retired_limit == 0) return;  // A receiving context, as below: `has_place_for` has said so.
+  *std::max_element(retired, retired + retired_count, [this](const Retired& a, const Retired& b) {
+    return uses - a.last_used < uses - b.last_used;
+  }) = leaving;
 }
 
 /// Fills `place` with what is known of `ssrc`, and takes it off the list of the retired.
@@ -157,6 +171,12 @@ std::uint64_t packets_left(const SrtpContext& context) noexcept {
 }
 
 std::size_t memory_bytes(const SrtpContext& context) noexcept { return context.bytes; }
+
+/// The derived salts are a hundred bits that hang on every bit of the master key.
+bool same_key(const SrtpContext& a, const SrtpContext& b) noexcept {
+  return a.suite == b.suite && a.direction == b.direction && std::equal(a.rtp_salt, std::end(a.rtp_salt), b.rtp_salt) &&
+         std::equal(a.rtcp_salt, std::end(a.rtcp_salt), b.rtcp_salt);
+}
 
 std::optional<std::uint64_t> rtp_index(const SrtpContext& context, std::uint32_t ssrc) noexcept {
   const Known known = context.find(ssrc);

@@ -24,6 +24,7 @@ struct Retired {
   std::uint64_t rtp_highest;
   std::uint32_t ssrc;
   std::uint32_t rtcp_highest;
+  std::uint32_t last_used;
   bool has_rtp;
   bool has_rtcp;
 };
@@ -44,7 +45,7 @@ struct Known {
 class SrtpContext {
  public:
   SrtpContext(Direction direction, const SrtpKeying& keying, Backend& backend, std::size_t rtcp_key_at,
-              std::size_t streams_at, std::size_t bytes) noexcept;
+              std::size_t streams_at, std::size_t retired_at, std::size_t bytes) noexcept;
   ~SrtpContext();
   SrtpContext(const SrtpContext&) = delete;
   SrtpContext& operator=(const SrtpContext&) = delete;
@@ -56,7 +57,7 @@ class SrtpContext {
   /// True when `entry` would find or make a place for this source.
   bool has_place_for(const Known& known) const noexcept;
   /// The live entry of a source, made when need be: revived, fresh, or taken from the one unused for
-  /// longest. Null when there is no place. Only for packets that authenticate, or that we send.
+  /// longest. Null when there is no place: see kRetiredLimit. Only for packets that authenticate, or that we send.
   Stream* entry(std::uint32_t ssrc) noexcept;
 
   void* key(bool rtcp) noexcept { return reinterpret_cast<std::uint8_t*>(this) + (rtcp ? rtcp_key_at_ : rtp_key_at()); }
@@ -70,6 +71,7 @@ class SrtpContext {
   Direction direction;
   std::uint8_t stream_limit;
   std::uint8_t stream_count = 0;
+  std::uint8_t retired_limit;
   std::uint8_t retired_count = 0;
   std::uint8_t mki_bytes;
   std::uint8_t rtp_salt[16] = {};  ///< With zeros behind.
@@ -86,7 +88,7 @@ class SrtpContext {
   std::uint32_t bytes;  ///< Of the whole block, keys and streams included.
   Backend::Release release;
   bool keyed[2] = {false, false};
-  Retired retired[kRetiredLimit];
+  Retired* retired;
 
   const std::uint8_t (&salt(bool rtcp) const noexcept)[16] { return rtcp ? rtcp_salt : rtp_salt; }
   /// Bytes behind the encrypted part: tag, SRTCP index, MKI.
@@ -96,6 +98,7 @@ class SrtpContext {
 
  private:
   Stream* revive(Stream& place, std::uint32_t ssrc) noexcept;
+  void remember(const Retired& leaving) noexcept;
   std::uint32_t rtcp_key_at_;
 };
 
@@ -104,7 +107,7 @@ constexpr std::size_t SrtpContext::rtp_key_at() noexcept {
   return (sizeof(SrtpContext) + kKeyAlignment - 1) / kKeyAlignment * kKeyAlignment;
 }
 
-/// One block for all: header, RTP key, RTCP key, streams. Null when the keying is out of range.
+/// One block for all: header, RTP key, RTCP key, streams, retired ones. Null when the keying is out of range.
 SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying);
 /// The same with the derivation already done: some RFCs print packets under session keys only.
 SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying,

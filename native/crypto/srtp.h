@@ -79,8 +79,11 @@ inline constexpr std::size_t kRtcpWindowPackets = 128;
 /// retirement. A retired one is remembered by its highest indices alone, and goes on above them.
 inline constexpr std::size_t kStreamLimit = 16;
 inline constexpr std::size_t kStreamsByDefault = 3;
-/// Limit: retired sources a context remembers. When all are taken a new source is refused: to forget
-/// one would let its packets be replayed, or its keystream be used twice.
+/// Limit: retired sources a context remembers. When all are taken, a sending context refuses a new source, since to
+/// forget one would be to use its keystream twice. A receiving one forgets the source unused for longest, and only for
+/// a packet that is authentic: a phone that takes a new SSRC at each hold must not fall silent in a long call.
+/// Deviation: RFC 3711 §3.3.2 asks for a replay list of each source; who recorded a source that was forgotten (this
+/// many and more sources ago) could play it again, from its very address. To renew the key ends that, too.
 inline constexpr std::size_t kRetiredLimit = 16;
 /// Limit: bytes of a master key identifier. RFC 4568 §6.1 allows 128; four is the most we have met.
 inline constexpr std::size_t kMkiLimit = 16;
@@ -99,6 +102,7 @@ struct SrtpKeying {
   std::span<const std::uint8_t> mki = {};
   std::uint64_t lifetime_packets = kRtpLifetimePackets;  ///< Of SDES "|2^31|". RTP packets sent, all sources.
   std::size_t streams = kStreamsByDefault;               ///< 1..kStreamLimit sources at a time.
+  std::size_t retired = kRetiredLimit;                   ///< 0..kRetiredLimit remembered beside them.
 };
 
 /// What a standby needs beside the keys to go on with a context. Plain bytes: no pointers, no secrets.
@@ -137,6 +141,9 @@ Suite suite_of(const SrtpContext& context) noexcept;
 /// RTP packets that may still be sent under this key. Re-key well before zero.
 std::uint64_t packets_left(const SrtpContext& context) noexcept;
 std::size_t memory_bytes(const SrtpContext& context) noexcept;
+/// Were both opened with the same master key, for the same suite and direction? Of a key that comes back the old context
+/// must go on, lest its indices begin again.
+bool same_key(const SrtpContext& a, const SrtpContext& b) noexcept;
 /// The newest RTP index (rollover counter · 2^16 + sequence number) of a source, if we follow it.
 std::optional<std::uint64_t> rtp_index(const SrtpContext& context, std::uint32_t ssrc) noexcept;
 

@@ -29,6 +29,7 @@ SrtpStreamState exported(const Retired& retired) noexcept {
   state.retired = 1;
   state.rtp_highest = retired.rtp_highest;
   state.rtcp_highest = retired.rtcp_highest;
+  state.last_used = retired.last_used;
   return state;
 }
 
@@ -47,7 +48,7 @@ bool acceptable(const SrtpContext& context, const SrtpState& state) noexcept {
       if (state.streams[j].ssrc == stream.ssrc) return false;
     }
   }
-  return live <= context.stream_limit && state.stream_count - live <= kRetiredLimit;
+  return live <= context.stream_limit && state.stream_count - live <= context.retired_limit;
 }
 
 void take(Stream& stream, const SrtpStreamState& state) noexcept {
@@ -100,8 +101,8 @@ bool import_state(SrtpContext& context, const SrtpState& state, std::uint32_t rt
     take(stream, state.streams[i]);
     if (sending) skip_sent(stream, rtcp_gap);
     if (state.streams[i].retired) {
-      context.retired[context.retired_count++] = {stream.rtp_highest, stream.ssrc, stream.rtcp_highest, stream.has_rtp,
-                                                  stream.has_rtcp};
+      context.retired[context.retired_count++] = {stream.rtp_highest, stream.ssrc, stream.rtcp_highest, stream.last_used,
+                                                  stream.has_rtp, stream.has_rtcp};
     } else {
       context.streams[context.stream_count++] = stream;
     }

@@ -37,19 +37,24 @@ class EpollPort final : public PacketPort {
 
   PortKind kind() const noexcept override { return PortKind::kEpoll; }
 
-  bool add(std::uint32_t flow, int fd) noexcept override {
-    epoll_event wanted{.events = EPOLLIN, .data = {.u32 = flow}};
-    if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &wanted) != 0) return false;
-    fds_[flow] = fd;
+  bool add(std::uint32_t first, std::span<const int> fds) noexcept override {
+    for (std::uint32_t i = 0; i < fds.size(); ++i) {
+      if (fds[i] < 0) continue;
+      epoll_event wanted{.events = EPOLLIN, .data = {.u32 = first + i}};
+      if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fds[i], &wanted) != 0) {
+        while (i-- > 0) drop(first + i);
+        return false;
+      }
+      fds_[first + i] = fds[i];
+    }
     return true;
   }
 
   void remove(std::uint32_t flow) noexcept override {
-    if (fds_[flow] < 0) return;
-    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fds_[flow], nullptr);
-    fds_[flow] = -1;
-    removed.push_back(flow);
+    if (drop(flow)) removed.push_back(flow);
   }
+
+  void forget(std::uint32_t, std::uint32_t) noexcept override {}
 
   std::span<relay::Datagram> receive(std::uint64_t, std::uint64_t timeout_ns) noexcept override {
     batch_.clear();
@@ -78,6 +83,13 @@ class EpollPort final : public PacketPort {
   }
 
  private:
+  bool drop(std::uint32_t flow) noexcept {
+    if (fds_[flow] < 0) return false;
+    epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fds_[flow], nullptr);
+    fds_[flow] = -1;
+    return true;
+  }
+
   void woken() noexcept {
     std::uint64_t value;
     [[maybe_unused]] const ssize_t bytes = read(wake_fd_, &value, sizeof value);

@@ -24,10 +24,12 @@ class PacketPort {
  public:
   virtual ~PacketPort() = default;
   virtual PortKind kind() const noexcept = 0;
-  /// `fd` stays the caller's.
-  virtual bool add(std::uint32_t flow, int fd) noexcept = 0;
+  /// Sockets of flows that follow one another, -1 where there is none. They stay the caller's. False: none was added.
+  virtual bool add(std::uint32_t first, std::span<const int> fds) noexcept = 0;
   /// Begins to stop reading; `removed` gets the flow once no packet of it can come any more.
   virtual void remove(std::uint32_t flow) noexcept = 0;
+  /// Lets go of what `add` took, once all of it is removed: only then may the caller close it.
+  virtual void forget(std::uint32_t first, std::uint32_t count) noexcept = 0;
   /// Sends what was queued, waits until something arrived, somebody called `wake` or `timeout_ns` has passed. What it
   /// returns may be used, and changed, until the next `receive`. `now_ns`: monotonic, 0 is fine before traffic.
   virtual std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept = 0;

@@ -50,9 +50,11 @@ bool PacketThread::started() {
 }
 
 bool PacketThread::post(const Command& command) noexcept {
-  if (!port_ || !commands_.push(command)) return false;
-  port_->wake();
-  return true;
+  return port_ && commands_.push(command);
+}
+
+void PacketThread::wake() noexcept {
+  if (port_ && commands_.size() != 0) port_->wake();
 }
 
 bool PacketThread::next_event(relay::Event& event) noexcept { return events_.pop(event); }
@@ -140,10 +142,10 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
     case Command::Word::kOpen:
       relay_->open(command.pair, command.kind, command.sides[0], command.sides[1], now_ns);
       sockets_left_[command.pair] = 0;
-      for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) {
-        if (command.fds[i] < 0) continue;
-        if (port_->add(first + i, command.fds[i])) sockets_left_[command.pair] += 1;
-        else event({.kind = relay::EventKind::kFailed, .side = static_cast<std::uint8_t>(i / 2), .pair = command.pair});
+      if (port_->add(first, command.fds)) {
+        for (const int fd : command.fds) sockets_left_[command.pair] += fd >= 0;
+      } else {
+        event({.kind = relay::EventKind::kFailed, .pair = command.pair});
       }
       return;
     case Command::Word::kChange:
@@ -159,7 +161,9 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
 void PacketThread::finish_removed() noexcept {
   for (const std::uint32_t flow : port_->removed) {
     const std::uint32_t pair = flow / relay::kFlowsPerPair;
-    if (--sockets_left_[pair] == 0) relay_->close(pair);
+    if (--sockets_left_[pair] != 0) continue;
+    port_->forget(pair * relay::kFlowsPerPair, relay::kFlowsPerPair);
+    relay_->close(pair);
   }
   port_->removed.clear();
 }

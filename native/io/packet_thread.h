@@ -36,8 +36,9 @@ class PacketThread final : private relay::EventSink {
   bool started();
   PortKind port_kind() const noexcept { return kind_; }
 
-  /// Control's end. False: full, try again.
+  /// Control's end. False: full, try again. It is obeyed after the next `wake` at the latest.
   bool post(const Command& command) noexcept;
+  void wake() noexcept;
   bool next_event(relay::Event& event) noexcept;
   /// The sink was asked; control will look at the events now.
   void noticed() noexcept { notified_.store(false); }

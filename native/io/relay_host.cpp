@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "../relay/out_sources.h"
 #include "address.h"
 #include "socket.h"
 
@@ -44,10 +45,11 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     return true;
   }
   Held& held = held_[pair];
+  held.kind = kind;
   SideWords* sides[2] = {&caller, &callee};
   for (std::uint8_t side = 0; side < 2; ++side) {
     const char* reason = open_sockets(held, *sides[side], side);
-    if (reason == nullptr) reason = open_contexts(*sides[side]);
+    if (reason == nullptr) reason = open_contexts(*sides[side], kind);
     if (reason == nullptr) continue;
     close_sockets(held);
     for (SideWords* words : sides) close_contexts(words->side);
@@ -67,7 +69,7 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
 bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set) {
   if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) return true;
   Held& held = held_[pair];
-  if (const char* reason = open_contexts(set)) {
+  if (const char* reason = open_contexts(set, held.kind)) {
     close_contexts(set.side);
     fail(pair, side, reason);
     return true;
@@ -138,14 +140,21 @@ const char* RelayHost::open_sockets(Held& held, const SideWords& words, std::uin
   const std::uint16_t ports[2] = {local.rtp_port, local.rtcp_port};
   const int sockets = ports[0] == ports[1] ? 1 : 2;
   for (int i = 0; i < sockets; ++i) {
-    const int fd = open_media_socket(local.ip, ports[i], words.side.dscp);
+    const bool bursts = i == 0 && held.kind != relay::PairKind::kAudio;
+    const int fd = open_media_socket(local.ip, ports[i], words.side.dscp, bursts);
     if (fd < 0) return strerrordesc_np(-fd);
     held.fds[side * 2 + i] = fd;
   }
   return nullptr;
 }
 
-const char* RelayHost::open_contexts(SideWords& words) {
+void RelayHost::wake() noexcept {
+  for (auto& thread : threads_) thread->wake();
+}
+
+const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind) {
+  // The relay sends under as many SSRCs as it has places, and never under another: nothing retires there.
+  const std::size_t sources = kind == relay::PairKind::kAudio ? relay::kAudioSources : relay::kOtherSources;
   const char* reason = nullptr;
   for (const bool receive : {true, false}) {
     KeyWords& key = receive ? words.rx : words.tx;
@@ -153,7 +162,8 @@ const char* RelayHost::open_contexts(SideWords& words) {
     SrtpContextPtr made;
     if (engine_) {
       made = engine_->open(receive ? crypto::Direction::kReceive : crypto::Direction::kSend,
-                           {.suite = key.suite, .master = {key.master.data(), key.master_size}, .mki = {key.mki.data(), key.mki_size}});
+                           {.suite = key.suite, .master = {key.master.data(), key.master_size}, .mki = {key.mki.data(), key.mki_size},
+                            .streams = sources, .retired = receive ? crypto::kRetiredLimit : 0});
     }
     if (!made) reason = "the key was not taken: wrong length, or no cipher machine on this CPU";
     (receive ? words.side.rx : words.side.tx) = made.release();

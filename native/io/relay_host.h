@@ -63,6 +63,8 @@ class RelayHost {
   bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee);
   bool change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set);
   bool close(std::uint32_t pair);
+  /// Makes the packet threads obey what was said since: once after many words, since it costs a wake-up.
+  void wake() noexcept;
 
   /// Fills `events`; returns how many. Call until it returns 0.
   std::size_t events(std::span<HostEvent> events);
@@ -73,12 +75,13 @@ class RelayHost {
   struct Held {
     int fds[relay::kFlowsPerPair] = {-1, -1, -1, -1};
     bool v4[2] = {true, true};
+    relay::PairKind kind{};
     bool open = false;     ///< Known to a packet thread.
     bool failed = false;   ///< Could not be opened; waits for its `close`.
     bool closing = false;
   };
   const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
-  const char* open_contexts(SideWords& words);
+  const char* open_contexts(SideWords& words, relay::PairKind kind);
   void close_sockets(Held& held) noexcept;
   static void close_contexts(const relay::Side& side) noexcept;
   void fail(std::uint32_t pair, std::uint8_t side, const char* reason);

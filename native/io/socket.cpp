@@ -9,13 +9,13 @@
 namespace sallyport::io {
 namespace {
 
-/// Room for half a second of one stream (the kernel counts about 2.3 kB for a voice packet, 4.3 for a video one), so
-/// that a burst waits and a stall is not turned into seconds of old sound.
-constexpr int kReceiveBytes = 256 * 1024;
+/// Room for a burst of about a hundred full packets (the kernel doubles the number and counts some 4.3 kB for each). The
+/// kernel's own default, 208 KiB, holds ninety voice packets: nearly two seconds, so voice needs no word about it.
+constexpr int kBurstBytes = 256 * 1024;
 
 }  // namespace
 
-int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp) noexcept {
+int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp, bool bursts) noexcept {
   endpoint local{};
   std::memcpy(local.ip, ip.data(), ip.size());
   local.port[0] = static_cast<std::uint8_t>(port >> 8);
@@ -26,8 +26,8 @@ int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp
 
   const int on = 1;
   if (!v4) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBytes, sizeof kReceiveBytes);
-  mark(fd, v4, dscp);
+  if (bursts) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kBurstBytes, sizeof kBurstBytes);
+  if (dscp != 0) mark(fd, v4, dscp);
   SocketAddress address;
   const socklen_t size = to_socket_address(local, address);
   if (bind(fd, &address.any, size) == 0) return fd;

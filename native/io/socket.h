@@ -7,8 +7,9 @@
 
 namespace sallyport::io {
 
-/// A UDP socket bound to `ip`:`port`, marked `dscp`, non-blocking. Negative errno when it cannot be had.
-int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp) noexcept;
+/// A UDP socket bound to `ip`:`port`, marked `dscp`, non-blocking. `bursts`: video, whose frames come as many packets at
+/// once. Negative errno when it cannot be had.
+int open_media_socket(const relay::Ip& ip, std::uint16_t port, std::uint8_t dscp, bool bursts) noexcept;
 void mark(int fd, bool v4, std::uint8_t dscp) noexcept;
 /// The process may open as many descriptors as its hard limit allows: four sockets a call want it.
 void raise_descriptor_limit() noexcept;

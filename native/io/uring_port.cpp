@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -55,8 +56,9 @@ class UringPort final : public PacketPort {
   bool start(std::uint32_t flows);
 
   PortKind kind() const noexcept override { return PortKind::kIoUring; }
-  bool add(std::uint32_t flow, int fd) noexcept override;
+  bool add(std::uint32_t first, std::span<const int> fds) noexcept override;
   void remove(std::uint32_t flow) noexcept override;
+  void forget(std::uint32_t first, std::uint32_t count) noexcept override;
   std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
   void send(const relay::Datagram& datagram) noexcept override;
   void wake() noexcept override;
@@ -145,14 +147,26 @@ bool UringPort::start(std::uint32_t flows) {
   return true;
 }
 
-bool UringPort::add(std::uint32_t number, int fd) noexcept {
-  Flow& flow = flows_[number];
-  if (fixed_files_ && io_uring_register_files_update(&ring_, number, &fd, 1) != 1) return false;
-  flow.fd = fd;
-  flow.generation += 1;
-  flow.leaving = false;
-  arm(number);
+bool UringPort::add(std::uint32_t first, std::span<const int> fds) noexcept {
+  const auto count = static_cast<unsigned>(fds.size());
+  if (fixed_files_ && io_uring_register_files_update(&ring_, first, fds.data(), count) != static_cast<int>(count)) {
+    forget(first, count);
+    return false;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (fds[i] < 0) continue;
+    Flow& flow = flows_[first + i];
+    flow.fd = fds[i];
+    flow.generation += 1;
+    flow.leaving = false;
+    arm(first + i);
+  }
   return true;
+}
+
+void UringPort::forget(std::uint32_t first, std::uint32_t count) noexcept {
+  constexpr int kNone[relay::kFlowsPerPair] = {-1, -1, -1, -1};
+  if (fixed_files_) io_uring_register_files_update(&ring_, first, kNone, std::min<unsigned>(count, relay::kFlowsPerPair));
 }
 
 void UringPort::remove(std::uint32_t number) noexcept {
@@ -308,8 +322,6 @@ void UringPort::watch_rate(std::uint64_t now_ns) noexcept {
 
 void UringPort::ended(std::uint32_t number) noexcept {
   Flow& flow = flows_[number];
-  const int none = -1;
-  if (fixed_files_) io_uring_register_files_update(&ring_, number, const_cast<int*>(&none), 1);
   flow.fd = -1;
   removed.push_back(number);
 }
@@ -340,7 +352,7 @@ bool works(UringPort& port) {
   socklen_t size = sizeof self;
   std::uint8_t word[4] = {'p', 'i', 'n', 'g'};
   bool heard = false;
-  if (bind(fd, &self.any, sizeof self.v4) == 0 && getsockname(fd, &self.any, &size) == 0 && port.add(0, fd)) {
+  if (bind(fd, &self.any, sizeof self.v4) == 0 && getsockname(fd, &self.any, &size) == 0 && port.add(0, {&fd, 1})) {
     relay::Datagram ping;
     ping.data = word;
     ping.size = sizeof word;
@@ -355,6 +367,7 @@ bool works(UringPort& port) {
     for (int turn = 0; turn < 3 && port.removed.empty(); ++turn) port.receive(0, 10'000'000);
     heard = heard && !port.removed.empty();
     port.removed.clear();
+    port.forget(0, 1);
   }
   close(fd);
   return heard;

@@ -1,15 +1,23 @@
 /// What Relay keeps of a pair. Its own file, since only the relay's sources look inside.
 #pragma once
 
+#include "out_sources.h"
 #include "reception.h"
 #include "relay.h"
 
 namespace sallyport::relay {
 
+/// Limit: keys we sent under before, a side. What is offered to several forks is answered by one, the other, and the first
+/// again: then its key must go on where it stood, or indices would be used twice. Beyond, the oldest is given back; media
+/// makes a new key for every later re-key.
+inline constexpr std::size_t kOldKeys = 3;
+
 /// The two ways of a side. With RTCP on the RTP port the second is not used.
 struct Path {
   endpoint source{};  ///< Who may send to us; meaningless until `known`.
   endpoint to{};      ///< Where we send; meaningless until `reachable`.
+  endpoint before{};  ///< The source until the peer signalled another one.
+  std::uint64_t before_until_ns = 0;
   bool known = false;
   bool reachable = false;
 };
@@ -19,6 +27,10 @@ struct RunningSide {
   Path paths[2];  ///< RTP (and muxed RTCP), RTCP.
   crypto::SrtpContext* rx = nullptr;
   crypto::SrtpContext* tx = nullptr;
+  crypto::SrtpContext* old_rx = nullptr;  ///< The key before; heard until `old_rx_until_ns`.
+  std::uint64_t old_rx_until_ns = 0;
+  std::array<crypto::SrtpContext*, kOldKeys> old_tx{};  ///< Newest first.
+  OutSources out;                                       ///< Of what goes to this side while `tx` is there.
   std::uint64_t last_heard_ns = 0;  ///< Or when the watch began.
   std::uint64_t silence_limit_ns = 0;
   bool silent = false;  ///< Reported, and not heard since.

@@ -18,6 +18,9 @@ namespace {
 constexpr std::uint32_t kSilencePairsPerTick = 1'024;
 constexpr std::uint64_t kTickNs = 20'000'000;
 constexpr std::uint64_t kMillisecondNs = 1'000'000;
+/// After a change of key or address, what was on its way before still counts for this long: the peer changes when our
+/// answer reaches it, which may have to be sent twice.
+constexpr std::uint64_t kInFlightNs = 2'000 * kMillisecondNs;
 
 bool same(const endpoint& a, const endpoint& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
 bool same_ip(const endpoint& a, const Ip& ip) noexcept { return std::memcmp(a.ip, ip.data(), ip.size()) == 0; }
@@ -38,9 +41,13 @@ T* reserve(std::size_t count) {
 }
 
 /// Forgets what was learnt and sets out from what is signalled.
-void begin(RunningSide& side) noexcept {
+void begin(RunningSide& side, std::uint64_t now_ns) noexcept {
   for (std::uint32_t i = 0; i < 2; ++i) {
     Path& path = side.paths[i];
+    if (path.known) {
+      path.before = path.source;
+      path.before_until_ns = now_ns + kInFlightNs;
+    }
     const std::uint16_t port = i == 0 ? side.remote.rtp_port : side.remote.rtcp_port;
     path.reachable = side.remote.known && port != 0;
     path.to = endpoint_of(side.remote.ip, port);
@@ -61,6 +68,51 @@ void set_payload_types(RunningSide& side, const Side& words) noexcept {
   for (std::size_t i = 0; i < words.payload_type_count; ++i) {
     side.payload_types[words.payload_types[i].from & 0x7f] = words.payload_types[i].to & 0x7f;
   }
+}
+
+/// The source before may still be heard, but it is not learnt again while the new one may come: the peer's last packets
+/// from its old port would else make a stranger of its new one.
+bool was_source(const Path& path, const endpoint& sender, std::uint64_t now_ns) noexcept {
+  return now_ns < path.before_until_ns && same(path.before, sender);
+}
+
+constexpr std::uint32_t milliseconds(std::uint64_t ns) noexcept { return static_cast<std::uint32_t>(ns / kMillisecondNs); }
+
+/// What became of a packet, for the numbers of those that follow it.
+void tell_source(OutSources& sources, const Datagram& datagram, crypto::Verdict verdict) noexcept {
+  const std::uint32_t ssrc = read32(datagram.data + 8);
+  const std::uint16_t sequence = read16(datagram.data + 2);
+  if (verdict == crypto::Verdict::kGood) sources.left(ssrc, sequence);
+  else if (verdict == crypto::Verdict::kIndexUsed || verdict == crypto::Verdict::kTooOld) sources.lay_behind(ssrc, sequence);
+}
+
+/// Takes `fresh` into use; returns what control is to close.
+crypto::SrtpContext* renew_rx(RunningSide& side, crypto::SrtpContext* fresh, std::uint64_t now_ns) noexcept {
+  side.old_rx_until_ns = now_ns + kInFlightNs;
+  if (fresh && side.old_rx && same_key(*fresh, *side.old_rx)) {
+    std::swap(side.rx, side.old_rx);
+    return fresh;
+  }
+  crypto::SrtpContext* const leaving = side.rx ? std::exchange(side.old_rx, side.rx) : nullptr;
+  side.rx = fresh;
+  return leaving;
+}
+
+/// The same for what we send under: a key that comes back goes on with its own indices.
+crypto::SrtpContext* renew_tx(RunningSide& side, crypto::SrtpContext* fresh) noexcept {
+  if (fresh && side.tx && same_key(*fresh, *side.tx)) return fresh;
+  crypto::SrtpContext* leaving = std::exchange(side.tx, fresh);
+  for (crypto::SrtpContext*& old : side.old_tx) {
+    if (fresh && old && same_key(*fresh, *old)) {
+      side.tx = std::exchange(old, leaving);
+      return fresh;
+    }
+  }
+  for (crypto::SrtpContext*& old : side.old_tx) {
+    if (leaving == nullptr) break;
+    std::swap(old, leaving);
+  }
+  return leaving;
 }
 
 /// May `sender` become the source? What is asked before anything was learnt.
@@ -112,7 +164,8 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     side.last_heard_ns = now_ns;
     set_cname(side, words);
     set_payload_types(side, words);
-    begin(side);
+    side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources);
+    begin(side, now_ns);
   }
 }
 
@@ -125,8 +178,8 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
     return;
   }
   RunningSide& side = pairs_[number].sides[side_number];
-  if (bits & kChangeRx) retired.contexts[0] = std::exchange(side.rx, set.rx);
-  if (bits & kChangeTx) retired.contexts[1] = std::exchange(side.tx, set.tx);
+  if (bits & kChangeRx) retired.contexts[0] = renew_rx(side, set.rx, now_ns);
+  if (bits & kChangeTx) retired.contexts[1] = renew_tx(side, set.tx);
   if (retired.contexts[0] || retired.contexts[1]) events_.event(retired);
 
   if (bits & kChangeReceive) side.receive = set.receive;
@@ -153,7 +206,7 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
     again |= side.latch != set.latch;
     side.latch = set.latch;
   }
-  if (again) begin(side);
+  if (again) begin(side, now_ns);
 }
 
 void Relay::close(std::uint32_t number) noexcept {
@@ -164,6 +217,12 @@ void Relay::close(std::uint32_t number) noexcept {
   active_[pair.active_at] = moved;
   pairs_[moved].active_at = pair.active_at;
 
+  for (std::uint8_t i = 0; i < 2; ++i) {
+    const RunningSide& side = pair.sides[i];
+    Event old{.kind = EventKind::kRetired, .side = i, .pair = number};
+    old.contexts = {side.old_rx, side.old_tx[0], side.old_tx[1], side.old_tx[2]};
+    if (side.old_rx || side.old_tx[0]) events_.event(old);
+  }
   Event closed{.kind = EventKind::kClosed, .pair = number};
   closed.contexts = {pair.sides[0].rx, pair.sides[0].tx, pair.sides[1].rx, pair.sides[1].tx};
   events_.event(closed);
@@ -178,8 +237,8 @@ void Relay::handle(std::span<Datagram> batch, std::uint64_t now_ns) noexcept {
 }
 
 void Relay::handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexcept {
-  for (Datagram& datagram : piece) judge(datagram);
-  unprotect(piece);
+  for (Datagram& datagram : piece) judge(datagram, now_ns);
+  unprotect(piece, now_ns);
   for (Datagram& datagram : piece) {
     if (datagram.verdict == Verdict::kForward) pass(datagram, now_ns);
   }
@@ -187,7 +246,7 @@ void Relay::handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexce
 }
 
 /// What can be said before decryption. Changes nothing but a drop's counter.
-void Relay::judge(Datagram& datagram) noexcept {
+void Relay::judge(Datagram& datagram, std::uint64_t now_ns) noexcept {
   datagram.verdict = Verdict::kForward;
   const std::uint32_t number = datagram.flow / kFlowsPerPair;
   if (number >= max_pairs_ || !pairs_[number].open) {
@@ -204,14 +263,26 @@ void Relay::judge(Datagram& datagram) noexcept {
   if (!right_port || !fits) return drop(datagram, Verdict::kMalformed);
 
   const Path& path = side.paths[rtcp_port];
-  if (path.known ? !same(path.source, datagram.sender) : !may_latch(side, datagram.sender)) {
-    return drop(datagram, Verdict::kStranger);
-  }
+  const bool acceptable = path.known ? same(path.source, datagram.sender)
+                                     : may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns);
+  if (!acceptable) return drop(datagram, Verdict::kStranger);
   const bool plain_fits = datagram.rtcp ? rtcp_fits(bytes) : rtp_padding_fits(bytes);
   if (side.rx == nullptr && !plain_fits) return drop(datagram, Verdict::kMalformed);
 }
 
-void Relay::unprotect(std::span<Datagram> piece) noexcept {
+void Relay::try_old_key(Datagram& datagram, crypto::SrtpJob& job, std::uint64_t now_ns) noexcept {
+  const RunningSide& side = pairs_[datagram.flow / kFlowsPerPair].sides[datagram.flow >> 1 & 1];
+  const bool told = job.verdict == crypto::Verdict::kNotAuthentic || job.verdict == crypto::Verdict::kTooOld ||
+                    job.verdict == crypto::Verdict::kReplayed;
+  // What the old key protects says nothing of where the peer is now.
+  if (!told || side.old_rx == nullptr || now_ns >= side.old_rx_until_ns || !side.paths[datagram.flow & 1].known) return;
+  crypto::SrtpJob again = job;
+  again.context = side.old_rx;
+  engine_->unprotect({&again, 1});
+  if (again.verdict == crypto::Verdict::kGood) job = again;
+}
+
+void Relay::unprotect(std::span<Datagram> piece, std::uint64_t now_ns) noexcept {
   crypto::SrtpJob jobs[kPiece];
   Datagram* owners[kPiece];
   std::size_t count = 0;
@@ -226,6 +297,7 @@ void Relay::unprotect(std::span<Datagram> piece) noexcept {
   engine_->unprotect({jobs, count});
   for (std::size_t i = 0; i < count; ++i) {
     Datagram& datagram = *owners[i];
+    if (jobs[i].verdict != crypto::Verdict::kGood) try_old_key(datagram, jobs[i], now_ns);
     switch (jobs[i].verdict) {
       case crypto::Verdict::kGood: {
         datagram.size = jobs[i].size;
@@ -246,7 +318,7 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
   Pair& pair = pairs_[datagram.flow / kFlowsPerPair];
   const std::uint32_t side_number = datagram.flow >> 1 & 1;
   const bool rtcp_port = datagram.flow & 1;
-  if (!learn(pair, side_number, rtcp_port, datagram.sender)) return drop(datagram, Verdict::kStranger);
+  if (!learn(pair, side_number, rtcp_port, datagram.sender, now_ns)) return drop(datagram, Verdict::kStranger);
 
   RunningSide& side = pair.sides[side_number];
   RunningSide& other = pair.sides[side_number ^ 1];
@@ -256,11 +328,7 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
 
   if (datagram.rtcp) {
     count(pair.number, side_number, k_rtcpPackets, 1);
-    std::uint8_t made[kRtcpBytes];
-    const std::size_t size = rewrite_rtcp({datagram.data, datagram.size}, {other.cname.data(), other.cname_size}, made);
-    if (size == 0 || size > datagram.room) return drop(datagram, Verdict::kUnsent);
-    std::memcpy(datagram.data, made, size);
-    datagram.size = static_cast<std::uint32_t>(size);
+    if (!pass_rtcp(datagram, side, other, now_ns)) return drop(datagram, Verdict::kUnsent);
   } else {
     count(pair.number, side_number, k_packets, 1);
     count(pair.number, side_number, k_bytes, datagram.size);
@@ -276,6 +344,12 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
     }
   }
   if (!out.reachable) return drop(datagram, Verdict::kUnsent);
+  if (other.tx != nullptr && !datagram.rtcp) {
+    OutSource* const source = other.out.place(read32(datagram.data + 8), milliseconds(now_ns));
+    if (source == nullptr) return drop(datagram, Verdict::kUnsent);
+    write32(datagram.data + 8, source->out);
+    write16(datagram.data + 2, source->number(read16(datagram.data + 2)));
+  }
   datagram.out_flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2 + other_rtcp_port;
   datagram.to = out.to;
 }
@@ -292,8 +366,7 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
     if (side.tx != nullptr) {
       jobs[job_count] = {.context = side.tx, .data = datagram.data, .size = datagram.size, .room = datagram.room, .rtcp = datagram.rtcp};
       owners[job_count++] = &datagram;
-    }
-    if (!datagram.rtcp) {
+    } else if (!datagram.rtcp) {
       count(number, side_number, k_sent, 1);
       count(number, side_number, k_sentBytes, datagram.size);
     }
@@ -302,26 +375,43 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
   engine_->protect({jobs, job_count});
   for (std::size_t i = 0; i < job_count; ++i) {
     Datagram& datagram = *owners[i];
-    if (jobs[i].verdict == crypto::Verdict::kGood) {
-      datagram.size = jobs[i].size;
+    const std::uint32_t number = datagram.out_flow / kFlowsPerPair;
+    const std::uint32_t side_number = datagram.out_flow >> 1 & 1;
+    if (!datagram.rtcp) tell_source(pairs_[number].sides[side_number].out, datagram, jobs[i].verdict);
+    if (jobs[i].verdict != crypto::Verdict::kGood) {
+      drop(datagram, Verdict::kUnsent);
       continue;
     }
-    if (!datagram.rtcp) {  // It was counted as sent above, and is not: a doubled or long late packet.
-      const std::uint32_t number = datagram.out_flow / kFlowsPerPair;
-      const std::uint32_t side_number = datagram.out_flow >> 1 & 1;
-      count(number, side_number, k_sent, std::uint64_t{0} - 1);
-      count(number, side_number, k_sentBytes, std::uint64_t{0} - datagram.size);
+    if (!datagram.rtcp) {
+      count(number, side_number, k_sent, 1);
+      count(number, side_number, k_sentBytes, datagram.size);
     }
-    drop(datagram, Verdict::kUnsent);
+    datagram.size = jobs[i].size;
   }
+}
+
+/// Rebuilds a report or feedback; where sources change their numbers on the way, so does what is said of them.
+bool Relay::pass_rtcp(Datagram& datagram, RunningSide& from, RunningSide& to, std::uint64_t now_ns) noexcept {
+  std::uint8_t made[kRtcpBytes];
+  const std::size_t size = rewrite_rtcp({datagram.data, datagram.size}, {to.cname.data(), to.cname_size}, made);
+  if (size == 0 || size > datagram.room) return false;
+  const OutSources* const onward = to.tx ? &to.out : nullptr;
+  const OutSources* const back = from.tx ? &from.out : nullptr;
+  if (onward != nullptr && to.out.place(read32(made + kRtcpSenderAt), milliseconds(now_ns)) == nullptr) return false;
+  if ((onward && onward->changed()) || (back && back->changed())) rename_rtcp({made, size}, onward, back);
+  std::memcpy(datagram.data, made, size);
+  datagram.size = static_cast<std::uint32_t>(size);
+  return true;
 }
 
 /// The first acceptable sender wins, once: whoever comes later is the stranger. False: another one was first in this
 /// very batch.
-bool Relay::learn(Pair& pair, std::uint32_t side_number, bool rtcp_port, const endpoint& sender) noexcept {
+bool Relay::learn(Pair& pair, std::uint32_t side_number, bool rtcp_port, const endpoint& sender,
+                  std::uint64_t now_ns) noexcept {
   RunningSide& side = pair.sides[side_number];
   Path& path = side.paths[rtcp_port];
   if (path.known) return same(path.source, sender);
+  if (was_source(path, sender, now_ns)) return true;
   path.known = true;
   path.source = sender;
   path.to = sender;  // Symmetric RTP (RFC 4961): it hears where it speaks.

@@ -124,6 +124,7 @@ class EventSink {
 };
 
 struct Pair;
+struct RunningSide;
 
 class Relay {
  public:
@@ -151,11 +152,13 @@ class Relay {
  private:
   enum : std::size_t { kPiece = crypto::kBatchLimit };
   void handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
-  void judge(Datagram& datagram) noexcept;
-  void unprotect(std::span<Datagram> piece) noexcept;
+  void judge(Datagram& datagram, std::uint64_t now_ns) noexcept;
+  void unprotect(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
+  void try_old_key(Datagram& datagram, crypto::SrtpJob& job, std::uint64_t now_ns) noexcept;
   void pass(Datagram& datagram, std::uint64_t now_ns) noexcept;
+  bool pass_rtcp(Datagram& datagram, RunningSide& from, RunningSide& to, std::uint64_t now_ns) noexcept;
   void protect(std::span<Datagram> piece) noexcept;
-  bool learn(Pair& pair, std::uint32_t side, bool rtcp_port, const endpoint& sender) noexcept;
+  bool learn(Pair& pair, std::uint32_t side, bool rtcp_port, const endpoint& sender, std::uint64_t now_ns) noexcept;
   void heard(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void drop(Datagram& datagram, Verdict verdict) noexcept;
   void count(std::uint32_t pair, std::uint32_t side, Counter counter, std::uint64_t more) noexcept;

@@ -131,6 +131,81 @@ class Compound {
   std::size_t size_ = 0;
 };
 
+/// The names of sources on the other leg.
+struct Names {
+  const OutSources* onward;
+  const OutSources* back;
+
+  /// One of those that the compound speaks for.
+  void own(std::uint8_t* ssrc) const noexcept {
+    if (onward) write32(ssrc, onward->out_of(read32(ssrc)));
+  }
+  /// One of those it reports on. Returns how far its sequence numbers were shifted.
+  std::uint16_t reported(std::uint8_t* ssrc) const noexcept {
+    const OutSource* source = back ? back->by_out(read32(ssrc)) : nullptr;
+    if (source == nullptr) return 0;
+    write32(ssrc, source->in);
+    return source->shift;
+  }
+};
+
+void shift_back(std::uint8_t* number, std::uint16_t shift) noexcept {
+  write16(number, static_cast<std::uint16_t>(read16(number) - shift));
+}
+
+constexpr std::uint8_t kGenericNack = 1;      // RFC 4585 §6.2.1.
+constexpr std::uint8_t kFullIntraRequest = 4;  // RFC 5104 §4.3.1.
+
+void rename_feedback(std::span<std::uint8_t> block, const Names& names) noexcept {
+  const std::uint8_t format = block[0] & 0x1f;
+  const std::uint16_t shift = names.reported(&block[8]);
+  if (block[1] == kRtpFeedback && format == kGenericNack) {
+    for (std::size_t at = 12; at + 4 <= block.size(); at += 4) shift_back(&block[at], shift);
+  }
+  if (block[1] == kPayloadFeedback && format == kFullIntraRequest) {
+    for (std::size_t at = 12; at + 8 <= block.size(); at += 8) names.reported(&block[at]);
+  }
+}
+
+/// RFC 3611 §4: all but the reference time say whom they speak of.
+void rename_extended(std::span<std::uint8_t> block, const Names& names) noexcept {
+  constexpr std::uint8_t kReceiverReferenceTime = 4, kDelaySinceLast = 5;
+  for (std::size_t at = 8; at + 8 <= block.size();) {
+    const std::size_t size = (read16(&block[at + 2]) + std::size_t{1}) * 4;
+    const std::size_t end = at + size < block.size() ? at + size : block.size();
+    if (block[at] == kDelaySinceLast) {
+      for (std::size_t part = at + 4; part + 12 <= end; part += 12) names.reported(&block[part]);
+    } else if (block[at] != kReceiverReferenceTime) {
+      names.reported(&block[at + 4]);
+    }
+    at += size;
+  }
+}
+
+void rename_block(std::span<std::uint8_t> block, const Names& names) noexcept {
+  const unsigned count = block[0] & 0x1f;
+  const std::uint8_t type = block[1];
+  if (type == kSdes) {
+    walk_sdes({static_cast<std::uint8_t>(count), type, block}, [&](const std::uint8_t* ssrc, bool) {
+      names.own(&block[static_cast<std::size_t>(ssrc - block.data())]);
+    });
+    return;
+  }
+  if (type == kBye) {
+    for (std::size_t at = 4; at + 4 <= block.size(); at += 4) names.own(&block[at]);
+    return;
+  }
+  names.own(&block[4]);
+  if (type == kSr || type == kRr) {
+    std::size_t at = type == kSr ? 28 : 8;
+    for (unsigned i = 0; i < count && at + 24 <= block.size(); ++i, at += 24) {
+      shift_back(&block[at + 10], names.reported(&block[at]));  // The lower half of the highest number received.
+    }
+  }
+  if ((type == kRtpFeedback || type == kPayloadFeedback) && block.size() >= 12) rename_feedback(block, names);
+  if (type == kXr) rename_extended(block, names);
+}
+
 }  // namespace
 
 bool rtcp_fits(Bytes compound) noexcept {
@@ -152,13 +227,27 @@ std::size_t rewrite_rtcp(Bytes compound, std::string_view cname, std::span<std::
       case kRtpFeedback:
       case kPayloadFeedback:
       case kXr: made.copy(*block, block->bytes.size()); break;
-      case kSdes: made.describe(*block, cname); break;
+      case kSdes:
+        if (block->count != 0) made.describe(*block, cname);
+        break;
       // The reason is free text of the other side, and no receiver acts on it.
-      case kBye: made.copy(*block, 4 + block->count * std::size_t{4}); break;
+      case kBye:
+        if (block->count != 0) made.copy(*block, 4 + block->count * std::size_t{4});
+        break;
       default: break;  // APP and what we do not know may carry anything, names among it.
     }
   }
   return made.size();
+}
+
+void rename_rtcp(std::span<std::uint8_t> compound, const OutSources* onward, const OutSources* back) noexcept {
+  const Names names{onward, back};
+  while (compound.size() >= 8) {
+    const std::size_t size = (read16(&compound[2]) + std::size_t{1}) * 4;
+    if (size > compound.size()) return;
+    rename_block(compound.first(size), names);
+    compound = compound.subspan(size);
+  }
 }
 
 }  // namespace sallyport::relay

@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "out_sources.h"
+
 namespace sallyport::relay {
 
 /// Limit: bytes of a compound packet after rewriting; what does not fit is left out, block by block.
@@ -21,5 +23,12 @@ bool rtcp_fits(std::span<const std::uint8_t> compound) noexcept;
 /// Returns the size; 0 when nothing is left.
 std::size_t rewrite_rtcp(std::span<const std::uint8_t> compound, std::string_view cname,
                          std::span<std::uint8_t, kRtcpBytes> out) noexcept;
+
+/// Where a rebuilt compound has the SSRC of its sender.
+inline constexpr std::size_t kRtcpSenderAt = 4;
+
+/// Puts other SSRCs, and the sequence numbers that go with them, into a rebuilt compound. `onward`: of the sources that
+/// it speaks for; `back`: of those it reports on, as the sender of the compound knows them. Either may be null.
+void rename_rtcp(std::span<std::uint8_t> compound, const OutSources* onward, const OutSources* back) noexcept;
 
 }  // namespace sallyport::relay

@@ -16,6 +16,11 @@ inline void write16(std::uint8_t* at, std::uint16_t value) noexcept {
   at[1] = static_cast<std::uint8_t>(value);
 }
 
+inline void write32(std::uint8_t* at, std::uint32_t value) noexcept {
+  write16(at, static_cast<std::uint16_t>(value >> 16));
+  write16(at + 2, static_cast<std::uint16_t>(value));
+}
+
 inline constexpr std::size_t kRtpHeaderBytes = 12;
 
 /// Payload types 64 to 95 are given up by RTP where RTCP shares its port: RFC 5761 §4.

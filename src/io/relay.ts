@@ -34,6 +34,7 @@ export class Relay {
   /** Limit: grows by what callers post while the queue stands full; media opens at most maxPairs, so it is bounded by that. */
   #waiting: RelayCommand[] = [];
   #retry: NodeJS.Timeout | undefined;
+  #wake: NodeJS.Immediate | undefined;
   #stopped = false;
 
   constructor(options: RelayOptions) {
@@ -59,6 +60,11 @@ export class Relay {
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */
   handle(command: RelayCommand): void {
     if (this.#stopped) return;
+    // Commands of one turn wake the packet threads once.
+    this.#wake ??= setImmediate(() => {
+      this.#wake = undefined;
+      this.#native.wake();
+    });
     if (this.#waiting.length === 0 && this.#post(command)) return;
     this.#waiting.push(command);
     this.#retry ??= setTimeout(() => this.#postWaiting(), RETRY_MS);
@@ -81,12 +87,14 @@ export class Relay {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#retry);
+    clearImmediate(this.#wake);
     this.#native.stop();
   }
 
   #postWaiting(): void {
     this.#retry = undefined;
     const posted = this.#waiting.findIndex((command) => !this.#post(command));
+    this.#native.wake();
     this.#waiting = posted < 0 ? [] : this.#waiting.slice(posted);
     if (this.#waiting.length > 0) this.#retry = setTimeout(() => this.#postWaiting(), RETRY_MS);
   }

@@ -220,15 +220,45 @@ void many_sources(SrtpEngine& engine) {
     Bytes packet = first.back().packet;
     EXPECT(unprotect(engine, *rx, packet) == Verdict::kGood);
   }
-  // All places are taken: one more is refused, the known ones go on, and none of theirs comes twice.
-  Bytes packet = sealed(engine, *tx, 500, 1).packet;
-  EXPECT(unprotect(engine, *rx, packet) == Verdict::kTooManySources);
+  // All places are taken: the known ones go on, and none of theirs comes twice.
   for (std::uint32_t ssrc = 0; ssrc < first.size(); ++ssrc) {
     EXPECT(unprotect(engine, *rx, first[ssrc].packet) != Verdict::kGood);
-    packet = sealed(engine, *tx, ssrc, 101).packet;
+    Bytes packet = sealed(engine, *tx, ssrc, 101).packet;
     EXPECT(unprotect(engine, *rx, packet) == Verdict::kGood);
     EXPECT(rtp_index(*rx, ssrc) == 101u);
   }
+  // One more takes the place of the one unused for longest once it is authentic, and a forged one of nobody's.
+  const Bytes newcomer = sealed(engine, *open(engine, Direction::kSend, suite, master), 500, 1).packet;
+  Bytes forged = newcomer;
+  forged.back() ^= 1;
+  EXPECT(unprotect(engine, *rx, forged) == Verdict::kNotAuthentic);
+  EXPECT(rtp_index(*rx, 0) == 101u);
+  Bytes packet = newcomer;
+  EXPECT(unprotect(engine, *rx, packet) == Verdict::kGood);
+  packet = newcomer;
+  EXPECT(unprotect(engine, *rx, packet) == Verdict::kReplayed);
+  EXPECT(!rtp_index(*rx, 0) && rtp_index(*rx, 1) == 101u);
+}
+
+/// Sending, nothing is ever forgotten: to begin a source again would be to use its keystream again.
+void many_sources_to_send(SrtpEngine& engine) {
+  Dice dice(5);
+  const Suite suite = Suite::kAesCm128HmacSha1_80;
+  const Bytes master = master_for(suite, dice);
+  auto tx = open(engine, Direction::kSend, suite, master, {}, 2);
+  for (std::uint32_t ssrc = 0; ssrc < 2 + kRetiredLimit; ++ssrc) {
+    Bytes packet = rtp(ssrc, 100, Bytes(10));
+    EXPECT(protect(engine, *tx, packet) == Verdict::kGood);
+  }
+  Bytes packet = rtp(500, 1, Bytes(10));
+  EXPECT(protect(engine, *tx, packet) == Verdict::kTooManySources);
+  packet = rtp(0, 100, Bytes(10));
+  EXPECT(protect(engine, *tx, packet) == Verdict::kTooOld);
+
+  const auto twin = open(engine, Direction::kSend, suite, master);
+  const auto other = open(engine, Direction::kSend, suite, master_for(suite, dice));
+  const auto receiving = open(engine, Direction::kReceive, suite, master);
+  EXPECT(same_key(*tx, *twin) && !same_key(*tx, *other) && !same_key(*tx, *receiving));
 }
 
 void lifetimes(SrtpEngine& engine, Suite suite) {
@@ -431,7 +461,8 @@ int main() {
       for (std::uint64_t seed = 1; seed <= 3; ++seed) batch_equals_one_by_one(engine, suite, seed);
     });
   });
-  harness::test("more sources than places: the unused retire, no index of theirs counts twice", [] { with_engines(many_sources); });
+  harness::test("more sources heard than places: the unused retire, and the oldest gives way to an authentic one", [] { with_engines(many_sources); });
+  harness::test("more sources to send than places are refused, never sent again from the start", [] { with_engines(many_sources_to_send); });
   harness::test("a key ends with its lifetime, 2^48 RTP or 2^31 RTCP packets", [] { for_kinds(lifetimes); });
   harness::test("wrong keys, limits, directions and rooms are refused and cost nothing", [] { with_engines(refusals); });
   harness::test("a state goes to another box whole; a false one is refused whole", [] { with_engines(states_from_elsewhere); });

@@ -1,79 +1,15 @@
 #include "../relay.h"
 
-#include <algorithm>
 #include <random>
 #include <vector>
 
 #include "../../shared/check.h"
 #include "../reception.h"
-#include "../rtp.h"
+#include "world.h"
 
 using namespace sallyport::relay;
+using namespace sallyport::relay::test;
 namespace crypto = sallyport::crypto;
-using Bytes = std::vector<std::uint8_t>;
-
-namespace {
-
-constexpr std::uint64_t kMs = 1'000'000;
-
-Ip ip(std::uint8_t last) { return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last}; }
-
-endpoint at(std::uint8_t last, std::uint16_t port) {
-  endpoint made{};
-  std::memcpy(made.ip, ip(last).data(), 16);
-  write16(made.port, port);
-  return made;
-}
-bool same(const endpoint& a, const endpoint& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
-
-Bytes rtp(std::uint16_t sequence = 1, std::uint32_t timestamp = 160) {
-  Bytes made(172, 0x55);
-  made[0] = 0x80;
-  made[1] = 0;
-  write16(&made[2], sequence);
-  write16(&made[4], static_cast<std::uint16_t>(timestamp >> 16));
-  write16(&made[6], static_cast<std::uint16_t>(timestamp));
-  return made;
-}
-
-/// A relay of four pairs, what it said, and one packet at a time.
-struct World final : EventSink {
-  World() : relay(4, nullptr, counters, *this) {}
-  void event(const Event& event) noexcept override { events.push_back(event); }
-
-  Side side(std::uint8_t remote, LatchPolicy latch = LatchPolicy::kOff) {
-    Side made;
-    made.local = {ip(1), 4'000, 4'001, true};
-    made.remote = {ip(remote), 5'000, 5'001, true};
-    made.latch = latch;
-    std::memcpy(made.cname.data(), "box", 3);
-    made.cname_size = 3;
-    return made;
-  }
-
-  Datagram give(std::uint32_t flow, const endpoint& sender, const Bytes& packet) {
-    std::copy(packet.begin(), packet.end(), memory);
-    Datagram datagram;
-    datagram.flow = flow;
-    datagram.sender = sender;
-    datagram.data = memory;
-    datagram.size = static_cast<std::uint32_t>(packet.size());
-    datagram.room = sizeof memory;
-    relay.handle({&datagram, 1}, now);
-    return datagram;
-  }
-  std::uint64_t counter(std::uint32_t pair, std::uint32_t side, Counter which) {
-    return counters[(pair * 2 + side) * kCounterStride + which];
-  }
-
-  std::uint64_t counters[4 * 2 * kCounterStride] = {};
-  std::vector<Event> events;
-  std::uint8_t memory[2'048];
-  std::uint64_t now = 1'000 * kMs;
-  Relay relay;
-};
-
-}  // namespace
 
 TEST("a packet from the signalled address goes out at the other side's socket to the other side's address") {
   World world;
@@ -230,27 +166,6 @@ TEST("silence is said once after its limit, and the next packet after it too; a 
   world.relay.change(0, 0, kChangeSilenceLimitMs, held, world.now);
   pass(5'000);
   EXPECT(world.events.size() == 2);
-}
-
-TEST("a closed pair gives its keys back once, drops what still comes, and its slot begins at zero again") {
-  World world;
-  Side caller = world.side(2);
-  caller.rx = reinterpret_cast<crypto::SrtpContext*>(8);
-  caller.tx = reinterpret_cast<crypto::SrtpContext*>(16);
-  world.relay.open(0, PairKind::kAudio, caller, world.side(3), world.now);
-  Side fresh;
-  fresh.tx = reinterpret_cast<crypto::SrtpContext*>(24);
-  world.relay.change(0, 0, kChangeTx, fresh, world.now);
-  EXPECT(world.events.size() == 1 && world.events[0].kind == EventKind::kRetired && world.events[0].contexts[1] == caller.tx);
-  world.relay.close(0);
-  world.relay.close(0);
-  EXPECT(world.events.size() == 2 && world.events[1].kind == EventKind::kClosed);
-  EXPECT(world.events[1].contexts[0] == caller.rx && world.events[1].contexts[1] == fresh.tx && world.events[1].contexts[2] == nullptr);
-  EXPECT(world.give(0, at(2, 5'000), rtp()).verdict == Verdict::kClosed);
-  world.relay.change(0, 0, kChangeRx, fresh, world.now);  // Too late: the new key comes straight back.
-  EXPECT(world.events.size() == 3 && world.events[2].contexts[1] == fresh.tx);
-  world.relay.open(0, PairKind::kAudio, world.side(2), world.side(3), world.now);
-  EXPECT(world.counter(0, 0, k_droppedStranger) == 0 && !world.relay.idle());
 }
 
 TEST("loss is expected minus received over wraps, late and doubled packets; a jump must show twice") {
