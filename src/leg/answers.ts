@@ -10,20 +10,28 @@ export const IGNORED: LegClient = { response() {}, failed() {} };
 /** Reason of the BYE to another fork that answered (RFC 3326). */
 export const UNWANTED = 'SIP;cause=200;text="Call completed elsewhere"';
 
-/** Wants to know only that it is over, not how. */
+/**
+ * Wants to know only that it is over, not how. `again`: what to do once when the request found no way, as when the
+ * connection broke under it; another one may be had.
+ */
 export class FinalOnly implements LegClient {
   readonly #done: (now: Millis) => void;
+  #again: ((now: Millis) => void) | undefined;
 
-  constructor(done: (now: Millis) => void) {
+  constructor(done: (now: Millis) => void, again?: (now: Millis) => void) {
     this.#done = done;
+    this.#again = again;
   }
 
   response(response: Response, _transaction: ClientTransaction | undefined, now: Millis): void {
     if (response.status >= 200) this.#done(now);
   }
 
-  failed(_cause: string, _transaction: ClientTransaction | undefined, now: Millis): void {
-    this.#done(now);
+  failed(cause: string, _transaction: ClientTransaction | undefined, now: Millis): void {
+    const again = cause === "unreachable" ? this.#again : undefined;
+    this.#again = undefined;
+    if (again === undefined) this.#done(now);
+    else again(now);
   }
 }
 

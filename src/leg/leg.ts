@@ -404,9 +404,11 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     const dialog = this.dialog ?? this.first;
     // A 2xx that waited for an answer of the other side gets its ACK all the same: it must stop.
     if (this.invitation !== undefined) this.ack(dialog, this.invitation.seq, NOTHING, now);
-    const headers = reasonHeaders(this.#ending);
+    const parcel = withHeaders(...reasonHeaders(this.#ending));
     const done = (at: Millis): void => this.#happen("BYE done", at);
-    this.send(dialog, "BYE", { headers, body: "", type: undefined }, new FinalOnly(done), MAX_FORWARDS, now);
+    const send = (at: Millis): void => this.send(dialog, "BYE", parcel, client, MAX_FORWARDS, at);
+    const client = new FinalOnly(done, dialog.hop?.connection ? send : undefined);
+    send(now);
   }
 
   /** INVITEs inside the dialog end with it: RFC 3261 §15.1.2. */

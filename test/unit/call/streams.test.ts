@@ -53,6 +53,19 @@ test("the connection of a call is gone: the BYE opens one to where the Contact s
   expect(stage.remains()).toEqual(NOTHING);
 });
 
+test("the connection breaks under the BYE: it goes once more, over another one", () => {
+  const { stage, alice, bob } = established();
+  bob.request("BYE");
+  stage.disconnect(alice);
+  stage.look();
+  stage.pass(0);
+  expect(stage.look()).toEqual(["0 alice < connection", "0 alice < BYE"]);
+  stage.disconnect(alice);
+  stage.pass(60_000);
+  expect(stage.look()).toEqual([]);
+  expect(stage.remains()).toMatchObject({ calls: 0, legs: 0, dialogs: 0 });
+});
+
 test("nobody can be reached any more: the call ends on the other side all the same, and nothing is left", () => {
   const { stage, alice, bob } = established();
   stage.disconnect(alice);
