@@ -170,6 +170,7 @@ napi_value flush(napi_env env, napi_callback_info info) {
   std::size_t at = 0, sent = 0;
   while (at < ready) {
     const int taken = sendmmsg(udp.fd, &headers[at], static_cast<unsigned>(ready - at), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (taken < 0 && errno == EAGAIN) break;  // The socket is full: the others would not fit either.
     if (taken > 0) sent += static_cast<std::size_t>(taken);
     at += taken > 0 ? static_cast<std::size_t>(taken) : 1;  // The one that was refused is passed over.
   }

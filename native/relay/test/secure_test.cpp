@@ -1,6 +1,7 @@
 /// Streams whose numbers SRTP cannot send as they come, keys that change, and who may move what. The other end is our
 /// own receiving context, which refuses every index that comes twice.
 #include <memory>
+#include <random>
 #include <set>
 
 #include "../../shared/check.h"
@@ -229,6 +230,42 @@ TEST("reports speak of sources by the names and numbers that their reader knows"
   ending.insert(ending.end(), bye.begin(), bye.end());
   const Bytes ended = world.opened(*ear, world.give(1, at(2, 5'001), ending));
   EXPECT(ended.size() == 40 && read32(&ended[36]) == 0);
+}
+
+TEST("any report, renamed both ways, stays inside its bytes and keeps its size") {
+  SecureWorld world;
+  Side sides[2] = {world.side(2), world.side(3)};  // Plain from both, secure to both.
+  sides[0].tx = world.context(crypto::Direction::kSend, kCallerOut);
+  sides[1].tx = world.context(crypto::Direction::kSend, kCalleeOut);
+  world.open(sides[0], sides[1]);
+  const crypto::SrtpContextPtr ear = world.phone(crypto::Direction::kReceive, kCalleeOut);
+  for (std::uint32_t ssrc = 1; ssrc <= 6; ++ssrc) {  // Both sides go by borrowed names now.
+    world.now += 300 * kMs;
+    for (std::uint32_t side = 0; side < 2; ++side) {
+      const Bytes packet = from(ssrc, static_cast<std::uint16_t>(ssrc * 5'000));
+      EXPECT(world.give(side * 2, at(static_cast<std::uint8_t>(2 + side), 5'000), packet).verdict == Verdict::kForward);
+    }
+  }
+  std::mt19937 dice(7);
+  int forwarded = 0, passed = 0;
+  for (int round = 0; round < 100'000; ++round) {
+    Bytes compound;
+    for (std::uint32_t blocks = 1 + dice() % 3; blocks > 0; --blocks) {
+      const std::size_t at_byte = compound.size(), words = 1 + dice() % 14;
+      compound.resize(at_byte + words * 4);
+      for (std::size_t i = at_byte; i < compound.size(); ++i) compound[i] = static_cast<std::uint8_t>(dice() % 8);
+      compound[at_byte] = static_cast<std::uint8_t>(0x80 | dice() % 6);
+      compound[at_byte + 1] = static_cast<std::uint8_t>(200 + dice() % 8);
+      write16(&compound[at_byte + 2], static_cast<std::uint16_t>(words - 1));
+    }
+    if (compound.size() >= 8) write32(&compound[4], 1 + dice() % 6);
+    world.now += 300 * kMs;
+    const Datagram sent = world.give(1, at(2, 5'001), compound);
+    if (sent.verdict != Verdict::kForward) continue;
+    passed += !world.opened(*ear, sent).empty();
+    forwarded += 1;
+  }
+  EXPECT(forwarded == passed && passed > 1'000);
 }
 
 TEST("what was on its way under the old key still counts for two seconds, and proves no new address") {
