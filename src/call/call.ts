@@ -35,6 +35,7 @@ import { type JointEffect, type JointEvent, type JointState, jointFigure } from 
 import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
 import { type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
+import { Silence } from "./silence.ts";
 import {
   BYE_REASON,
   causeOf,
@@ -68,6 +69,7 @@ export class Call implements LegOwner, Punctual {
   /** Some offer got its final answer: a 2xx without SDP has nothing left to settle. */
   settled = false;
   readonly #timers = new TimerTable<Timer>();
+  readonly #silence = new Silence();
   readonly #setup: Setup;
   readonly #first: FirstExchange;
   #state: JointState = "setup";
@@ -132,27 +134,27 @@ export class Call implements LegOwner, Punctual {
   }
 
   media(news: MediaNews, now: Millis): void {
+    const call = this.id;
     switch (news.news) {
-      case "latched":
-        this.house.fact(
-          { fact: "media.latched", call: this.id, side: news.side, stream: news.stream, remote: news.remote },
-          now,
-        );
-        return;
+      case "latched": {
+        const { side, stream, remote } = news;
+        this.#silence.ended(side, stream);
+        return this.house.fact({ fact: "media.latched", call, side, stream, remote }, now);
+      }
       case "silent":
-        this.house.fact({ fact: "media.silent", call: this.id, side: news.side, stream: news.stream }, now);
-        if (this.#state === "up" || this.#state === "answered") this.#noMedia("media-silent", "No media", now);
+        this.house.fact({ fact: "media.silent", call, side: news.side, stream: news.stream }, now);
+        if (this.#state !== "up" && this.#state !== "answered") return;
+        if (this.#silence.fell(news, this.house.media.query(this.id))) this.#noMedia("media-silent", "No media", now);
         return;
       case "failed":
-        this.house.fact({ fact: "media.failed", call: this.id, reason: news.reason }, now);
-        this.#noMedia("media-failed", "Media failed", now);
-        return;
+        this.house.fact({ fact: "media.failed", call, reason: news.reason }, now);
+        return this.#noMedia("media-failed", "Media failed", now);
       case "closed":
         this.report.counted(news);
         if (news.last) this.#tellEnd(now);
         return;
       case "heard":
-        return;
+        return this.#silence.ended(news.side, news.stream);
       default:
         news satisfies never;
     }

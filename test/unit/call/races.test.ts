@@ -1,8 +1,8 @@
 /** Every race has one outcome, once: both legs end, the INVITE has one final answer, nothing is left. */
 import { afterEach, expect, test } from "vitest";
-import { headerOf } from "../../support/scripted-party.ts";
+import { audio, headerOf } from "../../support/scripted-party.ts";
 import type { Stage } from "../../support/stage.ts";
-import { twoSides } from "../../support/stage.ts";
+import { ALICE, twoSides } from "../../support/stage.ts";
 import { established, NOTHING, ringing, sdpOfBob } from "./scenes.ts";
 
 let stage: Stage;
@@ -208,6 +208,29 @@ test("no media: both legs get BYE with the reason", () => {
   scene.alice.answer(200, { method: "BYE" });
   scene.bob.answer(200, { method: "BYE" });
   expect(headerOf(scene.bob.asked("BYE"), "Reason")).toBe('Q.850;cause=41;text="No media"');
+  expect(ended()).toEqual(["media-silent undefined 200"]);
+});
+
+test("a camera is off: the call goes on, until the sound of the same phone is gone too", () => {
+  const scene = twoSides();
+  ({ stage } = scene);
+  const video = (port: number): string => `m=video ${port} RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n`;
+  scene.alice.invite("4711", { sdp: audio(ALICE.ip) + video(4002) });
+  scene.bob.answer(200, { sdp: sdpOfBob + video(6002) });
+  scene.alice.ack();
+  const silent = (pair: number, side: 0 | 1): void =>
+    stage.step({ in: "relay", event: { event: "silent", pair, side } });
+  const pairs = stage.relay.filter(({ word }) => word === "open").map(({ pair }) => pair);
+  expect(pairs).toHaveLength(2);
+  silent(pairs[1] as number, 0);
+  silent(pairs[0] as number, 1);
+  expect(ended()).toEqual([]);
+  stage.step({ in: "relay", event: { event: "heard", pair: pairs[1] as number, side: 0 } });
+  silent(pairs[0] as number, 0);
+  expect(ended()).toEqual([]);
+  silent(pairs[1] as number, 0);
+  scene.alice.answer(200, { method: "BYE" });
+  scene.bob.answer(200, { method: "BYE" });
   expect(ended()).toEqual(["media-silent undefined 200"]);
 });
 
