@@ -1,5 +1,5 @@
 import type { Millis } from "../../src/base/index.ts";
-import type { CalleeScript, Change, Temper } from "./script.ts";
+import type { CalleeScript, Change, Temper, TimerTaste } from "./script.ts";
 import type { SdpTaste } from "./sdp-text.ts";
 import type { Sip } from "./sip-text.ts";
 
@@ -20,6 +20,11 @@ export interface Dialog {
   ended: boolean;
   /** An INVITE of ours or theirs is under way: a polite phone starts no other. */
   busy: boolean;
+  readonly timer: TimerTaste;
+  readonly takesUpdate: boolean;
+  readonly vanishAfter: Millis | undefined;
+  /** Whoever was here is not any more. */
+  vanished: boolean;
   readonly changes: readonly Change[];
   readonly byeAfter: Millis | undefined;
   lastAck: string;

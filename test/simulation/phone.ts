@@ -6,7 +6,7 @@ import { below, type Millis, type Random, token } from "../../src/base/index.ts"
 import type { Dialog, Ringing } from "./dialog.ts";
 import type { Clock } from "./network.ts";
 import type { CalleeScript, CallerScript, CallScript, Change } from "./script.ts";
-import { answerSdp, directionOf, offerSdp, type SdpTaste } from "./sdp-text.ts";
+import { answerSdp, mirrorSdp, newTaste, offerSdp } from "./sdp-text.ts";
 import {
   branchOf,
   cseqOf,
@@ -21,6 +21,7 @@ import {
   uriOf,
   writeSip,
 } from "./sip-text.ts";
+import { agreeOnTimer, allowOf, askForTimer } from "./timer-text.ts";
 import { GIVE_UP, T1, T2, Wire } from "./wire.ts";
 
 export interface PhoneOptions {
@@ -70,12 +71,13 @@ export class Phone {
     });
     const body = script.caller.lateOffer ? "" : this.#offer(dialog);
     const headers: [string, string][] = [
-      ["Contact", `<sip:${mark}@${this.#address}>`],
+      this.#contact,
       ["User-Agent", `${mark}-Phone/1.0`],
-      ["Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, OPTIONS"],
+      ["Allow", allowOf(script.caller)],
       ["X-Secret", `${mark}-plan`],
       ["Subject", "lunch"],
       ...(script.caller.supports100rel ? ([["Supported", "100rel"]] as [string, string][]) : []),
+      ...askForTimer(script.caller.timer),
     ];
     const branch = this.#request(dialog, "INVITE", headers, body, (response) =>
       this.#onInviteResponse(dialog, script.caller, branch, response),
@@ -120,6 +122,7 @@ export class Phone {
     dialog.route = headersOf(response, "record-route").reverse();
     this.#ack(dialog, response);
     this.#plan(dialog);
+    if (/refresher=uac/.test(headerOf(response, "session-expires"))) this.#planRefresh(dialog, response);
   }
 
   #ack(dialog: Dialog, response: Sip): void {
@@ -163,7 +166,7 @@ export class Phone {
     const offered = invite.body !== "";
     const body = script.earlyMedia && offered ? answerSdp(invite.body, dialog.taste, dialog.sdpVersion) : "";
     const reliable = script.reliable && /100rel/.test(headerOf(invite, "supported"));
-    const headers: [string, string][] = [["Contact", `<sip:${mark}@${this.#address}>`]];
+    const headers: [string, string][] = [this.#contact];
     if (reliable) {
       ringing.rseq = 1 + below(random, 1_000);
       headers.push(["Require", "100rel"], ["RSeq", String(ringing.rseq)]);
@@ -197,15 +200,17 @@ export class Phone {
     const { mark } = this.#options;
     const body = invite.body === "" ? this.#offer(dialog) : answerSdp(invite.body, dialog.taste, dialog.sdpVersion);
     const headers: [string, string][] = [
-      ["Contact", `<sip:${mark}@${this.#address}>`],
+      this.#contact,
       ["Server", `${mark}-Phone/1.0`],
-      ["Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO, OPTIONS"],
+      ["Allow", allowOf(script)],
+      ...agreeOnTimer(dialog.timer, invite),
       ["Warning", `399 ${this.#host} "${mark}"`],
     ];
     dialog.answered = true;
     this.#wire.respond(invite, key, 200, dialog.local, headers, body, script.temper);
     this.#resendOk(ringing, key, T1, 0);
     this.#plan(dialog);
+    if (dialog.timer === "refreshes") this.#planRefresh(dialog, invite);
   }
 
   /** The 2xx is resent by the phone itself until the ACK (RFC 3261 §13.3.1.4); without one the call is ended. */
@@ -226,10 +231,37 @@ export class Phone {
     if (dialog.temper === "mute") return;
     for (const change of dialog.changes) clock.after(change.after, () => this.#change(dialog, change.what));
     if (dialog.byeAfter !== undefined) clock.after(dialog.byeAfter, () => this.#bye(dialog));
+    const leave = (): void => {
+      dialog.vanished = true;
+    };
+    if (dialog.vanishAfter !== undefined) clock.after(dialog.vanishAfter, leave);
+  }
+
+  /** RFC 4028 §10: half of the interval that `agreed` names from now. */
+  #planRefresh(dialog: Dialog, agreed: Sip): void {
+    const seconds = Number.parseInt(headerOf(agreed, "session-expires"), 10);
+    if (dialog.temper === "mute" || !(seconds > 0)) return;
+    this.#options.clock.after(500 * seconds, () => this.#refresh(dialog, seconds));
+  }
+
+  #refresh(dialog: Dialog, seconds: number): void {
+    if (dialog.ended || dialog.vanished) return;
+    const headers: [string, string][] = [
+      this.#contact,
+      ["Supported", "timer"],
+      ["Session-Expires", `${seconds};refresher=uac`],
+    ];
+    this.#request(dialog, "UPDATE", headers, "", (response) => {
+      const status = statusOf(response);
+      if (status < 200) return;
+      if (status < 300) return this.#planRefresh(dialog, response);
+      if (status === 481 || status === 408) dialog.ended = true;
+      else this.#options.clock.after(5_000, () => this.#refresh(dialog, seconds));
+    });
   }
 
   #change(dialog: Dialog, what: Change["what"]): void {
-    if (dialog.ended || !dialog.answered || dialog.busy) return;
+    if (dialog.vanished || dialog.ended || !dialog.answered || dialog.busy) return;
     if (what === "INFO") {
       this.#request(
         dialog,
@@ -247,8 +279,7 @@ export class Phone {
     const late = what === "late re-INVITE";
     dialog.busy = true;
     dialog.taste.lateOffer = late;
-    const contact: [string, string] = ["Contact", `<sip:${this.#options.mark}@${this.#address}>`];
-    const branch = this.#request(dialog, method, [contact], late ? "" : this.#offer(dialog), (response) => {
+    const branch = this.#request(dialog, method, [this.#contact], late ? "" : this.#offer(dialog), (response) => {
       const status = statusOf(response);
       if (status < 200) return;
       dialog.busy = false;
@@ -259,14 +290,13 @@ export class Phone {
   }
 
   #bye(dialog: Dialog): void {
-    if (dialog.ended || !dialog.answered) return;
+    if (dialog.vanished || dialog.ended || !dialog.answered) return;
     dialog.ended = true;
     this.#request(dialog, "BYE", [], "", () => {});
   }
 
   #onRequestInDialog(request: Sip, key: string, dialog: Dialog): void {
     const method = methodOf(request);
-    const { mark } = this.#options;
     if (method === "BYE") {
       dialog.ended = true;
       return this.#wire.answer(request, key, 200, dialog.local, dialog.temper);
@@ -275,13 +305,17 @@ export class Phone {
     if (method === "INVITE" || method === "UPDATE") {
       if (dialog.busy) return this.#wire.answer(request, key, 491, dialog.local, dialog.temper);
       const body =
-        request.body === "" ? (method === "INVITE" ? this.#offer(dialog) : "") : this.#mirror(dialog, request);
+        request.body === ""
+          ? method === "INVITE"
+            ? this.#offer(dialog)
+            : ""
+          : mirrorSdp(request.body, dialog.taste, ++dialog.sdpVersion);
       this.#wire.respond(
         request,
         key,
         200,
         dialog.local,
-        [["Contact", `<sip:${mark}@${this.#address}>`]],
+        [this.#contact, ...agreeOnTimer(dialog.timer, request)],
         body,
         dialog.temper,
       );
@@ -289,12 +323,6 @@ export class Phone {
       return;
     }
     this.#wire.answer(request, key, 200, dialog.local, dialog.temper);
-  }
-
-  #mirror(dialog: Dialog, request: Sip): string {
-    const theirs = directionOf(request.body);
-    const mine = theirs === "sendonly" ? "recvonly" : theirs === "inactive" ? "inactive" : "sendrecv";
-    return answerSdp(request.body, { ...dialog.taste, direction: mine }, ++dialog.sdpVersion);
   }
 
   readonly #unacked = new Set<string>();
@@ -310,7 +338,7 @@ export class Phone {
         return this.#bye(dialog);
       }
       const text = this.#wire.answerTo(key);
-      if (text !== undefined) this.#wire.transmit(text, dialog.temper);
+      if (text !== undefined && !dialog.vanished) this.#wire.transmit(text, dialog.temper);
       this.#awaitAck(dialog, key, Math.min(wait * 2, T2), spent + wait);
     });
   }
@@ -353,7 +381,7 @@ export class Phone {
       return;
     }
     if (dialog === undefined) return this.#wire.answer(request, key, 481, headerOf(request, "to"), "honest");
-    if (dialog.temper !== "mute") this.#onRequestInDialog(request, key, dialog);
+    if (dialog.temper !== "mute" && !dialog.vanished) this.#onRequestInDialog(request, key, dialog);
   }
 
   #onCancel(request: Sip, key: string): void {
@@ -422,30 +450,23 @@ export class Phone {
     script: CallerScript | CalleeScript,
     ids: { callId: string; local: string; remote: string; target: string },
   ): Dialog {
-    const { ip, mark, random, srtp } = this.#options;
-    const taste: SdpTaste = {
-      mark,
-      ip,
-      port: 2_000 + 2 * below(random, 10_000),
-      srtp,
-      random,
-      sessionId: below(random, 1_000_000_000),
-      direction: "sendrecv",
-      video: false,
-      lateOffer: "lateOffer" in script && script.lateOffer,
-    };
+    const taste = newTaste(this.#options, "lateOffer" in script && script.lateOffer);
     const dialog: Dialog = {
       role,
       temper: script.temper,
       ...ids,
       route: [],
-      cseq: below(random, 1_000),
+      cseq: below(this.#options.random, 1_000),
       inviteCseq: 0,
       sdpVersion: 1,
       taste,
       answered: false,
       ended: false,
       busy: false,
+      timer: script.timer,
+      takesUpdate: script.takesUpdate,
+      vanishAfter: script.vanishAfter,
+      vanished: false,
       changes: script.changes,
       byeAfter: script.byeAfter,
       lastAck: "",
@@ -460,6 +481,10 @@ export class Phone {
 
   get #host(): string {
     return `${this.#options.mark}.example`;
+  }
+
+  get #contact(): [string, string] {
+    return ["Contact", `<sip:${this.#options.mark}@${this.#address}>`];
   }
 
   get #address(): string {

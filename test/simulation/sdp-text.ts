@@ -14,6 +14,23 @@ export interface SdpTaste {
   lateOffer: boolean;
 }
 
+/** One of each for a dialog. */
+export function newTaste(
+  { mark, ip, srtp, random }: Pick<SdpTaste, "mark" | "ip" | "srtp" | "random">,
+  lateOffer: boolean,
+): SdpTaste {
+  const port = 2_000 + 2 * below(random, 10_000);
+  const sessionId = below(random, 1_000_000_000);
+  return { mark, ip, port, srtp, random, sessionId, direction: "sendrecv", video: false, lateOffer };
+}
+
+/** The answer of one who goes along with a hold. */
+export function mirrorSdp(offer: string, taste: SdpTaste, version: number): string {
+  const theirs = directionOf(offer);
+  const mine = theirs === "sendonly" ? "recvonly" : theirs === "inactive" ? "inactive" : "sendrecv";
+  return answerSdp(offer, { ...taste, direction: mine }, version);
+}
+
 export function offerSdp(taste: SdpTaste, version: number): string {
   const lines = head(taste, version);
   lines.push(...stream(taste, "audio", taste.port, `${profile(taste)} 0 8 101`, 1));

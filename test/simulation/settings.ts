@@ -49,7 +49,7 @@ export function simulatedSettings(outside: "udp" | "tls"): Settings {
       transactions: 200_000,
       connections: 1_000,
       connectionsPerSource: 100,
-      callSeconds: 86_400,
+      callSeconds: 1_000,
     },
     sessionTimer: { seconds: 300, minimumSeconds: 90 },
   };

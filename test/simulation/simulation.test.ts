@@ -30,6 +30,9 @@ describe.each([
       const outcome = simulate(plan);
       expect(outcome.broken, story(plan, outcome)).toEqual([]);
       answered += outcome.answered;
+      // Whoever is there keeps his call, however long: only those that somebody left run out.
+      if (weather === FAIR)
+        expect(outcome.causes["session-expired"] ?? 0, story(plan, outcome)).toBeLessThanOrEqual(outcome.left);
     }
     expect(answered).toBeGreaterThan(worlds * CALLS_PER_WORLD * 0.2); // Else the worlds were too quiet to prove anything.
   }, 600_000);

@@ -7,7 +7,7 @@ import { type Fact, type Millis, type Random, seededRandom } from "../../src/bas
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { Leaks } from "./leaks.ts";
-import { Clock, carry, type Weather } from "./network.ts";
+import { Clock, carry, chance, type Weather } from "./network.ts";
 import { Phone } from "./phone.ts";
 import { type CalleeScript, type CallScript, drawScript, type Temper } from "./script.ts";
 import { BOX, simulatedSettings } from "./settings.ts";
@@ -31,12 +31,14 @@ export interface Outcome {
   readonly started: number;
   readonly answered: number;
   readonly causes: Readonly<Record<string, number>>;
+  /** Calls in which somebody was to go away without a word. */
+  readonly left: number;
 }
 
 type Side = "outside" | "inside";
 
-/** Longer than every timer of the box: ring limit, 64·T1, idle connections. */
-const REST_LIMIT: Millis = 3_600_000;
+/** Longer than every timer of the box: ring limit, 64·T1, idle connections, session interval, longest call. */
+const REST_LIMIT: Millis = 7_200_000;
 const TIMER_L: Millis = 32_000;
 
 export function simulate(plan: Plan): Outcome {
@@ -66,6 +68,7 @@ class World {
   #nextStream = 2 ** 31;
   #wakeAt: Millis | undefined;
   #answered = 0;
+  #left = 0;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -84,11 +87,12 @@ class World {
       const script = drawScript(this.#random, at, this.#plan.tempers);
       const number = `4930${String(index).padStart(6, "0")}`;
       this.#scripts.set(number, script.callee);
+      if (script.caller.vanishAfter !== undefined || script.callee.vanishAfter !== undefined) this.#left += 1;
       this.#clock.at(at, () => this.#call(number, script));
       at += 50;
     }
-    this.#settle(at + 400_000);
-    this.#hangUpTheSilent();
+    this.#settle(at + 15_000);
+    this.#loseMedia();
     this.#settle(this.#clock.now + REST_LIMIT);
     this.#checkRest();
     return {
@@ -98,6 +102,7 @@ class World {
       started: this.#started.size,
       answered: this.#answered,
       causes: this.#causes,
+      left: this.#left,
     };
   }
 
@@ -115,19 +120,14 @@ class World {
     }
   }
 
-  /** Whoever went mute in an established call sends no media either: the relay reports it, and the box must clear. */
-  #hangUpTheSilent(): void {
+  /**
+   * Some calls that are still up have no media any more: the relay reports it, and the box must clear them. Whoever went
+   * mute in the others, or is gone, is found by session timers alone.
+   */
+  #loseMedia(): void {
     for (const pair of [...this.#pairs].sort((a, b) => a - b)) {
+      if (!chance(this.#random, 0.3)) continue;
       for (const side of [0, 1] as const) this.#step({ in: "relay", event: { event: "silent", pair, side } });
-    }
-    this.#endTheHeld();
-  }
-
-  /** Silence is what a call on hold has promised: when its parties are gone only an operator can end it. */
-  #endTheHeld(): void {
-    for (const { call, media } of this.#engine.view().calls()) {
-      const held = media?.streams.every((one) => [one.caller, one.callee].some(onHold)) ?? false;
-      if (held) this.#step({ in: "end-call", call });
     }
   }
 
@@ -309,8 +309,6 @@ class World {
     });
   }
 }
-
-const onHold = ({ direction }: { readonly direction: string }): boolean => direction !== "sendrecv";
 
 const NO_PACKETS = {
   packets: 0,
