@@ -318,8 +318,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   invitationAccepted(dialog: Dialog, response: Response, now: Millis): void {
     const wanted = this.#state === "inviting";
     this.#choose(dialog);
-    this.session.answered(response, now);
     this.#happen("2xx", now);
+    if (wanted) this.session.answered(response, now);
     if (wanted) this.owner.legAnswered(this, dialog, response, now);
   }
 

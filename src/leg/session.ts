@@ -85,9 +85,9 @@ export class Session implements Punctual, LegClient {
     else if (this.#minimum > 0) draft.add("Min-SE", String(this.#minimum));
   }
 
-  /** A 2xx to an INVITE or UPDATE of ours, a refresh or not. */
+  /** A 2xx to an INVITE or UPDATE of ours, a refresh or not. One in an early dialog begins no session. */
   answered(response: Response, now: Millis): void {
-    if (!this.wanted) return;
+    if (!this.wanted || this.#leg.state !== "up") return;
     this.#raised = false;
     this.#agree(termsAnswered(response, this.#offered), now);
   }

@@ -7,7 +7,7 @@ import { phraseOf } from "../message/index.ts";
 /** Codes that mean the same on both sides. Any other becomes the x00 of its class, as RFC 3261 §8.1.3.2 reads it. */
 const SAME_ON_BOTH_SIDES: ReadonlySet<number> = new Set([
   ...[180, 181, 182, 183, 199, 200, 202, 204],
-  ...[400, 402, 403, 404, 405, 406, 408, 410, 412, 413, 414, 415, 416, 417, 420, 421, 422, 423, 428, 433, 436, 437],
+  ...[400, 402, 403, 404, 405, 406, 408, 410, 412, 413, 414, 415, 416, 417, 420, 421, 423, 428, 433, 436, 437],
   ...[438, 469, 480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493],
   ...[500, 501, 502, 504, 505, 513, 555, 580, 600, 603, 604, 606, 607, 608],
 ]);
@@ -16,6 +16,7 @@ const SAME_ON_BOTH_SIDES: ReadonlySet<number> = new Set([
 const OURS_ALONE: ReadonlyMap<number, number> = new Map([
   [401, 403], // We answer challenges only for configured trunks; the caller has no account over there.
   [407, 403],
+  [422, 500], // Session timers are agreed on leg by leg (RFC 4028): its Min-SE says nothing to the other side.
   [503, 500], // RFC 3261 §16.7: that the next hop is full says nothing about us.
 ]);
 

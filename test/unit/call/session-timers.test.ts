@@ -81,7 +81,20 @@ describe("what is agreed on", () => {
     expect(headerOf(again, "Session-Expires")).toBe("3600");
     expect(headerOf(again, "Min-SE")).toBe("3600");
     bob.answer(422, { headers: ["Min-SE: 7200"] });
-    expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 422 /);
+    expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 500 /);
+  });
+
+  test("an UPDATE while it rings begins no session, however short", () => {
+    const { stage, alice, bob } = twoSides(withTimers({ timer: { seconds: 90, minimumSeconds: 90 } }));
+    alice.invite("4711", { sdp: audio(ALICE.ip), headers: ["Supported: 100rel"] });
+    bob.answer(183, { sdp: sdpOfBob, headers: [ALLOW, "Require: 100rel", "RSeq: 1"] });
+    alice.prack();
+    bob.answer(200, { method: "PRACK" });
+    alice.request("UPDATE", { sdp: audio(ALICE.ip, { version: 2 }) });
+    expect(headerOf(bob.asked("UPDATE"), "Session-Expires")).toBe("");
+    bob.answer(200, { method: "UPDATE", sdp: audio(BOB.ip, { port: 6000, version: 2 }) });
+    stage.pass(170_000);
+    expect(stage.factsOf("call.ended")).toEqual([]);
   });
 
   test("the second INVITE is answered like the first would have been", () => {
