@@ -8,10 +8,12 @@ import type { Box } from "./io/index.ts";
 import {
   askControl,
   type Change,
+  callsText,
   changeText,
   DEFAULT_CONTROL,
   type DiffAnswer,
   faultText,
+  type LiveCall,
   ladderText,
   listText,
   loadSettings,
@@ -65,7 +67,7 @@ const commands: Readonly<Record<string, Command>> = {
   diff: async ([file, ...rest], flags) => diff(needed(file, rest, "diff FILE"), flags),
   reload: (words, flags) => reload(nothingIn(words, flags)),
   status: (words, flags) => show("/status", (view) => listText(view as object), nothingIn(words, flags)),
-  calls: (words, flags) => show("/calls", (view) => tableText(view as object[], "no calls"), nothingIn(words, flags)),
+  calls: (words, flags) => show("/calls", (view) => callsText(view as LiveCall[]), nothingIn(words, flags)),
   peers: (words, flags) => show("/peers", (view) => tableText(view as object[], "no peers"), nothingIn(words, flags)),
   trace: (words, flags) => {
     const path = flags.call === undefined ? "/trace" : `/trace?call=${encodeURIComponent(flags.call)}`;

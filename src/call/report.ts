@@ -82,7 +82,13 @@ export class Report {
       caller: { codecs: caller.codecs, profile: caller.profile, suite: caller.suite },
       callee: { codecs: callee.codecs, profile: callee.profile, suite: callee.suite },
     }));
-    return { fact: "call.answered", call: call.id, afterMs: now - this.#beganAt, callee: this.#to as Party, media };
+    return {
+      fact: "call.answered",
+      call: call.id,
+      afterMs: Math.round(now - this.#beganAt),
+      callee: this.#to as Party,
+      media,
+    };
   }
 
   over(cause: EndCause, by: Side | undefined, status: number, now: Millis): void {
@@ -109,8 +115,8 @@ export class Report {
       cause,
       by,
       status,
-      totalMs: this.#overAt - this.#beganAt,
-      answeredMs: this.#answeredAt === undefined ? 0 : this.#overAt - this.#answeredAt,
+      totalMs: Math.round(this.#overAt - this.#beganAt),
+      answeredMs: this.#answeredAt === undefined ? 0 : Math.round(this.#overAt - this.#answeredAt),
       from: this.#from,
       to: this.#to,
       streams: this.#streams.filter((stream) => stream !== undefined),
@@ -121,8 +127,8 @@ export class Report {
     return {
       call: this.#start.id,
       state,
-      ageMs: now - this.#beganAt,
-      answeredMs: this.#answeredAt === undefined ? undefined : now - this.#answeredAt,
+      ageMs: Math.round(now - this.#beganAt),
+      answeredMs: this.#answeredAt === undefined ? undefined : Math.round(now - this.#answeredAt),
       from: this.#from,
       to: this.#to,
       media,

@@ -9,6 +9,7 @@ import {
   differences,
   faultText,
   type Log,
+  liveCall,
   loadSettings,
   type ReloadAnswer,
   serveControl,
@@ -20,6 +21,8 @@ import { Pauses } from "./pauses.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type Reservation, reservePorts } from "./reserved-ports.ts";
 
+/** What carries media, in the words of the configuration: every flow takes this path. */
+const MEDIA_PATH = "socket";
 /** How often a box that is going down looks whether its last calls are gone. */
 const LOOK_MS = 50;
 /** Limit: how long calls and media may take to end once they are told to; then we leave without. */
@@ -135,7 +138,11 @@ export class Box implements ControlledBox {
   }
 
   calls(): readonly object[] {
-    return this.#engine.view().calls();
+    const wallMs = Date.now();
+    return this.#engine
+      .view()
+      .calls()
+      .map((view) => liveCall(view, wallMs, MEDIA_PATH));
   }
 
   peers(): readonly object[] {

@@ -12,5 +12,6 @@ export {
 } from "./control.ts";
 export { type Change, changeText, differences, touched } from "./difference.ts";
 export { ladderText } from "./ladder.ts";
+export { callsText, type LiveCall, liveCall } from "./live-call.ts";
 export { type Log, logTo } from "./log.ts";
 export { listText, tableText } from "./show.ts";
