@@ -1,6 +1,8 @@
-/** Contact: where the other end of a leg finds us. */
+/** What every leg tells of us: where its other end finds us, and what we take. */
 import { hostText, type Protocol } from "../base/index.ts";
 import type { Local } from "./ports.ts";
+
+export const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
 
 /** RFC 3261 §12.1.1: methods whose Contact is where the peer finds us from then on, or answers to. */
 export const TARGET_REFRESH: ReadonlySet<string> = new Set(["INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"]);

@@ -1,7 +1,8 @@
+export { ALLOW } from "./contact.ts";
 export { Dialog, type Exchange } from "./dialog.ts";
 export type { Progress } from "./invitation.ts";
 export { InviteServer, type PrackNote } from "./invite-server.ts";
-export { ALLOW, Leg } from "./leg.ts";
+export { Leg } from "./leg.ts";
 export type { Ending, LegOptions, LegOwner } from "./leg-owner.ts";
 export type { LegState } from "./leg-state.ts";
 export { carriesSdp, fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";

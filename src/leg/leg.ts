@@ -9,7 +9,7 @@ import {
   type ResponseDraft,
 } from "../message/index.ts";
 import { FinalOnly, IGNORED, reply, UNWANTED } from "./answers.ts";
-import { contactOf, TARGET_REFRESH } from "./contact.ts";
+import { ALLOW, contactOf, TARGET_REFRESH } from "./contact.ts";
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
@@ -26,8 +26,6 @@ const CONTACT_CHARS = 12;
 const MAX_FORWARDS = 70;
 /** RFC 3261 §14.2. */
 const RETRY_AFTER_SECONDS = 10;
-
-export const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
 
 export class Leg implements InviteServerOwner, InvitationOwner {
   readonly house: LegHouse;
@@ -344,7 +342,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   dressRequest(draft: RequestDraft, method: string): void {
     if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
     if (method === "INVITE" || method === "UPDATE") {
-      draft.add("Allow", ALLOW).add("Supported", this.session.extensions(this.supported));
+      // Inside the dialog no 1xx is ours to acknowledge: a reliable one would be sent again until it fails.
+      const supported = this.#state === "inviting" ? this.supported : "replaces";
+      draft.add("Allow", ALLOW).add("Supported", this.session.extensions(supported));
       this.session.dressRequest(draft);
     }
     if (this.#product !== undefined) draft.add("User-Agent", this.#product);
