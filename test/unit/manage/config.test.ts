@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { faultText, loadSettings, readSettings, schemaDocument } from "../../../src/manage/index.ts";
+import { faultText, loadSettings, readSettings } from "../../../src/manage/index.ts";
 import { makeTestTls, type TestTls } from "./test-tls.ts";
 
 /** A minute from now: the certificates are made after this line. */
@@ -23,23 +23,10 @@ afterAll(() => {
 });
 
 describe("files that come with the box", () => {
-  test("the schema for editors is the one that the code checks by", () => {
-    expect(JSON.parse(readFileSync(config("schema/sallyport.schema.json"), "utf8"))).toEqual(
-      JSON.parse(JSON.stringify(schemaDocument())),
-    );
-  });
-
   test.each(["example.jsonc", "default.jsonc"])("%s has no fault once there are certificates", (name) => {
     const text = readFileSync(config(name), "utf8").replaceAll('"tls/', `"${tls.directory}/`);
     expect(faults(text)).toEqual([]);
   });
-});
-
-test.each(["[", '{"a":'])("nesting without end (%s) is a fault with a place, not a crash", (open) => {
-  const text = open.repeat(100_000);
-  expect(faults(`\n${text}`)).toEqual([
-    expect.stringMatching(/^2:\d+: \(file\): more than 32 values stand one in another; close some before/),
-  ]);
 });
 
 describe("what settings come out", () => {
