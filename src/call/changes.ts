@@ -15,12 +15,13 @@ import type {
   ServerTransaction,
 } from "../leg/index.ts";
 import { ALLOW, fill, NOTHING } from "../leg/index.ts";
-import { type Message, type Request, type Response, responseTo } from "../message/index.ts";
+import { type Message, type Request, Require, type Response, responseTo } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
+import { lists } from "./strangers.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
@@ -223,8 +224,10 @@ class Change implements ReinviteOwner, LegClient {
   // — ReinviteOwner
 
   progress(_reinvite: Reinvite, response: Response, now: Millis): void {
+    // Whoever takes reliable 1xx only gets none: they say nothing of weight here.
+    if (this.invite === undefined || lists(this.invite.request, Require, "100rel")) return;
     const parcel = parcelOf(response, this.#back, true, undefined);
-    this.invite?.progress(this.#dialog, mapStatus(response.status).status, parcel, false, undefined, now);
+    this.invite.progress(this.#dialog, mapStatus(response.status).status, parcel, false, undefined, now);
   }
 
   accepted(reinvite: Reinvite, response: Response, now: Millis): void {

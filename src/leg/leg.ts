@@ -52,7 +52,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   contactUser = "";
   /** Our name or address on this side. */
   contactHost = "";
-  #callId = "";
+  callId = "";
   /** The connection that the peer is reached by; 0: none. */
   #connection = 0;
   #firstInvite: InviteServer | undefined;
@@ -77,9 +77,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** The leg of a caller. Throws PeerError(400) when the INVITE makes no dialog; nothing was kept then. */
   static invited(options: LegOptions, request: Request, server: ServerTransaction): Leg {
     const leg = new Leg(options, "invited");
-    leg.#callId = request.callId;
+    leg.callId = request.callId;
     leg.#setContact(server.hop);
-    const dialog = new Dialog(leg, leg.#callId, token(leg.house.random, TAG_CHARS), "", 0);
+    const dialog = new Dialog(leg, leg.callId, token(leg.house.random, TAG_CHARS), "", 0);
     dialog.takeRequest(request, server.hop);
     leg.#adopt(dialog, request);
     leg.inviteServer = new InviteServer(leg.house, leg, request, server);
@@ -94,10 +94,6 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   get state(): LegState {
     return this.#state;
-  }
-
-  get callId(): string {
-    return this.#callId;
   }
 
   get first(): Dialog {
@@ -119,7 +115,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** One more early dialog with a tag of its own, for another fork of the callee's side. RFC 3261 §12.1.1. */
   forkTowardCaller(): Dialog {
     const request = (this.inviteServer as InviteServer).request;
-    const dialog = new Dialog(this, this.#callId, token(this.house.random, TAG_CHARS), "", 0);
+    const dialog = new Dialog(this, this.callId, token(this.house.random, TAG_CHARS), "", 0);
     dialog.takeRequest(request, (this.inviteServer as InviteServer).hop);
     return this.#adopt(dialog, request);
   }
@@ -160,9 +156,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     destination: Destination,
     now: Millis,
   ): void {
-    this.#callId = token(this.house.random, CALL_ID_CHARS);
+    this.callId = token(this.house.random, CALL_ID_CHARS);
     this.#setContact(destination);
-    const dialog = new Dialog(this, this.#callId, token(this.house.random, TAG_CHARS), invite.target, 1);
+    const dialog = new Dialog(this, this.callId, token(this.house.random, TAG_CHARS), invite.target, 1);
     dialog.local = `${invite.from};tag=${dialog.localTag}`;
     dialog.remote = invite.to;
     this.dialogs.push(dialog);
@@ -171,7 +167,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       .add("Max-Forwards", String(invite.maxForwards))
       .add("From", dialog.local)
       .add("To", invite.to)
-      .add("Call-ID", this.#callId)
+      .add("Call-ID", this.callId)
       .add("CSeq", "1 INVITE");
     this.dressRequest(draft, "INVITE");
     fill(draft, parcel);
@@ -182,7 +178,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** One more early dialog of our INVITE: same Call-ID and local tag, another peer. */
   addFork(seq: number): Dialog {
     const { first } = this;
-    const fork = new Dialog(this, this.#callId, first.localTag, first.target, seq);
+    const fork = new Dialog(this, this.callId, first.localTag, first.target, seq);
     fork.local = first.local;
     this.dialogs.push(fork);
     return fork;
@@ -196,9 +192,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
    */
   hold(connection: number): void {
     if (connection === this.#connection || this.#state === "gone") return;
-    const { transport } = this.house;
-    if (connection !== 0) transport.hold(connection);
-    if (this.#connection !== 0) transport.release(this.#connection);
+    if (connection !== 0) this.house.transport.hold(connection);
+    if (this.#connection !== 0) this.house.transport.release(this.#connection);
     this.#connection = connection;
   }
 
@@ -421,8 +416,6 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   #close(now: Millis): void {
     if (this.#connection !== 0) this.house.transport.release(this.#connection);
-    this.#connection = 0;
-    this.reinvite?.close();
     this.reinvite?.forget();
     this.inviteServer?.close();
     this.invitation?.close();

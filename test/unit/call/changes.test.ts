@@ -1,7 +1,7 @@
 /** Offers and answers across the box: late offers, re-INVITE, UPDATE, PRACK, glare. */
 import { expect, test } from "vitest";
 import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
-import { ALICE, twoSides } from "../../support/stage.ts";
+import { ALICE, BOB, twoSides } from "../../support/stage.ts";
 import { established, ringing, sdpOfBob } from "./scenes.ts";
 
 const ofAlice = (options: Parameters<typeof audio>[1] = {}): string => audio(ALICE.ip, options);
@@ -334,4 +334,15 @@ test("UPDATE with an offer before the first answer: 500 and Retry-After", () => 
   expect(alice.response("UPDATE")).toMatch(/^SIP\/2\.0 500 /);
   expect(headerOf(alice.response("UPDATE"), "Retry-After")).not.toBe("");
   expect(() => bob.asked("UPDATE")).toThrow();
+});
+
+test("a re-INVITE asks for no reliable 1xx, and gives none where only such are taken", () => {
+  const { alice, bob } = established();
+  alice.request("INVITE", { sdp: audio(ALICE.ip, { version: 2 }), headers: ["Require: 100rel", "Supported: 100rel"] });
+  expect(headerOf(bob.asked("INVITE"), "Supported")).not.toContain("100rel");
+  const before = alice.got.length;
+  bob.answer(183);
+  expect(alice.got).toHaveLength(before);
+  bob.answer(200, { sdp: audio(BOB.ip, { port: 6000, version: 2 }) });
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 200 /);
 });

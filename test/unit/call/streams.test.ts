@@ -121,9 +121,25 @@ test.each([
   expect(uriOf(headerOf(alice.response("INVITE"), "Contact"))).toMatch(new RegExp(`^${ours}:`));
 });
 
+test("a sips: call whose TLS target is dead does not fall back to the UDP one behind it: 480, and a fact", () => {
+  const { stage, alice, bob } = scene(tlsThenUdp);
+  alice.scheme = "sips";
+  alice.invite("4711");
+  stage.pass(0);
+  expect(bob.got).toEqual([]);
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 480 /);
+  expect(headerOf(alice.response("INVITE"), "Warning")).toMatch(/^380 \S+ "SIPS Not Allowed"$/);
+  expect(stage.factsOf("sips.refused")).toHaveLength(1);
+  alice.ackRefusal();
+  alice.scheme = "sip"; // The same without the promise may.
+  alice.invite("4711");
+  stage.pass(0);
+  expect(bob.asked("INVITE")).toMatch(/^INVITE sip:/);
+});
+
 /** Alice outside, on TLS; bob inside, on UDP, where sips: may be translated. */
-function scene() {
-  const stage = new Stage({ change: withTls });
+function scene(more = (settings: Settings): Settings => settings) {
+  const stage = new Stage({ change: (settings) => more(withTls(settings)) });
   return {
     stage,
     alice: stage.party("alice", { ...ALICE, port: 5061, tls: CONNECTION }),
@@ -150,5 +166,21 @@ function withTls(settings: Settings): Settings {
       ["outside", { ...outside, listeners: [...outside.listeners, tls] }],
       ["inside", { ...inside, sips: "translate" }],
     ]),
+  };
+}
+
+/** The PBX is asked over TLS first, where nobody is, then over UDP. */
+function tlsThenUdp(settings: Settings): Settings {
+  const inside = settings.realms.get("inside") as NonNullable<ReturnType<Settings["realms"]["get"]>>;
+  const pbx = settings.peers.get("pbx") as NonNullable<ReturnType<Settings["peers"]["get"]>>;
+  const tls = { id: "inside/tls", realm: "inside", protocol: "tls", address: { ip: "10.9.0.1", port: 5061 } } as const;
+  const target = (protocol: "tls" | "udp", port: number) => ({ kind: "host", protocol, host: BOB.ip, port }) as const;
+  return {
+    ...settings,
+    realms: new Map([
+      ...settings.realms,
+      ["inside", { ...inside, sips: "refuse", listeners: [...inside.listeners, tls] }],
+    ]),
+    peers: new Map([...settings.peers, ["pbx", { ...pbx, targets: [target("tls", 5061), target("udp", 5060)] }]]),
   };
 }
