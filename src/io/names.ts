@@ -23,7 +23,8 @@ const MAX_HOSTS_BYTES = 1_024 * 1_024;
 const nothing = new Set(["ENOTFOUND", "ENODATA"]);
 
 export class Names {
-  readonly #resolver = new Resolver({ timeout: TRY_LIMIT_MS, tries: TRIES });
+  readonly #servers: readonly string[] | undefined;
+  #resolver = new Resolver({ timeout: TRY_LIMIT_MS, tries: TRIES });
   readonly #answer: (answer: Answer) => void;
   #hosts: ReadonlyMap<string, readonly string[]> = new Map();
   #outstanding = 0;
@@ -31,12 +32,14 @@ export class Names {
   /** `answer` is never called from within `ask`. `servers`: address:port of name servers, in place of the machine's. */
   constructor(answer: (answer: Answer) => void, servers?: readonly string[]) {
     this.#answer = answer;
-    if (servers !== undefined) this.#resolver.setServers(servers);
+    this.#servers = servers;
     this.refresh();
   }
 
-  /** Reads the hosts file again. */
+  /** Reads the hosts file and the machine's name servers again. Questions on their way stay with those they were put to. */
   refresh(): void {
+    this.#resolver = new Resolver({ timeout: TRY_LIMIT_MS, tries: TRIES }); // It looks at resolv.conf once in its life.
+    if (this.#servers !== undefined) this.#resolver.setServers(this.#servers);
     this.#hosts = readHosts("/etc/hosts");
   }
 

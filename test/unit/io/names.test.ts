@@ -61,6 +61,15 @@ test("more questions than the limit fail, those before them do not", async () =>
   expect(answers.filter((word) => word === "resolve-failed")).toHaveLength(1);
 });
 
+test("a question on its way is answered though the name servers are read again meanwhile", async () => {
+  const answer = Promise.withResolvers<unknown>();
+  const names = new Names(answer.resolve, [serverAddress()]);
+  names.ask({ out: "resolve", query: 1, type: "A", name: "pbx.test" });
+  names.refresh();
+  expect(await answer.promise).toMatchObject({ in: "resolved", records: [{ ip: "192.0.2.7" }] });
+  names.close();
+});
+
 test("the hosts file: both families, several names, comments", () => {
   const directory = mkdtempSync(join(tmpdir(), "sallyport-hosts-"));
   const file = join(directory, "hosts");
