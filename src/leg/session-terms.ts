@@ -44,7 +44,8 @@ export function termsAsked(request: Request, wanted: number, now: Terms | undefi
   const most = asked === undefined ? (now?.seconds ?? wanted) : Math.min(asked.seconds, wanted);
   const seconds = Math.min(Math.max(most, least), LONGEST_INTERVAL);
   if (!knowsTimers(request)) return { seconds, refresher: "ours", shared: asked !== undefined };
-  const begun = asked === undefined ? "ours" : "theirs";
+  // Whoever refreshes may do so more often: an interval that is longer than we want is ours to cut.
+  const begun = asked === undefined || least > wanted ? "ours" : "theirs";
   const chosen = asked?.refresher === "uac" ? "theirs" : asked?.refresher === "uas" ? "ours" : undefined;
   return { seconds, refresher: chosen ?? now?.refresher ?? begun, shared: true };
 }

@@ -187,7 +187,10 @@ export class Session implements Punctual, LegClient {
 
   #agree(terms: Terms, now: Millis): void {
     this.#terms = terms;
-    this.#timer.agreed(terms.refresher, terms.seconds * SECOND, now);
+    const { refresher } = terms;
+    // We may refresh more often than we must: a peer that wants long intervals is missed no later than others.
+    const seconds = refresher === "ours" ? Math.min(terms.seconds, this.#settings.seconds) : terms.seconds;
+    this.#timer.agreed(refresher, seconds * SECOND, now);
     this.#leg.house.agenda.watch(this);
   }
 

@@ -2,11 +2,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { audio, type ScriptedParty } from "../../support/scripted-party.ts";
-import { twoSides } from "../../support/stage.ts";
+import { type StageOptions, twoSides } from "../../support/stage.ts";
 import { NOTHING } from "../../unit/call/scenes.ts";
 
 const METHODS = ["INVITE", "UPDATE", "PRACK", "INFO", "REFER", "NOTIFY", "BYE", "OPTIONS", "FOO"] as const;
-const STATUSES = [100, 180, 183, 199, 200, 202, 302, 401, 404, 408, 481, 486, 488, 491, 500, 503, 603, 699] as const;
+const STATUSES = [
+  100, 180, 183, 199, 200, 202, 302, 401, 404, 408, 422, 481, 486, 488, 491, 500, 503, 603, 699,
+] as const;
 const HEADERS = [
   "Require: 100rel",
   "RSeq: 1",
@@ -29,6 +31,15 @@ const HEADERS = [
   'Contact: "',
   "Retry-After: soon",
   "Session-Expires: 90",
+  "Session-Expires: 90;refresher=uac",
+  "Session-Expires: 90;refresher=uas",
+  "Session-Expires: 4294967295;refresher=uac",
+  "Session-Expires: 1",
+  "Session-Expires: ;",
+  "Min-SE: 100",
+  "Min-SE: 4294967295",
+  "Supported: timer",
+  "Require: timer",
 ] as const;
 const BODIES = [
   undefined,
@@ -69,12 +80,25 @@ const act: fc.Arbitrary<{ who: "alice" | "bob"; what: string; run: Act }> = fc
     );
   });
 
+/** The shortest intervals: whoever is not there is found within the time that the test waits, or the call is too long. */
+const withTimers: StageOptions = {
+  change: (settings) => ({
+    ...settings,
+    sessionTimer: { seconds: 90, minimumSeconds: 90 },
+    limits: { ...settings.limits, callSeconds: 250 },
+  }),
+};
+
 test("random acts of two parties", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.record({ act, wait: fc.constantFrom(0, 0, 10, 600, 3_000) }), { minLength: 3, maxLength: 30 }),
-      (acts) => {
-        const { stage, alice, bob } = twoSides();
+      fc.array(fc.record({ act, wait: fc.constantFrom(0, 0, 10, 600, 3_000, 30_000) }), {
+        minLength: 3,
+        maxLength: 30,
+      }),
+      fc.boolean(),
+      (acts, vanish) => {
+        const { stage, alice, bob } = twoSides(withTimers);
         alice.invite("4711");
         for (const { act, wait } of acts) {
           try {
@@ -85,7 +109,7 @@ test("random acts of two parties", () => {
           }
           stage.pass(wait);
         }
-        stage.step({ in: "end-calls", cause: "operator" });
+        if (!vanish) stage.step({ in: "end-calls", cause: "operator" });
         stage.pass(400_000);
         expect(stage.remains()).toEqual(NOTHING);
         expect(stage.factsOf("call.ended")).toHaveLength(stage.factsOf("call.started").length);

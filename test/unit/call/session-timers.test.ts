@@ -46,7 +46,7 @@ describe("what is agreed on", () => {
     { asked: "900;refresher=uas", supported: [TIMER], answered: "900;refresher=uas", require: "timer" },
     { asked: "900", supported: [TIMER], answered: "900;refresher=uac", require: "timer" },
     { asked: "7200", supported: [TIMER], answered: "1800;refresher=uac", require: "timer" },
-    { asked: "7200", supported: [TIMER, "Min-SE: 3600"], answered: "3600;refresher=uac", require: "timer" },
+    { asked: "7200", supported: [TIMER, "Min-SE: 3600"], answered: "3600;refresher=uas", require: "timer" },
     { asked: "", supported: [TIMER], answered: "1800;refresher=uas", require: "timer" },
     { asked: "900", supported: [], answered: "900;refresher=uas", require: "" },
     { asked: "", supported: [], answered: "", require: "" },
@@ -122,6 +122,13 @@ describe("what is agreed on", () => {
 });
 
 describe("refreshes that we send", () => {
+  test("to a peer that wants a longer interval than we do: at our own pace", () => {
+    const { stage, alice } = talking({ alice: [ALLOW, TIMER, "Session-Expires: 7200", "Min-SE: 7200"], bob: BY_BOB });
+    stage.pass(HALF);
+    expect(stage.look()).toEqual([`${HALF} alice < UPDATE`]);
+    expect(headerOf(alice.asked("UPDATE"), "Session-Expires")).toBe("7200;refresher=uac");
+  });
+
   test("to a peer without timers that takes UPDATE: after half of the interval, without an offer, on that leg alone", () => {
     const { stage, alice, bob } = talking({ alice: BY_ALICE, bob: [ALLOW] });
     stage.pass(HALF);
