@@ -108,7 +108,6 @@ void PacketThread::run() noexcept {
 
   while (!stopping_.load(std::memory_order_relaxed)) {
     const std::uint64_t before_ns = monotonic_ns();
-    take_commands(before_ns);
     finish_removed();
     if (events_pending_) {
       events_pending_ = false;
@@ -117,6 +116,8 @@ void PacketThread::run() noexcept {
     const bool more = commands_.front() != nullptr;
     const auto batch = port_->receive(before_ns, more ? 0 : relay_->idle() ? kIdleNs : kBusyNs);
     const std::uint64_t now_ns = monotonic_ns();
+    // First, since an answer that went out after the command may have caused these packets.
+    take_commands(now_ns);
     relay_->handle(batch, now_ns);
     for (const relay::Datagram& datagram : batch) {
       if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);

@@ -285,6 +285,23 @@ TEST("libsrtp understands what we encrypt and we what it does, every suite, RTP 
   }
 }
 
+TEST("a packet that comes after a command is judged by it, though nobody has woken the thread yet") {
+  for (const PortChoice choice : kChoices) {
+    Box box(choice);
+    Phone caller("127.0.0.1"), callee("127.0.0.1");
+    const std::uint16_t ports[2] = {free_port("127.0.0.1"), free_port("127.0.0.1")};
+    SideWords a = side(caller, ports[0]), b = side(callee, ports[1]), held;
+    EXPECT(box.host->open(0, relay::PairKind::kAudio, a, b));
+    box.host->wake();
+    caller.send(rtp(1), ports[0]);
+    EXPECT(callee.get() == rtp(1));
+    held.side.receive = false;
+    EXPECT(box.host->change(0, 0, relay::kChangeReceive, held));
+    caller.send(rtp(2), ports[0]);
+    EXPECT(callee.get(50).empty());
+  }
+}
+
 TEST("new keys in mid-call: both are understood while packets may be on their way, and none is heard twice") {
   srtp_init();
   for (const PortChoice choice : kChoices) {
