@@ -126,7 +126,7 @@ export class Session implements Punctual, LegClient {
     const terms = this.#terms as Terms;
     // Only we know that this was a refresh: whoever refuses it is there.
     if (!terms.shared) return this.#agree(terms, now);
-    this.#later((terms.seconds * SECOND) / 6, now);
+    this.#later(this.#interval(terms) / 6, now);
   }
 
   /** The leg is over. */
@@ -187,11 +187,13 @@ export class Session implements Punctual, LegClient {
 
   #agree(terms: Terms, now: Millis): void {
     this.#terms = terms;
-    const { refresher } = terms;
-    // We may refresh more often than we must: a peer that wants long intervals is missed no later than others.
-    const seconds = refresher === "ours" ? Math.min(terms.seconds, this.#settings.seconds) : terms.seconds;
-    this.#timer.agreed(refresher, seconds * SECOND, now);
+    this.#timer.agreed(terms.refresher, this.#interval(terms), now);
     this.#leg.house.agenda.watch(this);
+  }
+
+  /** We may refresh more often than we must: a peer that wants long intervals is missed no later than others. */
+  #interval({ refresher, seconds }: Terms): Millis {
+    return SECOND * (refresher === "ours" ? Math.min(seconds, this.#settings.seconds) : seconds);
   }
 
   get #offered(): number {
