@@ -67,11 +67,12 @@ export interface RelaySide {
 }
 
 /**
- * A side as it changes. `rx` or `tx` present: a fresh context (ROC 0); absent: the context lives on. `local` never
- * changes: other ports are another pair.
+ * A side as it changes. `rx` or `tx` present: a fresh context (ROC 0), unless that key stood there before: then its old
+ * context goes on, so that no index is used twice. Absent: the context lives on. `local` never changes: other ports are
+ * another pair. What was on its way under the old key or from the old source still counts for two seconds.
  */
 export type RelayChange = Partial<Omit<RelaySide, "local">> & {
-  /** Forget the learnt source, and learn again by `latch`. */
+  /** Learn the source again by `latch`. The old one is heard until then, two seconds at most, and not learnt meanwhile. */
   readonly relatch?: true;
 };
 
