@@ -94,6 +94,17 @@ export class Box {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
+  /** The `count`-th fact of this name: the log gathers its lines for a moment before it writes them. */
+  async fact(name: string, count: number, limitMs = 2_000): Promise<Record<string, unknown>> {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      const found = this.facts(name)[count - 1];
+      if (found !== undefined) return found;
+      if (performance.now() > deadline) throw new Error(`the log tells no ${count}. ${name}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   stop(): Promise<number | null> {
     return this.child.stop("SIGTERM");
   }
