@@ -1,5 +1,5 @@
 /** The log: one JSON object a line on stdout. Facts carry no body, key or password, and neither does anything here. */
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 import { type Fact, withoutPasswords } from "../base/index.ts";
 
 /** Limit: a text of a fact that came from outside is cut here, in characters. */
@@ -53,16 +53,18 @@ export interface Log {
 /** `now`: a monotonic clock in milliseconds, for the rate limit. */
 export function logTo(stream: DestinationStream, now: () => number): Log {
   const logger: Logger = pino(
-    { base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    { base: null, timestamp: isoStamper(), formatters: { level: (label) => ({ level: label }) } },
     stream,
   );
   const meter = new LineMeter();
   return {
     fact: (fact) => {
-      const { fact: name, ...members } = fact;
+      const name = fact.fact;
       const held = limited.has(name) ? meter.take(name, now()) : 0;
       if (held === undefined) return;
-      logger[levels[name]]({ ...shortened(members), ...(held > 0 && { notShown: held }) }, name);
+      const members = shortened(fact);
+      if (held > 0) members["notShown"] = held;
+      logger[levels[name]](members, name);
     },
     line: (level, message, members) => {
       logger[level](members ?? {}, message);
@@ -100,11 +102,28 @@ class LineMeter {
   }
 }
 
-/** Texts from the wire may be long, and hold URIs with passwords; a line of log does not. */
-function shortened(members: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** Pino's own time stamp, made afresh once a second: a date costs more than the rest of a short line. */
+function isoStamper(): () => string {
+  let second = Number.NaN;
+  let prefix = "";
+  return () => {
+    const ms = Date.now();
+    if (Math.floor(ms / 1_000) !== second) {
+      second = Math.floor(ms / 1_000);
+      prefix = `,"time":"${new Date(ms).toISOString().slice(0, -4)}`;
+    }
+    return `${prefix}${String(ms - second * 1_000).padStart(3, "0")}Z"`;
+  };
+}
+
+/** The members beside the name. Texts from the wire may be long, and hold URIs with passwords; a line of log does not. */
+function shortened(fact: Fact): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(members))
+  for (const name in fact) {
+    if (name === "fact") continue;
+    const value: unknown = fact[name as keyof Fact];
     copy[name] = typeof value === "string" ? shown(value, MAX_TEXT) : value;
+  }
   return copy;
 }
 

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Fact, Secret } from "../../../src/base/index.ts";
 import { logTo } from "../../../src/manage/index.ts";
 
@@ -46,6 +46,22 @@ test("the password of a URI does not show", () => {
   log.fact(bad(`no host in "sip:bob:hunter2@@x" ${"x".repeat(1_000)} sip:ann:hunter2@y`));
   expect(raw()).toContain("sip:bob:…@@x");
   expect(raw()).not.toContain("hunter2");
+});
+
+test("a line says when, to the millisecond, whatever the clock does", () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    const { log, lines } = logInto();
+    const times = ["2026-12-31T23:59:59.999Z", "2027-01-01T00:00:00.000Z", "2027-01-01T00:00:00.007Z"];
+    const back = "2026-12-31T23:59:59.080Z";
+    for (const time of [...times, back]) {
+      vi.setSystemTime(new Date(time));
+      log.line("info", "ready");
+    }
+    expect(lines().map(({ time }) => time)).toEqual([...times, back]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a bug is fatal, has its stack, and does not flood", () => {
