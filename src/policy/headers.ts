@@ -31,6 +31,9 @@ const PLAIN = /^[\w\-.!%*+`'~ ,;=:"/()]*$/;
 /** Words that name nobody, and are nearly all that `plain` headers ever say: they need no closer look. */
 const EVERYDAY = /^(?:\d{1,10}|[a-z]{2}(?:-[a-z]{2})?|emergency|urgent|normal|non-urgent|id|none|true|false|refer)$/i;
 const WORDS = /^[\w-]{1,40}(?:[;,] ?[\w-]{1,40}){0,9}$/;
+/** RFC 3323 §4.2, RFC 3325 §9.3, RFC 7044 §10.1; RFC 3261 §20.26, RFC 7090 §5: these mean the same whatever a host is called. */
+const REGISTERED =
+  /^(?:(?:header|session|user|none|critical|id|history|emergency|urgent|normal|non-urgent|psap-callback)(?:\s*[;,]\s*(?=\w)|\s*$))+$/i;
 const DELAY = /^(\d{1,10})\s*(?:\([^()]*\))?\s*(;\s*duration\s*=\s*\d{1,10})?/i;
 /** Two labels or more, the last one of letters: `pbx7.corp.lan`, and also `e.g.this`, which costs little. */
 const HOST_LIKE = /[a-z0-9]\.[a-z0-9-]*[a-z]{2}/i;
@@ -80,7 +83,7 @@ function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossi
     case "plain":
       return EVERYDAY.test(value) || (PLAIN.test(value) && !names.in(value)) ? value : undefined;
     case "words":
-      return WORDS.test(value) ? value : undefined;
+      return WORDS.test(value) && (REGISTERED.test(value) || !names.in(value)) ? value : undefined;
     case "delay":
       return delayOf(value);
     case "prose":

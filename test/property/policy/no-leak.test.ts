@@ -60,7 +60,8 @@ test("no header carries a host or an address of its side across, at any trust", 
       for (const secret of secrets) expect(text).not.toContain(secret);
       for (const [name] of crossed) expect([...names, "X-Custom", "Call-Info"]).toContain(name);
     }),
-    { numRuns: 2_000 },
+    // Once found: a Call-ID that stood as a word of Privacy.
+    { numRuns: 2_000, examples: [[[{ name: "Privacy", value: "A84B4C76E66710" }], "none"]] },
   );
 });
 
