@@ -129,7 +129,14 @@ export function settingsOf({ outside = {}, inside = {}, limits = {} }: World = {
     realms: new Map(realms.map((each) => [each.name, each])),
     peers: new Map(),
     routes: [],
-    limits: { calls: 100, transactions: 1_000, connections: 16, connectionsPerSource: 4, callSeconds: 86_400, ...limits },
+    limits: {
+      calls: 100,
+      transactions: 1_000,
+      connections: 16,
+      connectionsPerSource: 4,
+      callSeconds: 86_400,
+      ...limits,
+    },
     sessionTimer: { seconds: 0, minimumSeconds: 90 },
   };
 }
