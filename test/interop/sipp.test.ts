@@ -10,6 +10,7 @@ import { type Hosts, makeHosts } from "../support/network-namespaces.ts";
 
 const CALLS_PER_SECOND = 50;
 const SECONDS = 60;
+const CALLS_WITH_AUDIO = 4;
 
 let hosts: Hosts;
 let box: Box;
@@ -59,15 +60,19 @@ test("sipp plays G.711 from a capture through the box, and it comes out at the o
   const pcap = join(import.meta.dirname, "../../../shared/testdata/pcap/sipp-g711a.pcap");
   expect(existsSync(pcap)).toBe(true);
   const scenario = join(import.meta.dirname, "sipp/uac-with-audio.xml");
+  const before = box.facts("call.ended").length;
   const callee = sipp(hosts.inside, ["-sn", "uas", "-i", hosts.ip.inside, "-rtp_echo"]);
   const caller = sipp(hosts.outside, [
     ...["-sf", scenario, "-i", hosts.ip.outside, "-s", "4930123456", "-key", "pcap", pcap],
-    ...["-r", "2", "-m", "4", "-timeout", "60s", `${hosts.ip.boxOutside}:5060`],
+    ...["-r", "2", "-m", String(CALLS_WITH_AUDIO), "-timeout", "60s", `${hosts.ip.boxOutside}:5060`],
   ]);
   const code = await caller.exited;
   await callee.stop("SIGKILL");
   expect(code, caller.output).toBe(0);
-  const ended = box.facts("call.ended").slice(-4) as unknown as { streams: { caller: Quality; callee: Quality }[] }[];
+  await box.fact("call.ended", before + CALLS_WITH_AUDIO);
+  const ended = box.facts("call.ended").slice(before) as unknown as {
+    streams: { caller: Quality; callee: Quality }[];
+  }[];
   for (const { streams } of ended) {
     expect(streams[0]!.caller.packets).toBeGreaterThan(100);
     expect(streams[0]!.callee.packets).toBeGreaterThan(100); // The echo came back.
