@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    setupFiles: ["test/setup.ts"],
     testTimeout: 60_000,
     projects: [
       {
