@@ -8,5 +8,6 @@ export * from "./net.ts";
 export * from "./random.ts";
 export * from "./secret.ts";
 export * from "./settings.ts";
+export * from "./steady-map.ts";
 export * from "./time.ts";
 export * from "./timers.ts";

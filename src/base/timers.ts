@@ -1,3 +1,4 @@
+import { SteadyMap } from "./steady-map.ts";
 import type { Millis } from "./time.ts";
 
 /** The named timers of one machine: few, so a small array beats a heap. */
@@ -75,7 +76,7 @@ interface Entry {
  */
 export class Agenda {
   readonly #heap: Entry[] = [];
-  readonly #entries = new Map<Punctual, Entry>();
+  readonly #entries = new SteadyMap<Punctual, Entry>();
   #order = 0;
 
   /** How many owners wait. */

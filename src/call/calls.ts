@@ -14,6 +14,7 @@ import {
   type Random,
   type RealmSettings,
   type Settings,
+  SteadyMap,
   token,
 } from "../base/index.ts";
 import { type Dialog, type Hop, Leg, type ServerTransaction, type Transactions, tooShort } from "../leg/index.ts";
@@ -76,13 +77,13 @@ const RETRY_AFTER = "5";
 
 export class Calls {
   readonly #house: CallHouse;
-  readonly #calls = new Map<string, Call>();
+  readonly #calls = new SteadyMap<string, Call>();
   #closing = false;
   #now: Millis = 0;
 
   constructor(options: CallsOptions) {
     const { settings, random, agenda, transactions, transport, media, routing, fact, version } = options;
-    const book = new Map<string, Dialog>();
+    const book = new SteadyMap<string, Dialog>();
     const legs = { random, agenda, transactions, transport };
     const forget = (call: Call): void => {
       this.#calls.delete(call.id);

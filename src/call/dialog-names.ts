@@ -2,7 +2,7 @@
  * Headers that name another dialog: Replaces (RFC 3891), Target-Dialog (RFC 4538), and Refer-To with a Replaces inside
  * (RFC 3515, RFC 5589). A dialog of one side means nothing on the other, so each name becomes that of its twin.
  */
-import type { RealmSettings } from "../base/index.ts";
+import type { RealmSettings, Registry } from "../base/index.ts";
 import type { Dialog } from "../leg/index.ts";
 import {
   type DialogName,
@@ -16,7 +16,7 @@ import {
 } from "../message/index.ts";
 import { hideNameAddr } from "../policy/index.ts";
 
-type Book = ReadonlyMap<string, Dialog>;
+type Book = Pick<Registry<string, Dialog>, "get">;
 
 /** Our dialog whose peer is to be replaced: its to-tag is ours. */
 export function ownDialog(name: DialogName, book: Book): Dialog | undefined {

@@ -1,4 +1,4 @@
-import type { Agenda, Fact, Millis, Random, RealmSettings, Settings } from "../base/index.ts";
+import type { Agenda, Fact, Millis, Random, RealmSettings, Settings, SteadyMap } from "../base/index.ts";
 import type { Dialog, LegHouse } from "../leg/index.ts";
 import type { MediaSessions } from "../media/index.ts";
 import type { Routing } from "../routing/index.ts";
@@ -18,7 +18,7 @@ export interface CallHouse {
   readonly fact: (fact: Fact, now: Millis) => void;
   readonly version: string;
   /** All dialogs by our own tag. */
-  readonly book: Map<string, Dialog>;
+  readonly book: SteadyMap<string, Dialog>;
   /** The call is over and its legs are gone. */
   forget(call: Call): void;
 }

@@ -1,5 +1,5 @@
 /** What a leg is given, and whom it tells. */
-import type { Millis, SessionTimerSettings } from "../base/index.ts";
+import type { Millis, Registry, SessionTimerSettings } from "../base/index.ts";
 import type { Request, Response } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Progress } from "./invitation.ts";
@@ -64,7 +64,7 @@ export interface LegOptions {
   readonly nated: boolean;
   readonly sessionTimer: SessionTimerSettings;
   /** All dialogs of the box by our own tag. */
-  readonly book: Map<string, Dialog>;
+  readonly book: Registry<string, Dialog>;
 }
 
 export const reasonHeaders = ({ reason }: Ending): readonly (readonly [string, string])[] =>

@@ -1,5 +1,5 @@
 /** One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts. */
-import { below, type Destination, type Hop, type Millis, token } from "../base/index.ts";
+import { below, type Destination, type Hop, type Millis, type Registry, token } from "../base/index.ts";
 import {
   RAck,
   type RAckValue,
@@ -47,7 +47,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   supported = "replaces";
   readonly owner: LegOwner;
   readonly #product: string | undefined;
-  readonly #book: Map<string, Dialog>;
+  readonly #book: Registry<string, Dialog>;
   /** The user part of our Contact: a peer that was given it means this leg (Refer-To). */
   contactUser = "";
   /** Our name or address on this side. */

@@ -1,5 +1,6 @@
 /** The pairs of the relay: which are free, which serve whom, and the words that make them follow what is agreed. */
 
+import { SteadyMap } from "../base/index.ts";
 import type { Line, Local } from "./line.ts";
 import type { PortBooks } from "./port-books.ts";
 import type { RelayCommand, RelaySide } from "./relay-command.ts";
@@ -19,7 +20,7 @@ export class Relays {
   readonly #emit: (command: RelayCommand) => void;
   readonly #books: PortBooks;
   readonly #maxPairs: number;
-  readonly #pairs = new Map<number, OpenPair>();
+  readonly #pairs = new SteadyMap<number, OpenPair>();
   /** Numbers that were used and are free again; beyond them the next number never used. */
   readonly #returned: number[] = [];
   #next = 0;

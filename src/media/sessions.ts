@@ -5,7 +5,7 @@
  * An operation that throws has changed nothing. Offer and answer are RFC 3264's, with one offer under way at a time
  * (491 otherwise, RFC 3261 §14.1).
  */
-import { BoundedMap, type Millis, PeerError, type Random, type Settings, token } from "../base/index.ts";
+import { type Millis, PeerError, type Random, type Settings, SteadyMap, token } from "../base/index.ts";
 import { parseSdp } from "../sdp/index.ts";
 import { applyAnswer } from "./answer.ts";
 import { mediaLimits } from "./limits.ts";
@@ -41,7 +41,7 @@ export class MediaSessions {
   readonly #random: Random;
   readonly #books: PortBooks;
   readonly #relays: Relays;
-  readonly #sessions = new BoundedMap<string, Session>(mediaLimits.sessions);
+  readonly #sessions = new SteadyMap<string, Session>();
   #settings: Settings;
   #own: readonly OwnPorts[];
 
@@ -70,7 +70,8 @@ export class MediaSessions {
       pairs: 0,
       deleted: false,
     };
-    if (!this.#sessions.set(session, opened)) throw new PeerError(503, "too many media sessions");
+    if (this.#sessions.size >= mediaLimits.sessions) throw new PeerError(503, "too many media sessions");
+    this.#sessions.set(session, opened);
   }
 
   /**
