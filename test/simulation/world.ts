@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { type Fact, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
+import { NO_PACKETS } from "../support/no-packets.ts";
 import { Leaks } from "./leaks.ts";
 import { Clock, carry, chance, type Weather } from "./network.ts";
 import { Phone } from "./phone.ts";
@@ -309,21 +310,6 @@ class World {
     });
   }
 }
-
-const NO_PACKETS = {
-  packets: 0,
-  bytes: 0,
-  lost: 0,
-  jitterMs: 0,
-  rtcpPackets: 0,
-  sent: 0,
-  sentBytes: 0,
-  droppedStranger: 0,
-  droppedAuth: 0,
-  droppedReplay: 0,
-  droppedMalformed: 0,
-  droppedUnsent: 0,
-};
 
 const branchIn = (text: string): string => /\r\n(?:Via|v) *:[^\r\n]*?branch=([^;,\s]+)/i.exec(text)?.[1] ?? "";
 const bump = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);

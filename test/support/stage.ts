@@ -12,6 +12,7 @@ import {
 } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
+import { NO_PACKETS } from "./no-packets.ts";
 import { ScriptedParty } from "./scripted-party.ts";
 
 export interface Place {
@@ -23,22 +24,6 @@ export interface Place {
 }
 
 const BOX: Record<"outside" | "inside", string> = { outside: "203.0.113.1", inside: "10.9.0.1" };
-
-/** Counters of a relay pair that carried nothing. */
-const QUIET = {
-  packets: 0,
-  bytes: 0,
-  lost: 0,
-  jitterMs: 0,
-  rtcpPackets: 0,
-  sent: 0,
-  sentBytes: 0,
-  droppedStranger: 0,
-  droppedAuth: 0,
-  droppedReplay: 0,
-  droppedMalformed: 0,
-  droppedUnsent: 0,
-} as const;
 
 /** `tcp`: every connection is refused, on this stage. */
 export interface Target {
@@ -205,7 +190,7 @@ export class Stage {
   #command(command: RelayCommand): void {
     this.relay.push(command);
     if (command.word === "close") {
-      this.#step({ in: "relay", event: { event: "closed", pair: command.pair, counters: [QUIET, QUIET] } });
+      this.#step({ in: "relay", event: { event: "closed", pair: command.pair, counters: [NO_PACKETS, NO_PACKETS] } });
     }
   }
 

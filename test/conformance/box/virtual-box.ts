@@ -3,6 +3,7 @@ import type { Fact, Millis, RealmSettings, Settings } from "../../../src/base/in
 import { seededRandom } from "../../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../../src/engine/index.ts";
 import { BOX, simulatedSettings } from "../../simulation/settings.ts";
+import { NO_PACKETS } from "../../support/no-packets.ts";
 
 /** Longer than every timer of the box. */
 const REST: Millis = 3_600_000;
@@ -78,7 +79,7 @@ export class VirtualBox {
     else if (output.out === "fact") this.facts.push(output.fact);
     else if (output.out === "relay" && output.command.word === "close") {
       const { pair } = output.command;
-      this.#step({ in: "relay", event: { event: "closed", pair, counters: [NOTHING, NOTHING] } });
+      this.#step({ in: "relay", event: { event: "closed", pair, counters: [NO_PACKETS, NO_PACKETS] } });
     }
   }
 }
@@ -96,18 +97,3 @@ function counts(value: unknown, path = ""): string[] {
   const entries = value instanceof Map ? [...value] : Object.entries(value);
   return entries.flatMap(([name, inner]) => (name === "counters" ? [] : counts(inner, `${path}/${name}`)));
 }
-
-const NOTHING = {
-  packets: 0,
-  bytes: 0,
-  lost: 0,
-  jitterMs: 0,
-  rtcpPackets: 0,
-  sent: 0,
-  sentBytes: 0,
-  droppedStranger: 0,
-  droppedAuth: 0,
-  droppedReplay: 0,
-  droppedMalformed: 0,
-  droppedUnsent: 0,
-};
