@@ -17,7 +17,16 @@ import {
   SteadyMap,
   token,
 } from "../base/index.ts";
-import { type Dialog, type Hop, Leg, type ServerTransaction, type Transactions, tooShort } from "../leg/index.ts";
+import {
+  type Dialog,
+  type Hop,
+  Leg,
+  receive,
+  receiveAck,
+  type ServerTransaction,
+  type Transactions,
+  tooShort,
+} from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import {
   Contact,
@@ -108,7 +117,7 @@ export class Calls {
   ack(request: Request, hop: Hop, now: Millis): void {
     this.#now = now;
     const dialog = this.#dialogOf(request, hop);
-    if (dialog !== undefined) dialog.leg.receiveAck(dialog, request, now);
+    if (dialog !== undefined) receiveAck(dialog, request, now);
   }
 
   /** A 2xx whose transaction is gone: another fork that answered late, or a copy whose ACK was lost. */
@@ -174,7 +183,7 @@ export class Calls {
     if (forwardsLeft(request) === 0 && request.method !== "BYE") return respond(request, server, 483, "", now);
     const unsupported = unsupportedIn(request, this.#timers);
     if (unsupported !== undefined) return respond(request, server, 420, "", now, [["Unsupported", unsupported]]);
-    dialog.leg.receive(dialog, request, server, now);
+    receive(dialog, request, server, now);
   }
 
   /** Our tag finds it; the rest must fit, the side included. RFC 3261 §12.2.2. */

@@ -402,7 +402,7 @@ const IGNORED: LegClient = { response() {}, failed() {} };
 
 const maxForwards = (request: Request): number => Number(request.headers.raw("max-forwards") ?? 70) - 1;
 
-const hostToward = (leg: Leg): string => leg.contactHost;
+const hostToward = (leg: Leg): string => leg.wording.contactHost;
 
 function reply(
   request: Request,
@@ -413,7 +413,7 @@ function reply(
   now: Millis,
 ): void {
   const draft = responseTo(request, status, dialog.localTag);
-  if (status < 300) dialog.leg.dressResponse(draft, request, now);
+  if (status < 300) dialog.leg.wording.dressResponse(draft, request, now);
   fill(draft, parcel);
   server.respond(draft, now);
 }

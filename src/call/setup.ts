@@ -253,7 +253,7 @@ export class Setup {
       this.refusal = { status: error.status, headers: [] };
       return false;
     }
-    leg.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
+    leg.wording.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now);
     leg.invite({ target, ...parties, maxForwards: this.#maxForwards - 1 }, parcel, destination, now);

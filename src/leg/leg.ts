@@ -1,15 +1,10 @@
-/** One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts. */
-import { below, type Destination, type Hop, type Millis, type Registry, token } from "../base/index.ts";
-import {
-  RAck,
-  type RAckValue,
-  type Request,
-  RequestDraft,
-  type Response,
-  type ResponseDraft,
-} from "../message/index.ts";
-import { FinalOnly, IGNORED, reply, UNWANTED } from "./answers.ts";
-import { ALLOW, contactOf, TARGET_REFRESH } from "./contact.ts";
+/**
+ * One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts; what comes
+ * inside the dialogs is read in incoming.ts.
+ */
+import { type Destination, type Millis, type Registry, token } from "../base/index.ts";
+import { type Request, RequestDraft, type Response, type ResponseDraft } from "../message/index.ts";
+import { FinalOnly, IGNORED, UNWANTED } from "./answers.ts";
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
@@ -19,13 +14,11 @@ import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
 import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
 import { Noted, Session } from "./session.ts";
+import { Wording } from "./wording.ts";
 
 const TAG_CHARS = 20;
 const CALL_ID_CHARS = 26;
-const CONTACT_CHARS = 12;
 const MAX_FORWARDS = 70;
-/** RFC 3261 §14.2. */
-const RETRY_AFTER_SECONDS = 10;
 
 export class Leg implements InviteServerOwner, InvitationOwner {
   readonly house: LegHouse;
@@ -40,25 +33,20 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   dialog: Dialog | undefined;
   /** The INVITE that came last on this leg. */
   inviteServer: InviteServer | undefined;
+  /** The INVITE that made it a leg. */
+  firstInvite: InviteServer | undefined;
   invitation: Invitation | undefined;
   reinvite: Reinvite | undefined;
   readonly session: Session;
-  /** Extensions that our INVITE says we support (Supported), beside session timers. */
-  supported = "replaces";
+  readonly wording: Wording;
   readonly owner: LegOwner;
-  readonly #product: string | undefined;
   readonly #book: Registry<string, Dialog>;
-  /** The user part of our Contact: a peer that was given it means this leg (Refer-To). */
-  contactUser = "";
-  /** Our name or address on this side. */
-  contactHost = "";
   callId = "";
   /** The connection that the peer is reached by; 0: none. */
   #connection = 0;
-  #firstInvite: InviteServer | undefined;
-  #contact = "";
   #state: LegState;
-  #ending: Ending = { status: 487, reason: "" };
+  /** How it ends, once it does. */
+  ending: Ending = { status: 487, reason: "" };
 
   constructor(options: LegOptions, state: "invited" | "inviting") {
     this.house = options.house;
@@ -68,22 +56,22 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.nated = options.nated;
     this.tcpForLargeRequests = options.tcpForLargeRequests;
     this.owner = options.owner;
-    this.#product = options.product;
     this.#book = options.book;
     this.#state = state;
     this.session = new Session(this, options.sessionTimer);
+    this.wording = new Wording(this, options.product);
   }
 
   /** The leg of a caller. Throws PeerError(400) when the INVITE makes no dialog; nothing was kept then. */
   static invited(options: LegOptions, request: Request, server: ServerTransaction): Leg {
     const leg = new Leg(options, "invited");
     leg.callId = request.callId;
-    leg.#setContact(server.hop);
+    leg.wording.standAt(server.hop);
     const dialog = new Dialog(leg, leg.callId, token(leg.house.random, TAG_CHARS), "", 0);
     dialog.takeRequest(request, server.hop);
     leg.#adopt(dialog, request);
     leg.inviteServer = new InviteServer(leg.house, leg, request, server);
-    leg.#firstInvite = leg.inviteServer;
+    leg.firstInvite = leg.inviteServer;
     return leg;
   }
 
@@ -135,14 +123,14 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   answer(dialog: Dialog, parcel: Parcel, now: Millis): void {
     if (this.#state !== "invited") return;
     this.#choose(dialog);
-    this.#happen("hold", now);
+    this.happen("hold", now);
     this.inviteServer?.answer(dialog, parcel, now);
   }
 
   refuse(status: number, parcel: Parcel, now: Millis, phrase?: string): void {
     if (this.#state !== "invited") return;
     this.inviteServer?.refuse(this.first, status, parcel, now, phrase);
-    this.#happen("refusal", now);
+    this.happen("refusal", now);
   }
 
   // — The called side: what we ask.
@@ -157,7 +145,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     now: Millis,
   ): void {
     this.callId = token(this.house.random, CALL_ID_CHARS);
-    this.#setContact(destination);
+    this.wording.standAt(destination);
     const dialog = new Dialog(this, this.callId, token(this.house.random, TAG_CHARS), invite.target, 1);
     dialog.local = `${invite.from};tag=${dialog.localTag}`;
     dialog.remote = invite.to;
@@ -169,7 +157,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       .add("To", invite.to)
       .add("Call-ID", this.callId)
       .add("CSeq", "1 INVITE");
-    this.dressRequest(draft, "INVITE");
+    this.wording.dressRequest(draft, "INVITE");
     fill(draft, parcel);
     this.invitation = new Invitation(this, this, 1);
     this.invitation.start(draft, destination, now);
@@ -219,7 +207,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return owner.failed("unreachable", undefined, at);
       const draft = dialog.draft(method, ++dialog.localSeq, maxForwards);
-      this.dressRequest(draft, method);
+      this.wording.dressRequest(draft, method);
       fill(draft, parcel);
       const client = method === "UPDATE" && this.session.wanted ? new Noted(this.session, owner) : owner;
       this.house.transactions.request(draft, destination, client, at);
@@ -234,57 +222,23 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   /** The call is over: however far this leg came, it ends, once. */
   end(ending: Ending, now: Millis): void {
-    this.#ending = ending;
-    this.#happen("end", now);
-  }
-
-  /** A request inside one of our dialogs. It is answered here, or handed to the call. Throws PeerError(400). */
-  receive(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
-    // Another fork was chosen: this one is over, whatever its end may think.
-    if (this.dialog !== undefined && this.dialog !== dialog) return reply(request, server, dialog, 481, now);
-    const seq = request.cseq.number;
-    if (dialog.remoteSeq !== undefined && seq <= dialog.remoteSeq) return reply(request, server, dialog, 500, now);
-    dialog.remoteSeq = seq;
-    dialog.heardFrom(server.hop);
-    if (request.method === "BYE") return this.#onBye(dialog, request, server, now);
-    if (this.#state === "gone" || this.#state === "leaving") return reply(request, server, dialog, 481, now);
-    if (request.method === "INVITE" || request.method === "UPDATE") {
-      const minimum = this.session.tooShort(request);
-      if (minimum !== undefined) return reply(request, server, dialog, 422, now, ["Min-SE", String(minimum)]);
-    }
-    if (request.method === "INVITE") return this.#onReinvite(dialog, request, server, now);
-    if (request.method === "PRACK") return this.#onPrack(dialog, request, server, now);
-    if (request.method === "UPDATE") dialog.refresh(request, server.hop);
-    this.owner.legRequest(this, dialog, request, server, now);
-  }
-
-  /** An ACK that came in one of our dialogs. */
-  receiveAck(dialog: Dialog, ack: Request, now: Millis): void {
-    const invite = this.inviteServer;
-    if (invite === undefined || invite.dialog !== dialog || ack.cseq.number !== invite.seq) return;
-    if (!invite.acked()) return;
-    if (invite === this.#firstInvite) this.#happen("ACK", now);
-    this.owner.legAcked(this, dialog, ack, invite, now);
+    this.ending = ending;
+    this.happen("end", now);
   }
 
   // — InviteServerOwner
 
   dress(draft: ResponseDraft, invite: InviteServer): void {
-    draft
-      .add("Contact", this.#contact)
-      .add("Allow", ALLOW)
-      .add("Supported", this.session.extensions("100rel, replaces"));
-    if (draft.status === 200) this.session.dressAnswer(draft, invite.request, undefined);
-    if (this.#product !== undefined) draft.add("Server", this.#product);
+    this.wording.dress(draft, invite);
   }
 
   answerSent(invite: InviteServer, now: Millis): void {
     this.session.answerSent(now);
-    if (invite === this.#firstInvite) this.#happen("answer", now);
+    if (invite === this.firstInvite) this.happen("answer", now);
   }
 
   cancelled(invite: InviteServer, cancel: Request, now: Millis): void {
-    if (invite === this.#firstInvite) this.owner.legCancelled(this, cancel, now);
+    if (invite === this.firstInvite) this.owner.legCancelled(this, cancel, now);
     else this.owner.legReinviteCancelled(this, invite, cancel, now);
   }
 
@@ -293,8 +247,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   }
 
   unacknowledged(_invite: InviteServer, now: Millis): void {
-    this.#ending = { status: 408, reason: 'SIP;cause=408;text="No ACK"' };
-    this.#happen(this.#state === "up" ? "end" : "no ACK", now);
+    this.ending = { status: 408, reason: 'SIP;cause=408;text="No ACK"' };
+    this.happen(this.#state === "up" ? "end" : "no ACK", now);
     this.owner.legUnacknowledged(this, now);
   }
 
@@ -311,7 +265,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   invitationAccepted(dialog: Dialog, response: Response, now: Millis): void {
     const wanted = this.#state === "inviting";
     this.#choose(dialog);
-    this.#happen("2xx", now);
+    this.happen("2xx", now);
     if (wanted) this.session.answered(response, now);
     if (wanted) this.owner.legAnswered(this, dialog, response, now);
   }
@@ -323,33 +277,14 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   invitationRefused(response: Response, now: Millis): void {
     const wanted = this.#state === "inviting";
-    this.#happen("3xx-6xx", now);
+    this.happen("3xx-6xx", now);
     if (wanted) this.owner.legRefused(this, response, now);
   }
 
   invitationFailed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
     const wanted = this.#state === "inviting";
-    this.#happen("failed", now);
+    this.happen("failed", now);
     if (wanted) this.owner.legFailed(this, cause, now);
-  }
-
-  /** What the leg itself writes into a request beyond the dialog's headers. */
-  dressRequest(draft: RequestDraft, method: string): void {
-    if (TARGET_REFRESH.has(method)) draft.add("Contact", this.#contact);
-    if (method === "INVITE" || method === "UPDATE") {
-      // Inside the dialog no 1xx is ours to acknowledge: a reliable one would be sent again until it fails.
-      const supported = this.#state === "inviting" ? this.supported : "replaces";
-      draft.add("Allow", ALLOW).add("Supported", this.session.extensions(supported));
-      this.session.dressRequest(draft);
-    }
-    if (this.#product !== undefined) draft.add("User-Agent", this.#product);
-  }
-
-  /** The same for the 2xx to a request that is no INVITE. */
-  dressResponse(draft: ResponseDraft, request: Request, now: Millis): void {
-    if (request.method === "UPDATE" && this.#state === "up") this.session.dressAnswer(draft, request, now);
-    if (TARGET_REFRESH.has(request.method)) draft.add("Contact", this.#contact);
-    if (this.#product !== undefined) draft.add("Server", this.#product);
   }
 
   /** A name for `dialog` that tells nothing about it, for those who are to ask us to replace it (RFC 3891). */
@@ -361,9 +296,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     return dialog.alias;
   }
 
-  // — The figure at work.
+  // — The figure at work: events come from the INVITEs above and from incoming.ts.
 
-  #happen(event: LegEvent, now: Millis): void {
+  happen(event: LegEvent, now: Millis): void {
     const rule = legFigure[this.#state][event];
     if (rule === undefined) return;
     this.#state = rule[0];
@@ -374,12 +309,12 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   #do(effect: LegEffect, now: Millis): void {
     switch (effect) {
       case "refuse": {
-        const { status, phrase, headers = [] } = this.#ending;
+        const { status, phrase, headers = [] } = this.ending;
         this.inviteServer?.refuse(this.first, status, { headers, body: "", type: undefined }, now, phrase);
         return;
       }
       case "send CANCEL":
-        this.invitation?.cancel(reasonHeaders(this.#ending), now);
+        this.invitation?.cancel(reasonHeaders(this.ending), now);
         return;
       case "send ACK":
         if (this.dialog !== undefined) this.ack(this.dialog, this.invitation?.seq ?? 1, NOTHING, now);
@@ -399,8 +334,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     const dialog = this.dialog ?? this.first;
     // A 2xx that waited for an answer of the other side gets its ACK all the same: it must stop.
     if (this.invitation !== undefined) this.ack(dialog, this.invitation.seq, NOTHING, now);
-    const parcel = withHeaders(...reasonHeaders(this.#ending));
-    const done = (at: Millis): void => this.#happen("BYE done", at);
+    const parcel = withHeaders(...reasonHeaders(this.ending));
+    const done = (at: Millis): void => this.happen("BYE done", at);
     const send = (at: Millis): void => this.send(dialog, "BYE", parcel, client, MAX_FORWARDS, at);
     const client = new FinalOnly(done, dialog.hop?.connection ? send : undefined);
     send(now);
@@ -411,7 +346,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.session.close();
     this.reinvite?.close();
     const invite = this.inviteServer;
-    if (invite?.pending && invite !== this.#firstInvite) invite.refuse(this.first, 487, NOTHING, now);
+    if (invite?.pending && invite !== this.firstInvite) invite.refuse(this.first, 487, NOTHING, now);
   }
 
   #close(now: Millis): void {
@@ -424,41 +359,6 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (dialog.alias !== undefined) this.#book.delete(dialog.alias);
     }
     this.owner.legOver(this, now);
-  }
-
-  #onBye(dialog: Dialog, bye: Request, server: ServerTransaction, now: Millis): void {
-    const before = this.#state;
-    // RFC 3261 §15: a callee may not end an early dialog by BYE; its INVITE has an answer of its own.
-    if (before === "inviting" || before === "cancelling" || before === "gone") {
-      return reply(bye, server, dialog, 481, now);
-    }
-    reply(bye, server, dialog, 200, now);
-    if (before === "invited" || before === "answering") this.#ending = { status: 487, reason: "" };
-    const wanted = before !== "leaving" && before !== "parting";
-    this.#happen("BYE", now);
-    if (wanted) this.owner.legBye(this, bye, now);
-  }
-
-  #onReinvite(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
-    const invite = this.inviteServer;
-    if (invite?.pending) {
-      // RFC 3261 §14.2: a second INVITE before the first has its answer.
-      const seconds = String(below(this.house.random, RETRY_AFTER_SECONDS + 1));
-      return reply(request, server, dialog, 500, now, ["Retry-After", seconds]);
-    }
-    if (this.#state !== "up" || invite?.awaitingAck || this.reinvite?.inFlight) {
-      return reply(request, server, dialog, 491, now);
-    }
-    dialog.refresh(request, server.hop);
-    this.inviteServer = new InviteServer(this.house, this, request, server);
-    this.owner.legReinvited(this, dialog, this.inviteServer, now);
-  }
-
-  #onPrack(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
-    const rack: RAckValue | undefined = request.get(RAck);
-    const match = rack === undefined ? undefined : this.inviteServer?.pracked(dialog, rack, now);
-    if (match === undefined) return reply(request, server, dialog, 481, now);
-    this.owner.legPracked(this, dialog, request, server, match.note, now);
   }
 
   // — Making dialogs.
@@ -482,13 +382,5 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (other.localTag !== dialog.localTag) this.#book.delete(other.localTag);
     }
     this.#book.set(dialog.localTag, dialog);
-  }
-
-  #setContact(place: Hop | Destination): void {
-    const local = this.house.transport.localFor(place);
-    const user = token(this.house.random, CONTACT_CHARS);
-    this.#contact = contactOf(user, local, place.protocol, this.secure);
-    this.contactUser = user;
-    this.contactHost = local.host;
   }
 }

@@ -129,7 +129,7 @@ export class Reinvite implements ClientOwner, Punctual {
     const { dialog } = this;
     this.seq = ++dialog.localSeq;
     const draft = dialog.draft("INVITE", this.seq, this.#maxForwards);
-    dialog.leg.dressRequest(draft, "INVITE");
+    dialog.leg.wording.dressRequest(draft, "INVITE");
     fill(draft, this.parcel);
     this.#transaction = dialog.leg.house.transactions.request(draft, destination, this, now);
     if (this.#cancelled !== undefined) this.#transaction.cancel(this.#cancelled, now);
