@@ -2,7 +2,6 @@
 import {
   type EndCause,
   type Millis,
-  PeerError,
   type PeerSettings,
   type Punctual,
   type RealmSettings,
@@ -16,7 +15,6 @@ import {
   type InviteServer,
   type Leg,
   type LegOwner,
-  NOTHING,
   type PrackNote,
   type Progress,
   type ServerTransaction,
@@ -24,29 +22,18 @@ import {
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty } from "../media/index.ts";
 import type { Request, Response } from "../message/index.ts";
-import { mapStatus } from "../policy/index.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
+import { CalledSide } from "./called-side.ts";
 import { Changes } from "./changes.ts";
-import { parcelOf, sdpParcel } from "./crossing.ts";
-import { FirstExchange } from "./first-exchange.ts";
+import { parcelOf } from "./crossing.ts";
 import type { CallHouse } from "./house.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
 import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
-import { type Refusal, Setup, SILENT_TARGET_LIMIT } from "./setup.ts";
+import { SILENT_TARGET_LIMIT } from "./setup.ts";
 import { Silence } from "./silence.ts";
-import {
-  BYE_REASON,
-  causeOf,
-  causeOfOurs,
-  LONGEST_CALL,
-  NO_ACK,
-  NO_ANSWER,
-  SESSION_EXPIRED,
-  sipReason,
-  type Verdict,
-} from "./verdict.ts";
+import { BYE_REASON, LONGEST_CALL, NO_ACK, NO_ANSWER, SESSION_EXPIRED, sipReason, type Verdict } from "./verdict.ts";
 
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
@@ -70,8 +57,7 @@ export class Call implements LegOwner, Punctual {
   settled = false;
   readonly #timers = new TimerTable<Timer>();
   readonly #silence = new Silence();
-  readonly #setup: Setup;
-  readonly #first: FirstExchange;
+  readonly #called: CalledSide;
   #state: JointState = "setup";
   #rang = false;
   #verdict: Verdict | undefined;
@@ -88,8 +74,7 @@ export class Call implements LegOwner, Punctual {
     this.lateOffer = start.sdp === undefined;
     this.report = new Report(start);
     this.changes = new Changes(this);
-    this.#first = new FirstExchange(this);
-    this.#setup = new Setup(this, start.request, start.uri, start.peers, start.pickup, start.sdp, start.maxForwards);
+    this.#called = new CalledSide(this);
   }
 
   get state(): JointState {
@@ -105,7 +90,7 @@ export class Call implements LegOwner, Punctual {
   }
 
   get calleePeer(): PeerSettings | undefined {
-    return this.#setup.peer;
+    return this.#called.setup.peer;
   }
 
   get legs(): number {
@@ -121,12 +106,12 @@ export class Call implements LegOwner, Punctual {
     this.house.fact(this.report.started(), now);
     this.#timers.set("ring", now + timing.RING_LIMIT);
     this.house.agenda.watch(this);
-    this.#setup.start(now);
+    this.#called.start(now);
   }
 
   end(cause: EndCause, now: Millis): void {
     const status = cause === "shutdown" ? 503 : 480;
-    this.#happen(
+    this.happen(
       "told to end",
       { cause, by: undefined, status, reason: sipReason(status, "Ended by the operator") },
       now,
@@ -173,89 +158,50 @@ export class Call implements LegOwner, Punctual {
   }
 
   noWay(now: Millis): void {
-    this.#refuse("no way", this.#setup.refusal, causeOfOurs(this.#setup.refusal), undefined, now);
+    this.#called.noWay(now);
   }
 
   legTrying(_leg: Leg, now: Millis): void {
     this.#timers.stop("silent target");
-    if (this.#setup.heard()) this.#setup.answered(now);
+    this.#called.trying(now);
   }
 
   legProgress(leg: Leg, progress: Progress, now: Millis): void {
-    if (leg !== this.callee) return;
-    if (jointFigure[this.#state]["callee progress"] === undefined) return;
+    if (leg !== this.callee || jointFigure[this.#state]["callee progress"] === undefined) return;
     this.#rang = true;
-    const { dialog, response, rseq } = progress;
-    const twin = this.#first.pair(dialog);
-    const reliable = rseq !== undefined;
-    const reliably = this.start.caller100rel === "required" || (reliable && this.caller100rel);
-    let sdp: string | undefined;
-    try {
-      sdp = this.#first.early(dialog, twin, response, reliable, reliably);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
-    }
-    if (reliable && !reliably) leg.prack(dialog, rseq, NOTHING, IGNORED, now);
-    const note: PrackNote | undefined = reliable && reliably ? { dialog, rseq } : undefined;
-    const parcel = parcelOf(response, this.#fromCallee(), true, sdp);
-    this.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
+    this.#called.progress(leg, progress, now);
   }
 
   legAnswered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
-    if (leg !== this.callee || this.#state !== "setup") return;
-    const twin = this.#first.pair(dialog);
-    if (this.#setup.heard()) this.#setup.answered(now);
-    let sdp: string | undefined;
-    try {
-      sdp = this.#first.final(dialog, twin, response);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      return this.badAnswer("callee", error.status, now);
-    }
-    this.#happen("callee answer", undefined, now);
-    if (dialog.exchange === "settled") leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
-    const parcel = parcelOf(response, this.#fromCallee(), true, sdp);
-    this.report.answered(this, dialog, now);
-    this.house.fact(this.report.answeredFact(this, now), now);
-    this.caller.answer(twin, parcel, now);
+    if (leg === this.callee && this.#state === "setup") this.#called.answered(leg, dialog, response, now);
   }
 
   legRefused(leg: Leg, response: Response, now: Millis): void {
-    if (leg !== this.callee || this.#state !== "setup") return;
-    const { status, reason } = mapStatus(response.status);
-    const headers = parcelOf(response, this.#fromCallee(), true, undefined).headers;
-    const refusal: Refusal = { status, phrase: reason, headers };
-    this.#legRefusedFact(response.status, reason, now);
-    if (this.#setup.refused(response, refusal, now)) this.#happen("callee retry", undefined, now);
-    else this.#refuse("callee refusal", refusal, causeOf(response.status), "callee", now);
+    if (leg === this.callee && this.#state === "setup") this.#called.refused(response, now);
   }
 
   legFailed(leg: Leg, cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
-    if (leg !== this.callee || this.#state !== "setup") return;
-    this.#legRefusedFact(cause === "timeout" ? 408 : 503, cause, now);
-    if (this.#setup.failed(cause, now)) return this.#happen("callee retry", undefined, now);
-    const ends: EndCause = cause === "timeout" ? "no-answer" : cause;
-    this.#refuse("no way", this.#setup.refusal, ends, undefined, now);
+    if (leg === this.callee && this.#state === "setup") this.#called.failed(cause, now);
   }
 
   // — The caller's side
 
-  legCancelled(_leg: Leg, cancel: Request, now: Millis): void {
-    const reason = cancel.headers.has("reason") ? this.#reasonOf(cancel, "caller") : undefined;
+  legCancelled(leg: Leg, cancel: Request, now: Millis): void {
+    const reason = cancel.headers.has("reason") ? this.#reasonOf(cancel, leg) : undefined;
     const verdict: Verdict = {
       cause: "cancelled",
       by: "caller",
       status: 487,
       reason: reason ?? sipReason(487, "Caller gave up"),
     };
-    this.#happen("caller cancel", verdict, now);
+    this.happen("caller cancel", verdict, now);
   }
 
   legLost(leg: Leg, cause: "unreachable" | "no-prack", now: Millis): void {
     const status = cause === "no-prack" ? 504 : 500;
     const ends: EndCause = cause === "no-prack" ? "no-ack" : "unreachable";
     const event = leg === this.caller && this.#state !== "up" ? "caller lost" : "leg lost";
-    this.#happen(event, { cause: ends, by: undefined, status, reason: sipReason(status, "Peer lost") }, now);
+    this.happen(event, { cause: ends, by: undefined, status, reason: sipReason(status, "Peer lost") }, now);
   }
 
   legAcked(leg: Leg, dialog: Dialog, ack: Request, invite: InviteServer, now: Millis): void {
@@ -263,25 +209,12 @@ export class Call implements LegOwner, Punctual {
       if (this.#state === "up") this.changes.acked(leg, dialog, ack, invite, now);
       return;
     }
-    if (dialog.exchange === "ours" && !this.#passLateAnswer(dialog, ack, now)) return;
-    this.#happen("caller ACK", undefined, now);
+    if (dialog.exchange === "ours" && !this.#called.passLateAnswer(dialog, ack, now)) return;
+    this.happen("caller ACK", undefined, now);
   }
 
   legUnacknowledged(_leg: Leg, now: Millis): void {
-    this.#happen("caller no ACK", NO_ACK, now);
-  }
-
-  /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
-  #passLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
-    try {
-      const answer = this.#first.late(dialog, ack);
-      this.callee?.ack(dialog.twin as Dialog, this.callee.invitation?.seq ?? 1, sdpParcel(answer), now);
-      return true;
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      this.badAnswer("caller", 488, now);
-      return false;
-    }
+    this.happen("caller no ACK", NO_ACK, now);
   }
 
   // — Both sides
@@ -289,9 +222,9 @@ export class Call implements LegOwner, Punctual {
   legBye(leg: Leg, bye: Request, now: Millis): void {
     const by: Side = leg === this.caller ? "caller" : "callee";
     const answered = this.#state !== "setup";
-    const reason = (bye.headers.has("reason") ? this.#reasonOf(bye, by) : undefined) ?? BYE_REASON;
+    const reason = (bye.headers.has("reason") ? this.#reasonOf(bye, leg) : undefined) ?? BYE_REASON;
     const cause = answered ? "bye" : "cancelled";
-    this.#happen(by === "caller" ? "caller BYE" : "callee BYE", { cause, by, status: 487, reason }, now);
+    this.happen(by === "caller" ? "caller BYE" : "callee BYE", { cause, by, status: 487, reason }, now);
   }
 
   legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void {
@@ -322,7 +255,7 @@ export class Call implements LegOwner, Punctual {
   }
 
   legExpired(_leg: Leg, now: Millis): void {
-    this.#happen("leg lost", SESSION_EXPIRED, now);
+    this.happen("leg lost", SESSION_EXPIRED, now);
   }
 
   legOver(_leg: Leg, now: Millis): void {
@@ -332,7 +265,7 @@ export class Call implements LegOwner, Punctual {
 
   /** A request that we sent inside a dialog says that the other end knows it no more. RFC 3261 §12.2.1.2. */
   lost(status: number, now: Millis): void {
-    this.#happen(
+    this.happen(
       "leg lost",
       { cause: "unreachable", by: undefined, status, reason: sipReason(status, "Peer lost") },
       now,
@@ -362,27 +295,21 @@ export class Call implements LegOwner, Punctual {
 
   view(now: Millis): CallView {
     const state = this.#state === "setup" ? (this.#rang ? "ringing" : "trying") : this.#state;
-    const media = this.#setup.mediaOpen ? this.house.media.query(this.id) : undefined;
+    const media = this.#called.setup.mediaOpen ? this.house.media.query(this.id) : undefined;
     return this.report.view(state, media, now);
   }
 
   #expired(timer: Timer, now: Millis): void {
-    if (timer === "ring") return this.#happen("ring limit", NO_ANSWER, now);
+    if (timer === "ring") return this.happen("ring limit", NO_ANSWER, now);
     if (timer === "counters") return this.#tellEnd(now);
-    if (timer === "longest call") return this.#happen("told to end", LONGEST_CALL, now);
-    if (!this.#setup.more) return;
-    // A target without a sign of life: its leg is cancelled and ends by itself, the call goes on.
-    this.#legRefusedFact(408, "silent", now);
-    this.#setup.failed("timeout", now);
-    const silent = this.callee;
-    this.callee = undefined;
-    silent?.end({ status: 408, reason: sipReason(408, "No response") }, now);
-    this.#happen("callee retry", undefined, now);
+    if (timer === "longest call") return this.happen("told to end", LONGEST_CALL, now);
+    this.#called.silent(now);
   }
 
   // — The figure at work
 
-  #happen(event: JointEvent, verdict: Verdict | undefined, now: Millis): void {
+  /** For those who bring what a leg said (called-side.ts): an event without a rule is absorbed. */
+  happen(event: JointEvent, verdict: Verdict | undefined, now: Millis): void {
     const rule = jointFigure[this.#state][event];
     if (rule === undefined) return;
     this.#state = rule[0];
@@ -393,7 +320,7 @@ export class Call implements LegOwner, Punctual {
   #do(effect: JointEffect, now: Millis): void {
     switch (effect) {
       case "try next":
-        return this.#setup.next(now);
+        return this.#called.setup.next(now);
       case "refuse caller":
       case "end caller":
         return this.caller.end(this.#ending(), now);
@@ -429,10 +356,10 @@ export class Call implements LegOwner, Punctual {
     this.#timers.clear();
     const { routing, media } = this.house;
     routing.release(this.start.fromPeer);
-    routing.release(this.#setup.peer);
+    routing.release(this.#called.setup.peer);
     const verdict = this.#verdict as Verdict;
     this.report.over(verdict.cause, verdict.by, verdict.status, now);
-    const streams = this.#setup.mediaOpen ? media.delete(this.id) : 0;
+    const streams = this.#called.setup.mediaOpen ? media.delete(this.id) : 0;
     if (streams === 0) return this.#tellEnd(now);
     this.#timers.set("counters", now + COUNTERS_LIMIT);
     this.house.agenda.watch(this);
@@ -452,17 +379,6 @@ export class Call implements LegOwner, Punctual {
     this.house.forget(this);
   }
 
-  #refuse(
-    event: "no way" | "callee refusal",
-    refusal: Refusal,
-    cause: EndCause,
-    by: Side | undefined,
-    now: Millis,
-  ): void {
-    const { status, phrase, headers } = refusal;
-    this.#happen(event, { cause, by, status, phrase, headers, reason: sipReason(status, "Call refused") }, now);
-  }
-
   badAnswer(by: Side, status: number, now: Millis): void {
     // To the caller it is our trouble: it asked for nothing that one could refuse it for.
     const verdict: Verdict = {
@@ -471,29 +387,16 @@ export class Call implements LegOwner, Punctual {
       status: status === 503 ? 503 : 488,
       reason: sipReason(488, "No usable media"),
     };
-    this.#happen("bad answer", verdict, now);
+    this.happen("bad answer", verdict, now);
   }
 
   #noMedia(cause: "media-silent" | "media-failed", text: string, now: Millis): void {
-    this.#happen("no media", { cause, by: undefined, status: 500, reason: `Q.850;cause=41;text="${text}"` }, now);
+    this.happen("no media", { cause, by: undefined, status: 500, reason: `Q.850;cause=41;text="${text}"` }, now);
   }
 
-  #fromCallee(): { from: RealmSettings; to: RealmSettings } {
-    return { from: this.calleeRealm ?? this.callerRealm, to: this.callerRealm };
-  }
-
-  /** The Reason of one side, as the other may read it. */
-  #reasonOf(message: Request, side: Side): string | undefined {
-    const direction = side === "caller" ? this.directionFrom(this.caller) : this.#fromCallee();
-    const { headers } = parcelOf(message, direction, true, undefined);
+  /** The Reason of the side of `leg`, as the other may read it. */
+  #reasonOf(message: Request, leg: Leg): string | undefined {
+    const { headers } = parcelOf(message, this.directionFrom(leg), true, undefined);
     return headers.find(([name]) => name === "Reason")?.[1];
   }
-
-  #legRefusedFact(status: number, reason: string, now: Millis): void {
-    const target = this.#setup.target;
-    const peer = this.#setup.peer?.name;
-    this.house.fact({ fact: "leg.refused", call: this.id, side: "callee", peer, target, status, reason }, now);
-  }
 }
-
-const IGNORED = { response() {}, failed() {} };

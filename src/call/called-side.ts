@@ -1,0 +1,145 @@
+/**
+ * The called side of a call until it has answered: whoever is being asked, what they say, and what of it the caller hears.
+ * One leg follows the other (setup.ts); the call tells apart whose word still counts.
+ */
+import { type EndCause, type Millis, PeerError, type Side } from "../base/index.ts";
+import { type Dialog, type Leg, type LegClient, NOTHING, type PrackNote, type Progress } from "../leg/index.ts";
+import type { Request, Response } from "../message/index.ts";
+import { mapStatus } from "../policy/index.ts";
+import type { Call } from "./call.ts";
+import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
+import { FirstExchange } from "./first-exchange.ts";
+import { type Refusal, Setup } from "./setup.ts";
+import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
+
+const IGNORED: LegClient = { response() {}, failed() {} };
+
+export class CalledSide {
+  readonly setup: Setup;
+  readonly #call: Call;
+  readonly #first: FirstExchange;
+
+  constructor(call: Call) {
+    const { request, uri, peers, pickup, sdp, maxForwards } = call.start;
+    this.#call = call;
+    this.#first = new FirstExchange(call);
+    this.setup = new Setup(call, request, uri, peers, pickup, sdp, maxForwards);
+  }
+
+  start(now: Millis): void {
+    this.setup.start(now);
+  }
+
+  trying(now: Millis): void {
+    if (this.setup.heard()) this.setup.answered(now);
+  }
+
+  progress(leg: Leg, { dialog, response, rseq }: Progress, now: Millis): void {
+    const call = this.#call;
+    const twin = this.#first.pair(dialog);
+    const reliable = rseq !== undefined;
+    const reliably = call.start.caller100rel === "required" || (reliable && call.caller100rel);
+    let sdp: string | undefined;
+    try {
+      sdp = this.#first.early(dialog, twin, response, reliable, reliably);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
+    }
+    if (reliable && !reliably) leg.prack(dialog, rseq, NOTHING, IGNORED, now);
+    const note: PrackNote | undefined = reliable && reliably ? { dialog, rseq } : undefined;
+    const parcel = parcelOf(response, this.#back, true, sdp);
+    call.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
+  }
+
+  answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
+    const call = this.#call;
+    const twin = this.#first.pair(dialog);
+    this.trying(now);
+    let sdp: string | undefined;
+    try {
+      sdp = this.#first.final(dialog, twin, response);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      return call.badAnswer("callee", error.status, now);
+    }
+    call.happen("callee answer", undefined, now);
+    if (dialog.exchange === "settled") leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
+    const parcel = parcelOf(response, this.#back, true, sdp);
+    call.report.answered(call, dialog, now);
+    call.house.fact(call.report.answeredFact(call, now), now);
+    call.caller.answer(twin, parcel, now);
+  }
+
+  refused(response: Response, now: Millis): void {
+    const call = this.#call;
+    const { status, reason } = mapStatus(response.status);
+    const headers = parcelOf(response, this.#back, true, undefined).headers;
+    const refusal: Refusal = { status, phrase: reason, headers };
+    this.#refusedFact(response.status, reason, now);
+    if (this.setup.refused(response, refusal, now)) call.happen("callee retry", undefined, now);
+    else this.#refuse("callee refusal", refusal, causeOf(response.status), "callee", now);
+  }
+
+  failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
+    const call = this.#call;
+    this.#refusedFact(cause === "timeout" ? 408 : 503, cause, now);
+    if (this.setup.failed(cause, now)) return call.happen("callee retry", undefined, now);
+    const ends: EndCause = cause === "timeout" ? "no-answer" : cause;
+    this.#refuse("no way", this.setup.refusal, ends, undefined, now);
+  }
+
+  /** A target without a sign of life: its leg is cancelled and ends by itself, the call goes on. */
+  silent(now: Millis): void {
+    if (!this.setup.more) return;
+    const call = this.#call;
+    this.#refusedFact(408, "silent", now);
+    this.setup.failed("timeout", now);
+    const silent = call.callee;
+    call.callee = undefined;
+    silent?.end({ status: 408, reason: sipReason(408, "No response") }, now);
+    call.happen("callee retry", undefined, now);
+  }
+
+  noWay(now: Millis): void {
+    const { refusal } = this.setup;
+    this.#refuse("no way", refusal, causeOfOurs(refusal), undefined, now);
+  }
+
+  /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
+  passLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
+    const call = this.#call;
+    try {
+      const answer = this.#first.late(dialog, ack);
+      call.callee?.ack(dialog.twin as Dialog, call.callee.invitation?.seq ?? 1, sdpParcel(answer), now);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      call.badAnswer("caller", 488, now);
+      return false;
+    }
+  }
+
+  #refuse(
+    event: "no way" | "callee refusal",
+    refusal: Refusal,
+    cause: EndCause,
+    by: Side | undefined,
+    now: Millis,
+  ): void {
+    const { status, phrase, headers } = refusal;
+    const reason = sipReason(status, "Call refused");
+    this.#call.happen(event, { cause, by, status, phrase, headers, reason }, now);
+  }
+
+  #refusedFact(status: number, reason: string, now: Millis): void {
+    const { id, house } = this.#call;
+    const { target, peer } = this.setup;
+    house.fact({ fact: "leg.refused", call: id, side: "callee", peer: peer?.name, target, status, reason }, now);
+  }
+
+  /** What comes from the callee goes to the caller. */
+  get #back(): Direction {
+    const { callerRealm, calleeRealm } = this.#call;
+    return { from: calleeRealm ?? callerRealm, to: callerRealm };
+  }
+}
