@@ -1,6 +1,13 @@
 /** What a message carries, and what of it may go on to the other leg. */
 import { PeerError } from "../base/index.ts";
-import { ContentEncoding, ContentType, type Message, parseMultipart } from "../message/index.ts";
+import {
+  ContentDisposition,
+  ContentEncoding,
+  ContentType,
+  type Message,
+  parseMultipart,
+  type Request,
+} from "../message/index.ts";
 
 export interface Content {
   readonly sdp: string | undefined;
@@ -52,6 +59,19 @@ export function contentOf(message: Message): Content {
   }
   return EMPTY;
 }
+
+/**
+ * The offer of an INVITE or UPDATE; `undefined`: it has no body. Throws PeerError(415) for a body that is none, unless its
+ * sender can do without it: what we would not carry on must not get lost in silence (RFC 3261 §8.2.3, §20.11).
+ */
+export function offerIn(request: Request): string | undefined {
+  const { sdp, other } = contentOf(request);
+  if (other !== undefined && !isOptional(request)) throw new PeerError(415, "a body that is no session description");
+  return sdp;
+}
+
+const isOptional = (request: Request): boolean =>
+  request.get(ContentDisposition)?.params.get("handling")?.toLowerCase() === "optional";
 
 const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);
 

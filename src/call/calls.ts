@@ -30,7 +30,6 @@ import {
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import {
   Contact,
-  ContentDisposition,
   isIp4,
   isIp6,
   parseUri,
@@ -45,7 +44,7 @@ import {
 } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
 import type { Routing } from "../routing/index.ts";
-import { contentOf } from "./bodies.ts";
+import { offerIn } from "./bodies.ts";
 import { Call } from "./call.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallTransport } from "./call-transport.ts";
@@ -304,14 +303,7 @@ export class Calls {
     call.begin(caller, now);
   }
 
-  #callerLeg(
-    call: Call,
-    request: Request,
-    server: ServerTransaction,
-
-    realm: RealmSettings,
-    nated: boolean,
-  ): Leg {
+  #callerLeg(call: Call, request: Request, server: ServerTransaction, realm: RealmSettings, nated: boolean): Leg {
     const house = this.#house;
     try {
       return Leg.invited(
@@ -323,7 +315,7 @@ export class Calls {
           secure: wantsSips(request, server.hop),
           product: productFor(realm, house.version),
           tcpForLargeRequests: call.start.fromPeer?.tcpForLargeRequests ?? false,
-          nated,
+          nated: nated || !request.headers.has("contact"), // RFC 2543: where it came from is all we know of its place.
           sessionTimer: house.settings.sessionTimer,
           book: house.book,
         },
@@ -397,19 +389,6 @@ interface Refused {
   readonly reason: string;
   readonly headers: readonly (readonly [string, string])[];
 }
-
-/**
- * The offer of a first INVITE. Throws PeerError(415) for a body that is none, unless its sender can do without it: what we
- * would not carry on must not get lost in silence (RFC 3261 §8.2.3, §20.11).
- */
-function offerIn(request: Request): string | undefined {
-  const { sdp, other } = contentOf(request);
-  if (other !== undefined && !isOptional(request)) throw new PeerError(415, "a body that is no session description");
-  return sdp;
-}
-
-const isOptional = (request: Request): boolean =>
-  request.get(ContentDisposition)?.params.get("handling")?.toLowerCase() === "optional";
 
 const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceof Call ? dialog.leg.owner : undefined);
 

@@ -17,11 +17,11 @@ import type {
 import { ALLOW, fill, NOTHING } from "../leg/index.ts";
 import { type Message, type Request, Require, type Response, responseTo } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
-import { contentOf } from "./bodies.ts";
+import { contentOf, offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
-import { lists } from "./strangers.ts";
+import { headersFor, lists } from "./strangers.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
@@ -106,7 +106,7 @@ export class Changes {
   }
 
   #update(leg: Leg, dialog: Dialog, twin: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
-    const sdp = contentOf(request).sdp;
+    const sdp = offerIn(request);
     if (sdp === undefined) {
       if (isRefresh(request) || !twin.allowsMethod("UPDATE")) return reply(request, server, dialog, 200, NOTHING, now);
       const parcel = parcelOf(request, this.#call.directionFrom(leg), true, undefined);
@@ -194,13 +194,14 @@ class Change implements ReinviteOwner, LegClient {
     const call = this.#call;
     let parcel: Parcel;
     try {
-      const { sdp } = contentOf(request);
+      const sdp = offerIn(request);
       this.#late = sdp === undefined;
       const offer = sdp === undefined ? undefined : call.house.media.offer(call.id, this.#side, sdp);
       parcel = parcelOf(request, call.directionFrom(this.#dialog.leg), true, offer);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      return this.#refuse(error.status, NOTHING, now); // The session stays as it was (RFC 3261 §14.2).
+      const parcel = { ...NOTHING, headers: headersFor(error.status) };
+      return this.#refuse(error.status, parcel, now); // The session stays as it was (RFC 3261 §14.2).
     }
     if (!this.#late) this.#mark("theirs", "ours");
     const other = this.#twin.leg;

@@ -70,7 +70,8 @@ export class Dialog {
   takeRequest(request: Request, hop: Hop): void {
     this.#speaksOver(hop);
     this.#routeSet = routeSetOf(request, "as written");
-    this.#retarget(request, "the caller");
+    if (isOld(request)) this.#target = addressOf(request);
+    else this.#retarget(request, "the caller");
     this.allows = request.headers.raw("allow");
   }
 
@@ -178,6 +179,16 @@ export class Dialog {
     this.#way = undefined;
     this.#reached = undefined;
   }
+}
+
+/** RFC 2543 asked for no Contact (§6.13 there): an INVITE as it was then, by its branch (RFC 3261 §8.1.1.7), does without. */
+const isOld = (request: Request): boolean => !request.headers.has("contact") && !request.branch?.startsWith("z9hG4bK");
+
+/** Requests to its caller go to what its From says. Throws PeerError(400). */
+function addressOf(request: Request): string {
+  const { uri } = request.from;
+  if (!("host" in parseUri(uri))) throw new PeerError(400, "Contact: the caller gives none, and no SIP URI in From");
+  return uri;
 }
 
 const backOver = ({ realm, protocol, remote, connection }: Hop): Destination =>

@@ -42,6 +42,8 @@ export class ScriptedParty {
   scheme: "sip" | "sips" = "sip";
   /** As RFC 2543 was: no tags in our From and To. */
   tagless = false;
+  /** What the branch of our Via begins with; RFC 2543 knew no magic cookie. */
+  cookie = "z9hG4bK";
   withoutContact = false;
   /** Port that our Contact names. */
   contactPort: number;
@@ -204,7 +206,7 @@ export class ScriptedParty {
     this.#branch += 1;
     const lines = [
       `${method} ${this.#target} SIP/2.0`,
-      `Via: SIP/2.0/${this.place.tls === undefined ? "UDP" : "TLS"} ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch};rport`,
+      `Via: SIP/2.0/${this.place.tls === undefined ? "UDP" : "TLS"} ${this.place.ip}:${this.place.port};branch=${this.cookie}-${this.name}-${this.#branch};rport`,
       ...(extra.headers?.some((line) => /^Max-Forwards:/i.test(line)) ? [] : ["Max-Forwards: 70"]),
       `From: ${this.#local}`,
       `To: ${this.#remote}`,

@@ -89,7 +89,12 @@ const rfc4475: Record<string, Row> = {
   "cparam02.dat": { section: "3.3.13", verdict: 405, why: NO_REGISTRAR, holds: ALLOW },
   "regescrt.dat": { section: "3.3.14", verdict: 405, why: NO_REGISTRAR, holds: ALLOW },
   "sdp01.dat": { section: "3.3.15", verdict: "forwarded", why: "406 may be said; we ask the callee all the same" },
-  "inv2543.dat": { section: "3.4.1", verdict: 400, why: "no Contact, and RFC 3261 §8.1.1.8 asks for it" },
+  "inv2543.dat": {
+    section: "3.4.1",
+    verdict: "forwarded",
+    why: "legal in RFC 2543, which knew no branch, no tags and no need of Contact",
+    holds: /\r\nMax-Forwards: 69\r\n/,
+  },
   "test.dat": { section: "-", verdict: "silence", why: "no version and no Via: not SIP" },
 };
 

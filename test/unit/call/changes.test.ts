@@ -346,3 +346,20 @@ test("a re-INVITE asks for no reliable 1xx, and gives none where only such are t
   bob.answer(200, { sdp: audio(BOB.ip, { port: 6000, version: 2 }) });
   expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 200 /);
 });
+
+test.each(["INVITE", "UPDATE"])(
+  "a %s inside the call with a body that is no offer gets 415, not the fate of an empty one",
+  (method) => {
+    const { stage, alice, bob } = established();
+    stage.look();
+    alice.request(method, { body: { type: "text/plain", text: "hello" } });
+    expect(alice.response(method)).toMatch(/^SIP\/2\.0 415 /);
+    expect(headerOf(alice.response(method), "Accept")).toContain("application/sdp");
+    expect(words(stage.look()).filter((line) => line.startsWith("bob"))).toEqual([]);
+    alice.request(method, {
+      body: { type: "text/plain", text: "hello" },
+      headers: ["Content-Disposition: x;handling=optional"],
+    });
+    expect(bob.asked(method)).not.toContain("hello");
+  },
+);

@@ -323,6 +323,22 @@ test("an INVITE without Contact gets 400, and leaves nothing behind", () => {
   expect(stage.remains()).toEqual(NOTHING);
 });
 
+test("a caller of RFC 2543 needs no Contact: its From is where its requests go, by the way that it came", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.tagless = true;
+  alice.withoutContact = true;
+  alice.cookie = "old";
+  alice.invite("4711");
+  bob.answer(200, { sdp: sdpOfBob });
+  alice.ack();
+  bob.request("BYE");
+  alice.answer(200, { method: "BYE" });
+  expect(alice.asked("BYE")).toMatch(/^BYE sip:alice@198\.51\.100\.7 SIP/);
+  expect(stage.factsOf("call.ended")[0]).toMatchObject({ cause: "bye", by: "callee" });
+  stage.pass(70_000);
+  expect(stage.remains()).toEqual(NOTHING);
+});
+
 test("a target that takes no connection: the next is asked at once", () => {
   const { stage, alice, bob } = twoSides({ insideTargets: [{ ip: "10.9.0.20", port: 5060, protocol: "tcp" }, BOB] });
   alice.invite("4711");
