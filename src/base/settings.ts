@@ -43,6 +43,10 @@ export interface LimitSettings {
   readonly connectionsPerSource: number;
   /** A call that is up for so long is cleared, cause `limit`. 0: no call is. */
   readonly callSeconds: number;
+  /** Live subscriptions of the whole box. */
+  readonly subscriptions: number;
+  /** Live subscriptions of one source: a peer, or an address that is no peer's. Peers of `trust: full` are exempt. */
+  readonly subscriptionsPerSource: number;
 }
 
 export interface ListenerSettings {
@@ -81,6 +85,8 @@ export interface RealmSettings {
   readonly sips: "refuse" | "translate";
   /** Names, lower case, of headers beyond the built-in list that may cross into this realm. */
   readonly allowHeaders: readonly string[];
+  /** What becomes of a request from here whose method is of no RFC that we know: 405, or it crosses like a MESSAGE. */
+  readonly otherMethods: "refuse" | "pass";
 }
 
 export interface RealmMediaSettings {
@@ -120,6 +126,8 @@ export interface PeerSettings {
   readonly maxCalls: number | undefined;
   /** New calls to and from the peer, in one sum. */
   readonly maxCallsPerSecond: number | undefined;
+  /** Requests outside of calls (MESSAGE, SUBSCRIBE, PUBLISH …) to and from the peer in a second, in one sum. */
+  readonly maxRequestsPerSecond: number | undefined;
   /** May a request over the UDP size limit go by TCP to this peer? RFC 3261 §18.1.1. */
   readonly tcpForLargeRequests: boolean;
 }

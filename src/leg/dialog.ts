@@ -2,6 +2,7 @@
 import { type Destination, type Hop, isReliable, type Millis, PeerError, type Protocol } from "../base/index.ts";
 import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
 import type { Leg } from "./leg.ts";
+import type { LegTransport } from "./ports.ts";
 import { type RouteHop, routeSetOf, type Way, wayTo } from "./route-set.ts";
 
 /**
@@ -15,8 +16,17 @@ interface SentAck {
   readonly handle: { resend(now: Millis): void };
 }
 
-export class Dialog {
-  readonly leg: Leg;
+/** What a dialog needs of whoever it belongs to: a leg of a call, or one side of a subscription. */
+export interface DialogOwner {
+  readonly house: { readonly transport: Pick<LegTransport, "resolve"> };
+  readonly realm: string;
+  readonly nated: boolean;
+  readonly tcpForLargeRequests: boolean;
+  hold(connection: number): void;
+}
+
+export class Dialog<Owner extends DialogOwner = Leg> {
+  readonly leg: Owner;
   readonly callId: string;
   readonly localTag: string;
   /** `undefined`: a peer of RFC 2543 that gives no tag. */
@@ -29,7 +39,7 @@ export class Dialog {
   confirmed = false;
   exchange: Exchange = "none";
   /** The dialog of the other leg that this one belongs with. */
-  twin: Dialog | undefined;
+  twin: Dialog<Owner> | undefined;
   /** RFC 3262 §4: the last reliable 1xx that we took. */
   lastRSeq: number | undefined;
   acked: SentAck | undefined;
@@ -47,7 +57,7 @@ export class Dialog {
   #way: Way | undefined;
   #reached: Destination | undefined;
 
-  constructor(leg: Leg, callId: string, localTag: string, target: string, localSeq: number) {
+  constructor(leg: Owner, callId: string, localTag: string, target: string, localSeq: number) {
     this.leg = leg;
     this.callId = callId;
     this.localTag = localTag;

@@ -1,5 +1,5 @@
-export { ALLOW } from "./contact.ts";
-export { Dialog, type Exchange } from "./dialog.ts";
+export { ALLOW, contactOf } from "./contact.ts";
+export { Dialog, type DialogOwner, type Exchange } from "./dialog.ts";
 export { receive, receiveAck } from "./incoming.ts";
 export type { Progress } from "./invitation.ts";
 export { InviteServer, type PrackNote } from "./invite-server.ts";

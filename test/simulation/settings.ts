@@ -50,6 +50,8 @@ export function simulatedSettings(outside: "udp" | "tls"): Settings {
       connections: 1_000,
       connectionsPerSource: 100,
       callSeconds: 1_000,
+      subscriptions: 100,
+      subscriptionsPerSource: 20,
     },
     sessionTimer: { seconds: 300, minimumSeconds: 90 },
   };
@@ -82,6 +84,7 @@ function realm(
     dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
     sips: "translate",
     allowHeaders: [],
+    otherMethods: "refuse",
   };
 }
 
@@ -92,5 +95,6 @@ const peer = (name: string, realmName: string): Omit<PeerSettings, "targets"> =>
   options: undefined,
   maxCalls: undefined,
   maxCallsPerSecond: undefined,
+  maxRequestsPerSecond: undefined,
   tcpForLargeRequests: false,
 });

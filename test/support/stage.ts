@@ -246,7 +246,15 @@ function stageSettings({ insideTargets = [BOB], change = (same) => same }: Stage
       { when: { from: "carrier" }, to: ["pbx"] },
       { when: { from: "pbx" }, to: ["carrier"] },
     ],
-    limits: { calls: 100, transactions: 10_000, connections: 100, connectionsPerSource: 10, callSeconds: 86_400 },
+    limits: {
+      calls: 100,
+      transactions: 10_000,
+      connections: 100,
+      connectionsPerSource: 10,
+      callSeconds: 86_400,
+      subscriptions: 100,
+      subscriptionsPerSource: 20,
+    },
     sessionTimer: { seconds: 0, minimumSeconds: 90 },
   });
 }
@@ -267,6 +275,7 @@ function realmOf(name: "outside" | "inside", trust: "none" | "full"): RealmSetti
     dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
     sips: "refuse",
     allowHeaders: [],
+    otherMethods: "refuse",
   };
 }
 
@@ -278,5 +287,6 @@ const peer = (name: string, realm: string, targets: readonly Target[]): PeerSett
   options: undefined,
   maxCalls: undefined,
   maxCallsPerSecond: undefined,
+  maxRequestsPerSecond: undefined,
   tcpForLargeRequests: false,
 });

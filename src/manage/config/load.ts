@@ -69,6 +69,8 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
       connections: config.limits?.connections ?? 10_000,
       connectionsPerSource: config.limits?.connectionsPerSource ?? 100,
       callSeconds: config.limits?.callSeconds ?? 86_400,
+      subscriptions: config.limits?.subscriptions ?? 10_000,
+      subscriptionsPerSource: config.limits?.subscriptionsPerSource ?? 1_000,
     },
     sessionTimer: readSessionTimer(config, findings),
   };

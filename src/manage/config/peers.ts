@@ -44,6 +44,7 @@ export function readPeer(name: string, peer: ConfigPeer, realms: Realms, finding
     options: peer.options,
     maxCalls: peer.maxCalls,
     maxCallsPerSecond: peer.maxCallsPerSecond,
+    maxRequestsPerSecond: peer.maxRequestsPerSecond,
     tcpForLargeRequests: peer.tcpForLargeRequests ?? false,
   };
 }

@@ -56,6 +56,7 @@ export function readRealm(name: string, realm: ConfigRealm, context: ReadingCont
     dscp: readDscp(realm, path, findings),
     sips: realm.sips ?? "refuse",
     allowHeaders: readHeaders(realm, path, findings),
+    otherMethods: realm.otherMethods ?? "refuse",
   };
   // Listeners that could not be read may be the TLS ones: their own fault is enough.
   checkKeys(settings, hasTls || listeners.length < realm.listen.length, path, findings);

@@ -118,6 +118,9 @@ const Realm = Type.Object(
       word("A sips: request that would leave over an insecure hop of this realm. RFC 5630.", ["refuse", "translate"]),
     ),
     allowHeaders: Type.Optional(texts("Header names, beyond the built-in list, that may cross into this realm.", 64)),
+    otherMethods: Type.Optional(
+      word("Requests from here with a method that no RFC known to the box has. Default refuse.", ["refuse", "pass"]),
+    ),
   },
   closed,
 );
@@ -137,6 +140,13 @@ const Peer = Type.Object(
     maxCallsPerSecond: Type.Optional(
       Type.Number({
         description: "New calls to and from the peer, in one sum.",
+        exclusiveMinimum: 0,
+        maximum: 100_000,
+      }),
+    ),
+    maxRequestsPerSecond: Type.Optional(
+      Type.Number({
+        description: "Requests outside of calls (MESSAGE, SUBSCRIBE …) to and from the peer, in one sum.",
         exclusiveMinimum: 0,
         maximum: 100_000,
       }),
@@ -179,6 +189,10 @@ const Limits = Type.Object(
     ),
     callSeconds: Type.Optional(
       count("The longest call; it is cleared then. 0: for ever. Default 86400, a day.", 0, 31_536_000),
+    ),
+    subscriptions: Type.Optional(count("Live subscriptions of the whole box. More get 503.", 0, 1_000_000)),
+    subscriptionsPerSource: Type.Optional(
+      count("Live subscriptions of one peer or address. Realms with full trust are exempt.", 0, 1_000_000),
     ),
   },
   closed,

@@ -27,6 +27,7 @@ export function realm(name: string, ip: string, changes: Partial<RealmSettings> 
     dscp: { signalling: 24, audio: 46, video: 34, other: 10 },
     sips: "refuse",
     allowHeaders: [],
+    otherMethods: "refuse",
     ...changes,
   };
 }
@@ -39,7 +40,15 @@ export function settingsWith(realms: readonly RealmSettings[]): Settings {
     realms: new Map(realms.map((each) => [each.name, each])),
     peers: new Map(),
     routes: [],
-    limits: { calls: 100, transactions: 100, connections: 100, connectionsPerSource: 10, callSeconds: 86_400 },
+    limits: {
+      calls: 100,
+      transactions: 100,
+      connections: 100,
+      connectionsPerSource: 10,
+      callSeconds: 86_400,
+      subscriptions: 100,
+      subscriptionsPerSource: 20,
+    },
     sessionTimer: { seconds: 0, minimumSeconds: 90 },
   };
 }

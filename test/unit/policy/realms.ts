@@ -18,6 +18,7 @@ export function realm(name: string, set: Partial<RealmSettings> = {}): RealmSett
     dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
     sips: "refuse",
     allowHeaders: [],
+    otherMethods: "refuse",
     ...set,
   };
 }

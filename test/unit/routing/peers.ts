@@ -10,6 +10,7 @@ export function peer(name: string, set: Partial<PeerSettings> = {}): PeerSetting
     options: undefined,
     maxCalls: undefined,
     maxCallsPerSecond: undefined,
+    maxRequestsPerSecond: undefined,
     tcpForLargeRequests: false,
     ...set,
   };
@@ -27,7 +28,15 @@ export function settings(
     realms: new Map(realms.map((one) => [one.name, one])),
     peers: new Map(peers.map((one) => [one.name, one])),
     routes,
-    limits: { calls: 1_000, transactions: 10_000, connections: 100, connectionsPerSource: 10, callSeconds: 86_400 },
+    limits: {
+      calls: 1_000,
+      transactions: 10_000,
+      connections: 100,
+      connectionsPerSource: 10,
+      callSeconds: 86_400,
+      subscriptions: 100,
+      subscriptionsPerSource: 20,
+    },
     sessionTimer: { seconds: 0, minimumSeconds: 90 },
   };
 }

@@ -135,6 +135,8 @@ export function settingsOf({ outside = {}, inside = {}, limits = {} }: World = {
       connections: 16,
       connectionsPerSource: 4,
       callSeconds: 86_400,
+      subscriptions: 100,
+      subscriptionsPerSource: 20,
       ...limits,
     },
     sessionTimer: { seconds: 0, minimumSeconds: 90 },
@@ -161,6 +163,7 @@ function realm(name: string, listen: readonly string[], more: Partial<RealmSetti
     dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
     sips: "refuse",
     allowHeaders: [],
+    otherMethods: "refuse",
     ...more,
   };
 }
