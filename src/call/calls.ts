@@ -28,22 +28,10 @@ import {
   tooShort,
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
-import {
-  Contact,
-  isIp4,
-  isIp6,
-  parseUri,
-  RecordRoute,
-  Replaces,
-  type Request,
-  Require,
-  type Response,
-  Supported,
-  sameHost,
-  type Uri,
-} from "../message/index.ts";
+import { parseUri, Replaces, type Request, Require, type Response, Supported, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
 import type { Routing } from "../routing/index.ts";
+import { forwardsLeft, isNated, wantsSips } from "./arrival.ts";
 import { offerIn } from "./bodies.ts";
 import { Call } from "./call.ts";
 import type { CallStart } from "./call-start.ts";
@@ -75,7 +63,6 @@ export interface CallCounts {
 
 const CALL_ID_CHARS = 16;
 const TAG_CHARS = 16;
-const FORWARDS_DEFAULT = 70;
 
 /** Limit: how far an INVITE that came back to us is followed to the calls it came from. Beyond it Max-Forwards rules. */
 const SPIRAL_LIMIT = 70;
@@ -392,14 +379,6 @@ interface Refused {
 
 const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceof Call ? dialog.leg.owner : undefined);
 
-/** Throws PeerError(400) when Max-Forwards is malformed. */
-function forwardsLeft(request: Request): number {
-  const text = request.headers.raw("max-forwards");
-  if (text === undefined) return FORWARDS_DEFAULT;
-  if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw new PeerError(400, "Max-Forwards: not a number up to 255");
-  return Number(text);
-}
-
 /** A spiral comes back with another user or from elsewhere; a loop with all that routing goes by unchanged. RFC 5393. */
 function isLoop(
   cameFrom: Call | undefined,
@@ -419,28 +398,6 @@ function isLoop(
 
 const userOf = (uri: Uri): string =>
   uri.scheme === "tel" ? uri.number : uri.scheme === "other" ? uri.text : (uri.user ?? "");
-
-/** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */
-function wantsSips(request: Request, hop: Hop): boolean {
-  if (isSips(request.uri)) return true;
-  if (hop.protocol !== "tls") return false;
-  const recorded = request.get(RecordRoute);
-  if (recorded !== undefined) return isSips(recorded.uri);
-  const contact = request.get(Contact);
-  return contact !== undefined && contact !== "*" && isSips(contact.uri);
-}
-
-const isSips = (uri: string): boolean => uri.slice(0, 5).toLowerCase() === "sips:";
-
-/** A peer that names an address which its messages do not come from, with no proxy between: RFC 3581 §1. */
-function isNated(request: Request, hop: Hop): boolean {
-  if (request.headers.has("record-route")) return false;
-  const contact = request.get(Contact);
-  if (contact === undefined || contact === "*") return false;
-  const uri = parseUri(contact.uri);
-  if (!("host" in uri) || !(isIp4(uri.host) || isIp6(uri.host))) return false;
-  return !sameHost(uri.host, hop.remote.ip);
-}
 
 const partyOf = (hop: Hop, nat: boolean): MediaParty => ({
   realm: hop.realm,

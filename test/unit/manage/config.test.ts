@@ -70,6 +70,8 @@ describe("what settings come out", () => {
       connections: 10_000,
       connectionsPerSource: 100,
       callSeconds: 86_400,
+      subscriptions: 10_000,
+      subscriptionsPerSource: 1_000,
     });
     expect(settings.sessionTimer).toEqual({ seconds: 1_800, minimumSeconds: 90 });
   });

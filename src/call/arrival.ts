@@ -1,0 +1,36 @@
+/** What a request from outside of any dialog tells of the way it came. */
+import { PeerError } from "../base/index.ts";
+import type { Hop } from "../leg/index.ts";
+import { Contact, isIp4, isIp6, parseUri, RecordRoute, type Request, sameHost } from "../message/index.ts";
+
+const FORWARDS_DEFAULT = 70;
+
+/** Throws PeerError(400) when Max-Forwards is malformed. */
+export function forwardsLeft(request: Request): number {
+  const text = request.headers.raw("max-forwards");
+  if (text === undefined) return FORWARDS_DEFAULT;
+  if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw new PeerError(400, "Max-Forwards: not a number up to 255");
+  return Number(text);
+}
+
+/** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */
+export function wantsSips(request: Request, hop: Hop): boolean {
+  if (isSips(request.uri)) return true;
+  if (hop.protocol !== "tls") return false;
+  const recorded = request.get(RecordRoute);
+  if (recorded !== undefined) return isSips(recorded.uri);
+  const contact = request.get(Contact);
+  return contact !== undefined && contact !== "*" && isSips(contact.uri);
+}
+
+const isSips = (uri: string): boolean => uri.slice(0, 5).toLowerCase() === "sips:";
+
+/** A peer that names an address which its messages do not come from, with no proxy between: RFC 3581 §1. */
+export function isNated(request: Request, hop: Hop): boolean {
+  if (request.headers.has("record-route")) return false;
+  const contact = request.get(Contact);
+  if (contact === undefined || contact === "*") return false;
+  const uri = parseUri(contact.uri);
+  if (!("host" in uri) || !(isIp4(uri.host) || isIp6(uri.host))) return false;
+  return !sameHost(uri.host, hop.remote.ip);
+}
