@@ -190,6 +190,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     if (dialog.acked !== undefined && dialog.acked.seq >= seq) return;
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
+      if (dialog.acked !== undefined && dialog.acked.seq >= seq) return; // It was asked for twice while we looked for the way.
       const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
       fill(draft, parcel);
       dialog.acked = { seq, handle: this.house.transactions.ack(draft, destination, at) };

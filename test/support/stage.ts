@@ -21,9 +21,18 @@ export interface Place {
   readonly port: number;
   /** It speaks TLS: over the connection of this number, or one that the box opens to `port`. */
   readonly tls?: number;
+  /** The same over TCP. */
+  readonly tcp?: number;
 }
 
-const BOX: Record<"outside" | "inside", string> = { outside: "203.0.113.1", inside: "10.9.0.1" };
+/** Who can stand on a stage: a place to send to, and an ear. */
+export interface Actor {
+  readonly name: string;
+  readonly place: Place;
+  took(text: string): void;
+}
+
+export const BOX: Record<"outside" | "inside", string> = { outside: "203.0.113.1", inside: "10.9.0.1" };
 
 /** `tcp`: every connection is refused, on this stage. */
 export interface Target {
@@ -49,10 +58,12 @@ export class Stage {
   /** All text that the box sent, by realm: for leak checks. */
   readonly sent: Record<"outside" | "inside", string[]> = { outside: [], inside: [] };
   now: Millis = 0;
-  readonly #parties: ScriptedParty[] = [];
-  readonly #silent = new Set<ScriptedParty>();
+  /** How a message comes over a connection: in these pieces. */
+  cut: (text: string) => readonly string[] = (text) => [text];
+  readonly #parties: Actor[] = [];
+  readonly #silent = new Set<Actor>();
   /** Who is at the other end of each connection. */
-  readonly #wires = new Map<number, ScriptedParty>();
+  readonly #wires = new Map<number, Actor>();
 
   readonly #names: Readonly<Record<string, string>>;
 
@@ -64,42 +75,55 @@ export class Stage {
   }
 
   party(name: string, place: Place): ScriptedParty {
-    const party = new ScriptedParty(this, name, place, BOX[place.realm]);
-    this.#parties.push(party);
+    const party = this.join(new ScriptedParty(this, name, place, BOX[place.realm]));
     if (place.tls !== undefined) this.connect(party, place.tls);
     return party;
   }
 
+  /** Stands on the stage from now on. It opens a connection of its own only by `connect`. */
+  join<One extends Actor>(party: One): One {
+    this.#parties.push(party);
+    return party;
+  }
+
+  connected(party: Actor): boolean {
+    return this.#wiresOf(party).length > 0;
+  }
+
   /** Nothing that is sent to this party arrives any more, and the network says so. */
-  unplug(party: ScriptedParty): void {
+  unplug(party: Actor): void {
     this.#silent.add(party);
   }
 
-  /** This party opens a TLS connection, from a port that it will never listen on. */
-  connect(party: ScriptedParty, connection: number): void {
-    const { realm, ip } = party.place;
+  /** This party opens a connection, TLS or TCP, from a port that it will never listen on. */
+  connect(party: Actor, connection: number): void {
+    const { realm, ip, tls } = party.place;
     this.#wires.set(connection, party);
-    this.#step({ in: "accepted", connection, listener: `${realm}/tls`, remote: { ip, port: 40_000 }, tlsNames: [] });
+    const listener = `${realm}/${tls === undefined ? "tcp" : "tls"}`;
+    this.#step({ in: "accepted", connection, listener, remote: { ip, port: 40_000 }, tlsNames: [] });
   }
 
   /** All connections of this party break. */
-  disconnect(party: ScriptedParty): void {
+  disconnect(party: Actor): void {
     for (const connection of this.#wiresOf(party)) {
       this.#wires.delete(connection);
       this.#step({ in: "closed", connection, reason: "reset" });
     }
   }
 
-  #wiresOf(party: ScriptedParty): number[] {
+  #wiresOf(party: Actor): number[] {
     return [...this.#wires].filter(([, one]) => one === party).map(([connection]) => connection);
   }
 
   /** A message of a party, at this moment. */
-  deliver(party: ScriptedParty, text: string): void {
+  deliver(party: Actor, text: string): void {
     this.#write(party, ">", text);
     const { realm, ip, port } = party.place;
     const connection = this.#wiresOf(party).at(-1);
-    if (connection !== undefined) return this.#step({ in: "data", connection, text });
+    if (connection !== undefined) {
+      for (const piece of this.cut(text)) this.#step({ in: "data", connection, text: piece });
+      return;
+    }
     this.#step({ in: "datagram", listener: `${realm}/udp`, remote: { ip, port }, text });
   }
 
@@ -154,11 +178,13 @@ export class Stage {
     else if (output.out === "resolve") this.#resolve(output);
   }
 
-  /** Taken by a party that speaks TLS on the port where it says it is; by nobody else. */
+  /** Taken by a party that speaks TLS (or TCP) on the port where it says it is; by nobody else. */
   #connect({ connection, remote, protocol }: Extract<EngineOutput, { out: "connect" }>): void {
     const { ip, port } = remote;
-    const party = this.#parties.find(({ place }) => place.tls !== undefined && place.ip === ip && place.port === port);
-    if (protocol !== "tls" || party === undefined || this.#silent.has(party)) {
+    const party = this.#parties.find(
+      ({ place }) => place[protocol] !== undefined && place.ip === ip && place.port === port,
+    );
+    if (party === undefined || this.#silent.has(party)) {
       return this.#step({ in: "closed", connection, reason: "refused" });
     }
     this.#wires.set(connection, party);
@@ -210,7 +236,7 @@ export class Stage {
     party.took(text);
   }
 
-  #write(party: ScriptedParty, arrow: "<" | ">", text: string): void {
+  #write(party: Actor, arrow: "<" | ">", text: string): void {
     this.diary.push(`${this.now} ${party.name} ${arrow} ${wordOf(text)}`);
   }
 }

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { audio, headerOf } from "../../support/scripted-party.ts";
 import type { Stage } from "../../support/stage.ts";
-import { ALICE, twoSides } from "../../support/stage.ts";
+import { ALICE, BOB, twoSides } from "../../support/stage.ts";
 import { established, NOTHING, ringing, sdpOfBob } from "./scenes.ts";
 
 let stage: Stage;
@@ -62,6 +62,18 @@ test("the callee's 200 overtakes the CANCEL: it gets ACK and BYE, the caller kee
   scene.bob.answer(200, { method: "BYE" });
   expect(stage.look()).toEqual(["0 bob > 200", "0 bob < ACK", "0 bob < BYE", "0 bob > 200 BYE"]);
   expect(ended()).toEqual(["cancelled caller 487"]);
+});
+
+test("the same with a Contact that must be looked up: one ACK, however often it was wanted meanwhile", () => {
+  const scene = ringing({ names: { "phone.pbx.test": BOB.ip } });
+  ({ stage } = scene);
+  scene.alice.cancel();
+  scene.alice.ackRefusal();
+  stage.look();
+  scene.bob.contactUri = "<sip:bob@phone.pbx.test>";
+  scene.bob.answer(200, { sdp: sdpOfBob });
+  scene.bob.answer(200, { method: "BYE" });
+  expect(stage.look()).toEqual(["0 bob > 200", "0 bob < ACK", "0 bob < BYE", "0 bob > 200 BYE"]);
 });
 
 test("CANCEL after the 200 changes nothing", () => {

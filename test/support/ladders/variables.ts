@@ -1,0 +1,36 @@
+/** Words in braces, in a `sip` block: `{box}`, `{replaces bob#1}` … stand for what only this run knows. */
+import { tagOf } from "../scripted-party.ts";
+import { BOX } from "../stage.ts";
+import type { MessageText } from "./message-text.ts";
+import { fail, type LadderParty } from "./party.ts";
+
+/** `reader`: the party whose message this is. */
+export function filledIn(message: MessageText, reader: LadderParty, parties: readonly LadderParty[]): MessageText {
+  const fill = (text: string): string =>
+    text.replace(/\{([a-z][^{}]*)\}/g, (_, words: string) => meaningOf(words, reader, parties));
+  return {
+    start: message.start === undefined ? undefined : fill(message.start),
+    headers: message.headers.map(([name, value]) => [name, fill(value)] as const),
+    body: message.body === undefined ? undefined : fill(message.body),
+  };
+}
+
+function meaningOf(words: string, reader: LadderParty, parties: readonly LadderParty[]): string {
+  const [what = "", whose = "", how = ""] = words.split(" ");
+  if (what === "box") return whose === "outside" || whose === "inside" ? BOX[whose] : reader.box;
+  const [name = "", label = "1"] = whose.split("#");
+  const party = whose === "" ? reader : (parties.find((one) => one.name === name) ?? fail(`{${words}}: no such party`));
+  if (what === "ip") return party.place.ip;
+  if (what === "host") return party.member.host;
+  const dialog = party.dialogs.get(label) ?? fail(`{${words}}: no such dialog`);
+  const value = {
+    replaces: dialog.name,
+    replaced: dialog.nameForUs,
+    "call-id": dialog.callId,
+    tag: tagOf(dialog.local),
+    "box-tag": tagOf(dialog.remote),
+    contact: dialog.target,
+  }[what];
+  if (value === undefined) return fail(`{${words}} means nothing`);
+  return how === "escaped" ? encodeURIComponent(value) : value;
+}
