@@ -14,11 +14,14 @@ export class ConfigError extends Error {
 /** The peer's mistake. We answer it with `status`, count it against the peer, and go on. */
 export class PeerError extends Error {
   readonly status: number;
+  /** What of a session description cannot be used, as a Warning code of RFC 3261 §20.43; 0: there is nothing to add. */
+  readonly warning: number;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, warning = 0) {
     super(message);
     this.name = "PeerError";
     this.status = status;
+    this.warning = warning;
   }
 }
 

@@ -21,7 +21,8 @@ import { contentOf, offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
-import { headersFor, lists } from "./strangers.ts";
+import { lists } from "./strangers.ts";
+import { refusalHeaders } from "./warning.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
@@ -200,7 +201,8 @@ class Change implements ReinviteOwner, LegClient {
       parcel = parcelOf(request, call.directionFrom(this.#dialog.leg), true, offer);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      const parcel = { ...NOTHING, headers: headersFor(error.status) };
+      const host = this.#dialog.leg.wording.contactHost;
+      const parcel = { ...NOTHING, headers: refusalHeaders(error, host) };
       return this.#refuse(error.status, parcel, now); // The session stays as it was (RFC 3261 §14.2).
     }
     if (!this.#late) this.#mark("theirs", "ours");

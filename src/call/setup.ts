@@ -5,7 +5,6 @@
 import {
   type Destination,
   familyOf,
-  hostText,
   type Millis,
   PeerError,
   type PeerSettings,
@@ -19,6 +18,7 @@ import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
 import { productFor } from "./house.ts";
+import { refusalHeaders } from "./warning.ts";
 
 /** Limit: INVITEs sent for one call; after that the caller gets the last refusal. */
 const ATTEMPT_LIMIT = 12;
@@ -250,7 +250,7 @@ export class Setup {
       parties = this.#parties(place, realm);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      this.refusal = { status: error.status, headers: [] };
+      this.refusal = { status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) };
       return false;
     }
     leg.wording.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
@@ -267,7 +267,7 @@ export class Setup {
     if ("scheme" in verdict) return verdict.scheme;
     const { house } = call;
     house.fact({ fact: "sips.refused", call: call.id, realm: realm.name, status: verdict.refuse }, now);
-    const agent = hostText(house.transport.localFor(call.caller.inviteServer!.hop).host);
+    const agent = call.caller.wording.contactHost;
     const warning = `${verdict.warning.code} ${agent} "${verdict.warning.text}"`;
     this.refusal = { status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", warning]] };
     return undefined;

@@ -14,6 +14,7 @@ import {
   type Sdp,
   sends,
 } from "../sdp/index.ts";
+import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
 import { keysForAnswer } from "./keys.ts";
 import type { Line, LineSide, Position } from "./line.ts";
 import { placeholder, shownOn, withVoice } from "./offer.ts";
@@ -43,7 +44,7 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
     const source = pending.offer.media[index] as Media;
     if (offered === undefined || media.port === 0) {
       lines.push(undefined);
-      writings.push(placeholder(source));
+      writings.push(placeholder(source, midOf(source)));
       continue;
     }
     const before = pending.state.lines[index] ?? offered;
@@ -52,7 +53,9 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
     writings.push(answeredWriting(line, to, media, line.sides[from].direction));
   }
   const shown = shownOn(lines, to, legs[to]);
-  const voice = say(legs[to].voice, shown, writeBody(sdp, shown, writings));
+  const { offer } = pending;
+  const frame = { source: sdp, times: offer.times, groups: groupsAnswered(groupsOf(offer), sdp, lines, to) };
+  const voice = say(legs[to].voice, shown, writeBody(frame, shown, writings));
   return { state: { lines, legs: withVoice(legs, to, voice) }, text: voice.text };
 }
 
@@ -74,7 +77,7 @@ function answeredLine(
   const found = remoteOf(media, sdp, leg, own, mux);
   const remote = found === "none" ? side.remote : found;
   if (remote !== undefined && remote.family !== side.local.family) {
-    throw new PeerError(488, `IPv${side.local.family} media is answered with IPv${remote.family}`);
+    throw new PeerError(488, `IPv${side.local.family} media is answered with IPv${remote.family}`, 301);
   }
   const offeredSecure = profileOf(side.profile)?.secure === true;
   const keys = keysForAnswer(media, profile, offeredSecure, leg, { ...side, rx: before.sides[from].rx });
@@ -83,6 +86,7 @@ function answeredLine(
     local: side.local,
     remote,
     profile: profile.name,
+    mid: side.mid,
     mux,
     rx: keys.rx,
     tx: keys.tx,
@@ -101,6 +105,7 @@ function answeredWriting(line: Line, to: SideIndex, source: Media, answered: Wri
   return {
     source,
     side,
+    mid: side.mid,
     protocol: side.profile,
     feedback: profileOf(side.profile)?.feedback === true,
     direction: answered,

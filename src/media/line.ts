@@ -38,6 +38,8 @@ export interface LineSide {
   /** `undefined`: not answered yet, or it said 0.0.0.0 from the start. */
   readonly remote: Remote | undefined;
   readonly profile: string;
+  /** What the line is called on this leg (RFC 5888); `undefined`: nobody named it. */
+  readonly mid: string | undefined;
   /** RTP and RTCP share one port, on this leg. */
   readonly mux: boolean;
   readonly rx: SrtpKey | undefined;

@@ -14,6 +14,8 @@ import {
   type Sdp,
   sends,
 } from "../sdp/index.ts";
+import { withinReach } from "./altc.ts";
+import { alternatives, freshMid, groupsOf, groupsOnward, midOf } from "./groups.ts";
 import { keysForOffer, keysToOffer } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position } from "./line.ts";
@@ -22,7 +24,7 @@ import { shownAddress } from "./port-books.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Session, State } from "./session.ts";
 import { say } from "./voice.ts";
-import { type Writing, writeBody } from "./write-sdp.ts";
+import { ALWAYS, type Writing, writeBody } from "./write-sdp.ts";
 
 export interface OfferContext {
   readonly session: Session;
@@ -48,6 +50,8 @@ export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
   if (fault !== undefined) throw new PeerError(488, fault);
 
   const to = otherSide(from);
+  const groups = groupsOf(sdp);
+  const aside = groups.length === 0 ? NONE : alternatives(groups, sdp, legs[from].realm);
   const lines: Position[] = [];
   const writings: Writing[] = [];
   const onward: Media[] = [];
@@ -55,26 +59,29 @@ export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
   let carried = 0;
   for (const [index, media] of sdp.media.entries()) {
     if (media.port !== 0) wanted++;
-    const profile = carriedProfile(media);
+    const profile = carried < mediaLimits.streams && !aside.includes(index) ? carriedProfile(media) : undefined;
     if (profile === undefined) {
       lines.push(undefined);
       onward.push(media.port === 0 ? media : { ...media, port: 0 });
-      writings.push(placeholder(media));
+      writings.push(placeholder(media, undefined));
       continue;
     }
-    if (++carried > mediaLimits.streams) throw new PeerError(488, `more than ${mediaLimits.streams} streams`);
-    const line = offeredLine(context, sdp, media, profile, index);
+    carried++;
+    const line = offeredLine(context, sdp, media, profile, index, lines);
     lines.push(line);
     onward.push(media);
     writings.push(offeredWriting(line.sides[to], media, profile, line.sides[from].direction));
   }
-  if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried");
+  if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried", 302);
 
   const leg = legs[to];
   const shown = shownOn(lines, to, leg);
-  const voice = say(leg.voice, shown, writeBody(sdp, shown, writings));
+  const frame = { source: sdp, times: ALWAYS, groups: groupsOnward(groups, lines, from) };
+  const voice = say(leg.voice, shown, writeBody(frame, shown, writings));
   return { state: { lines, legs: withVoice(legs, to, voice) }, onward: { media: onward }, text: voice.text };
 }
+
+const NONE: readonly number[] = [];
 
 /** RTP with keys that we can handle, on one port; everything else keeps its place with port 0. */
 function carriedProfile(media: Media): Profile | undefined {
@@ -85,12 +92,21 @@ function carriedProfile(media: Media): Profile | undefined {
   return profile;
 }
 
-function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Profile, index: number): Line {
+/** `earlier`: the lines of this offer that stand before it. */
+function offeredLine(
+  context: OfferContext,
+  sdp: Sdp,
+  media: Media,
+  profile: Profile,
+  index: number,
+  earlier: readonly Position[],
+): Line {
   const { from, legs, own, random } = context;
   const to = otherSide(from);
   const wantsMux = hasAttribute(media, "rtcp-mux");
-  const mux = wantsMux && context.base.lines[index]?.sides[from].mux !== false;
-  const found = remoteOf(media, sdp, legs[from], own, mux);
+  const mux =
+    wantsMux && (context.base.lines[index]?.sides[from].mux !== false || hasAttribute(media, "rtcp-mux-only"));
+  const found = remoteOf(withinReach(media, sdp, legs[from].realm), sdp, legs[from], own, mux);
   const remote = found === "none" ? undefined : found;
   const declared = direction(media, sdp);
   const before = linePortsFit(context, index, media.kind, remote?.family, mux);
@@ -103,6 +119,7 @@ function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Pro
     local: beforeFrom?.local ?? context.reserve(legs[from], remote?.family),
     remote: remote ?? beforeFrom?.remote,
     profile: profile.name,
+    mid: midOf(media),
     mux,
     rx: keys.rx,
     tx: keys.tx,
@@ -113,6 +130,7 @@ function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Pro
     local: beforeTo?.local ?? context.reserve(legs[to], undefined),
     remote: beforeTo?.remote,
     profile: onwardProfile(legs[to], beforeTo, offered.length > 0, profile.feedback),
+    mid: onwardMid(context, index, media, earlier),
     mux: beforeTo?.mux ?? wantsMux,
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
@@ -120,6 +138,13 @@ function offeredLine(context: OfferContext, sdp: Sdp, media: Media, profile: Pro
     direction: beforeTo?.direction ?? "inactive",
   };
   return { kind: media.kind, sides: from === 0 ? [offerer, answerer] : [answerer, offerer], codecs: [] };
+}
+
+/** Streams keep their names on each leg; one that is named on the offerer's gets one on the other. RFC 5888 §9.1. */
+function onwardMid({ base, session, from }: OfferContext, index: number, media: Media, earlier: readonly Position[]) {
+  const to = otherSide(from);
+  const before = session.upcoming[to] === undefined ? base.lines[index]?.sides[to].mid : undefined;
+  return before ?? (midOf(media) === undefined ? undefined : freshMid(index, to, base.lines, earlier));
 }
 
 /**
@@ -157,6 +182,7 @@ function offeredWriting(side: LineSide, source: Media, profile: Profile, offered
   return {
     source,
     side,
+    mid: side.mid,
     protocol: side.profile,
     feedback: profile.feedback,
     direction: offered,
@@ -165,10 +191,11 @@ function offeredWriting(side: LineSide, source: Media, profile: Profile, offered
   };
 }
 
-/** A position without a stream, as it stands on either leg. */
-export const placeholder = (source: Media): Writing => ({
+/** A position without a stream, as it stands on either leg. `mid`: what the offer that it answers called it. */
+export const placeholder = (source: Media, mid: string | undefined): Writing => ({
   source,
   side: undefined,
+  mid,
   protocol: source.protocol,
   feedback: false,
   direction: "inactive",

@@ -33,7 +33,7 @@ export class PortBooks {
    */
   reserve({ realm, party }: Leg, family: Family | undefined): Local {
     const ip = mediaAddress(realm.media.addresses, family ?? party.family, family !== undefined);
-    if (ip === undefined) throw new PeerError(488, `no IPv${family} media is carried here`);
+    if (ip === undefined) throw new PeerError(488, `no IPv${family} media is carried here`, 301);
     const book = this.#realms.get(realm.name)?.get(ip);
     const rtpPort = book?.reserve();
     if (book === undefined || rtpPort === undefined) throw new PeerError(503, "no media port is free");

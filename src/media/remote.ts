@@ -40,7 +40,8 @@ export function ownPorts(settings: Settings, isOut: (ip: string, port: number) =
 }
 
 /**
- * Where this m-line wants its media; "none" when it says 0.0.0.0 or ::, the old way to hold (RFC 3264 §8.4). Throws
+ * Where this m-line wants its media; "none" when it says 0.0.0.0, :: or a name in
+ * `.invalid`, the old ways to hold (RFC 3264 §8.4). Throws
  * PeerError 400 when nothing says where, 488 when we do not send there.
  */
 export function remoteOf(
@@ -52,9 +53,12 @@ export function remoteOf(
 ): Remote | "none" {
   const connection = media.connection ?? sdp.connection;
   if (connection === undefined) throw new PeerError(400, "SDP: no c= line for a stream");
-  if (connection.suffix !== "") throw new PeerError(488, "media to a multicast group is not carried");
+  if (connection.suffix !== "") throw new PeerError(488, "media to a multicast group is not carried", 330);
   const ip = readIp(connection.ip);
-  if (ip === undefined) throw new PeerError(488, "c= holds no IP address");
+  if (ip === undefined) {
+    if (INVALID_NAME.test(connection.ip)) return "none";
+    throw new PeerError(488, "c= holds no IP address", 301);
+  }
   if (ip.family !== connection.family) throw new PeerError(400, "SDP: address and address type in c= differ");
   if (ip.kind === "unspecified") return "none";
 
@@ -63,6 +67,9 @@ export function remoteOf(
   refuseForbidden(ip, rtcpPort, standing, own);
   return latching(ip, media.port, rtcpPort, standing);
 }
+
+/** "No address" in IPv6's words: RFC 6157 §4.1. */
+const INVALID_NAME = /\.invalid\.?$/i;
 
 /** RFC 3605. Another address for RTCP than for RTP is checked like one, and then not used: one stream, one host. */
 function rtcpPortOf(media: Media, standing: Standing, own: readonly OwnPorts[]): number {

@@ -11,7 +11,7 @@ import { applyAnswer } from "./answer.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Local } from "./line.ts";
 import { type MediaNews, newsOf } from "./news.ts";
-import { applyOffer, type Offered } from "./offer.ts";
+import { applyOffer, type Offered, withVoice } from "./offer.ts";
 import { indexOf, type MediaParty, type MediaSide, otherSide, type SideIndex } from "./party.ts";
 import { PortBooks } from "./port-books.ts";
 import type { RelayCommand, RelayEvent } from "./relay-command.ts";
@@ -20,7 +20,7 @@ import { type OwnPorts, ownPorts } from "./remote.ts";
 import { repetition } from "./repeat.ts";
 import type { Leg, Pending, Session, State } from "./session.ts";
 import { type MediaView, mediaView } from "./view.ts";
-import { newVoice } from "./voice.ts";
+import { newVoice, say, unsaid } from "./voice.ts";
 
 export interface MediaOptions {
   readonly settings: Settings;
@@ -167,16 +167,20 @@ export class MediaSessions {
     const index = indexOf(to);
     if (held.pending !== undefined) throw new PeerError(491, "another offer is under way");
     if (!held.confirmed) throw new PeerError(500, "nothing is agreed yet");
-    const { text } = settled.legs[index].voice;
-    held.pending = repetition(settled, index, parseSdp(text));
-    return text;
+    const { voice } = settled.legs[index];
+    const again = say(voice, voice.ip, voice.body);
+    if (again !== voice) held.settled = { lines: settled.lines, legs: withVoice(settled.legs, index, again) };
+    held.pending = repetition(held.settled, index, parseSdp(again.text));
+    return again.text;
   }
 
-  /** That side's offer was refused: everything is again as it was before it, early media included. */
+  /** That side's offer was refused: everything but version numbers is again as it was before it, early media included. */
   withdraw(session: string, from: MediaSide): void {
     const held = this.#sessions.get(session);
     if (held?.pending?.from !== indexOf(from)) return;
+    const { legs } = held.pending.state;
     held.pending = undefined;
+    held.settled = { lines: held.settled.lines, legs: spoilt(held.settled.legs, legs) };
     this.#relays.follow(held, held.settled);
     this.#sweep(held);
   }
@@ -269,6 +273,12 @@ const holds = (state: State, local: Local): boolean => holdsIn(state.lines, loca
 
 const holdsIn = (lines: State["lines"], local: Local): boolean =>
   lines.some((line) => line !== undefined && (line.sides[0].local === local || line.sides[1].local === local));
+
+/** Both legs as they stood, but for the numbers of what they heard since. */
+function spoilt(standing: State["legs"], refused: State["legs"]): State["legs"] {
+  const first = withVoice(standing, 0, unsaid(standing[0].voice, refused[0].voice));
+  return withVoice(first, 1, unsaid(standing[1].voice, refused[1].voice));
+}
 
 const replaced = (legs: readonly [Leg, Leg], index: SideIndex, leg: Leg): readonly [Leg, Leg] =>
   index === 0 ? [leg, legs[1]] : [legs[0], leg];

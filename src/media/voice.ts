@@ -6,9 +6,12 @@ export interface Voice {
   readonly sessionId: number;
   /** 0 before the first description. */
   readonly version: number;
+  /** In `o=`: the same for the life of the leg, wherever its media goes. */
   readonly ip: string;
   readonly body: string;
   readonly text: string;
+  /** A later description was refused: its number is used up, and the next one gets another, whatever it says. */
+  readonly spoilt: boolean;
 }
 
 /** 31 bits: small enough for every parser, and nothing but a name for the leg. */
@@ -18,12 +21,21 @@ export const newVoice = (random: Random): Voice => ({
   ip: "",
   body: "",
   text: "",
+  spoilt: false,
 });
 
-/** The same voice after saying `body`: a new version if and only if anything differs. */
+/** The same voice after saying `body`: a new version if and only if anything differs. `ip`: for the first `o=`. */
 export function say(voice: Voice, ip: string, body: string): Voice {
-  if (voice.version > 0 && voice.ip === ip && voice.body === body) return voice;
+  if (voice.version > 0 && !voice.spoilt && voice.body === body) return voice;
   const version = voice.version + 1;
-  const text = `v=0\r\no=- ${voice.sessionId} ${version} ${typedAddress(ip)}\r\n${body}`;
-  return { sessionId: voice.sessionId, version, ip, body, text };
+  const origin = voice.ip === "" ? ip : voice.ip;
+  const text = `v=0\r\no=- ${voice.sessionId} ${version} ${typedAddress(origin)}\r\n${body}`;
+  return { sessionId: voice.sessionId, version, ip: origin, body, text, spoilt: false };
+}
+
+/** What stands again after `refused` was said: RFC 3264 §8 counts from the description before, refused or not. */
+export function unsaid(standing: Voice, refused: Voice): Voice {
+  if (refused.sessionId !== standing.sessionId || refused.version === standing.version) return standing;
+  const { sessionId, body, text } = standing;
+  return { sessionId, version: refused.version, ip: refused.ip, body, text, spoilt: true };
 }

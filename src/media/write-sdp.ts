@@ -3,7 +3,15 @@
  * below. Line order is RFC 8866 §5.
  */
 import { type Family, familyOf } from "../base/index.ts";
-import { type Attribute, type Bandwidth, type Direction, formatCrypto, type Media, type Sdp } from "../sdp/index.ts";
+import {
+  type Attribute,
+  type Bandwidth,
+  type Direction,
+  formatCrypto,
+  type Media,
+  type Sdp,
+  type Time,
+} from "../sdp/index.ts";
 import type { LineSide, OwnKey } from "./line.ts";
 
 /**
@@ -24,7 +32,6 @@ const CROSSING = new Set([
   "imageattr",
   "content",
   "label",
-  "mid",
   "lang",
   "sdplang",
   "extmap",
@@ -48,6 +55,7 @@ export interface Writing {
   /** Whose codecs and attributes cross. */
   readonly source: Media;
   readonly side: LineSide | undefined;
+  readonly mid: string | undefined;
   readonly protocol: string;
   readonly feedback: boolean;
   readonly direction: Direction;
@@ -56,19 +64,40 @@ export interface Writing {
   readonly offer: boolean;
 }
 
+/** What our offers say of time: the call lives until it ends. RFC 3264 §5. */
+export const ALWAYS: readonly Time[] = [{ start: "0", stop: "0", repeats: [] }];
+
+/** What belongs to the session as a whole. */
+export interface Frame {
+  /** Whose session attributes and bandwidths cross. */
+  readonly source: Sdp;
+  /** An answer repeats those of its offer. RFC 3264 §6. */
+  readonly times: readonly Time[];
+  /** `a=group` lines, with their ends. */
+  readonly groups: string;
+}
+
 /** Everything after `o=`. `shown`: the address for `c=` when no line has one. */
-export function writeBody(source: Sdp, shown: string, lines: readonly Writing[]): string {
-  let text = `s=-\r\n${connectionLine(shown)}${bandwidthLines(source.bandwidths)}t=0 0\r\n`;
+export function writeBody({ source, times, groups }: Frame, shown: string, lines: readonly Writing[]): string {
+  let text = `s=-\r\n${connectionLine(shown)}${bandwidthLines(source.bandwidths)}`;
+  for (const { start, stop } of times) text += `t=${start} ${stop}\r\n`;
+  text += groups;
   for (const attribute of source.attributes) {
-    if (CROSSING_SESSION.has(attribute.name)) text += attributeLine(attribute);
+    if (CROSSING_SESSION.has(attribute.name) && !namesLines(attribute)) text += attributeLine(attribute);
   }
   for (const line of lines) text += line.side === undefined ? declinedLine(line) : mediaLines(line, line.side, shown);
   return text;
 }
 
 /** RFC 3264 §6: the formats of a declined stream mean nothing, but one must stand there. */
-const declinedLine = ({ source, protocol }: Writing): string =>
-  `m=${source.kind} 0 ${protocol} ${source.formats[0] ?? "0"}\r\n`;
+const declinedLine = ({ source, protocol, mid }: Writing): string =>
+  `m=${source.kind} 0 ${protocol} ${source.formats[0] ?? "0"}\r\n${midLine(mid)}`;
+
+const midLine = (mid: string | undefined): string => (mid === undefined ? "" : `a=mid:${mid}\r\n`);
+
+/** Names of lines inside of packets serve a bundle alone, and they are another leg's. RFC 9143 §15. */
+const namesLines = ({ name, value }: Attribute): boolean =>
+  name === "extmap" && value?.includes("urn:ietf:params:rtp-hdrext:sdes:mid") === true;
 
 function mediaLines(line: Writing, { local, mux }: LineSide, shown: string): string {
   const { source } = line;
@@ -78,9 +107,11 @@ function mediaLines(line: Writing, { local, mux }: LineSide, shown: string): str
   if (local.shown !== shown) text += connectionLine(local.shown);
   text += bandwidthLines(source.bandwidths);
   for (const attribute of source.attributes) {
-    if (CROSSING.has(attribute.name) || (line.feedback && attribute.name === "rtcp-fb"))
+    const { name } = attribute;
+    if ((CROSSING.has(name) && !namesLines(attribute)) || (line.feedback && name === "rtcp-fb"))
       text += attributeLine(attribute);
   }
+  text += midLine(line.mid);
   if (!mux || line.offer) text += `a=rtcp:${local.rtcpPort}\r\n`;
   if (mux) text += "a=rtcp-mux\r\n";
   for (const { tag, name, key } of line.keys) {
