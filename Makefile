@@ -5,15 +5,16 @@ NODE := node_modules/.bin/node
 CONFIG ?= config/default.jsonc
 FOR ?= 60s
 SEED ?=
+CALLS ?=
 ONLY ?=
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run build install deps native tls test check bench demo image fuzz sim format clean
+.PHONY: help run build install deps native tls test check bench demo image fuzz sim sim-million format clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 run: build ## install what is missing, build, and run with CONFIG= (default config/default.jsonc)
 	@mkdir -p /run/sallyport 2>/dev/null || true
@@ -62,8 +63,11 @@ image: ## the bootable appliance
 fuzz: install ## hostile bytes against the parsers, FOR=60s
 	@$(NODE) test/fuzz/run.ts "$(FOR)"
 
-sim: install ## the box in virtual time, SEED=
-	@SEED="$(or $(SEED),1)" $(NODE) test/simulation/replay.ts
+sim: install ## the box in virtual time: SEED= replays one world, CALLS= plays so many calls
+	@SEED="$(or $(SEED),1)" CALLS="$(CALLS)" $(NODE) test/simulation/replay.ts
+
+sim-million: install ## a million simulated calls, at low priority (half an hour to two)
+	@SEED="$(or $(SEED),1000000)" CALLS=1000000 nice -n 19 $(NODE) test/simulation/replay.ts
 
 format: ## let biome format and fix
 	@biome check --write .

@@ -1,10 +1,12 @@
-import type { Millis } from "../../src/base/index.ts";
+import type { Millis, Random } from "../../src/base/index.ts";
 import type { CalleeScript, Change, Temper, TimerTaste } from "./script.ts";
 import type { SdpTaste } from "./sdp-text.ts";
 import type { Sip } from "./sip-text.ts";
 
 /** One dialog as this phone sees it. */
 export interface Dialog {
+  /** The dice of its call. */
+  readonly random: Random;
   readonly role: "caller" | "callee";
   readonly temper: Temper;
   readonly callId: string;

@@ -26,7 +26,8 @@ import { GIVE_UP, T1, T2, Wire } from "./wire.ts";
 
 export interface PhoneOptions {
   readonly clock: Clock;
-  readonly random: Random;
+  /** Of the call that this message or number belongs to. */
+  readonly diceOf: (text: string) => Random;
   /** Stands in all that this side makes up: hosts, tags, branches, Call-IDs, CNAMEs. */
   readonly mark: string;
   readonly ip: string;
@@ -62,8 +63,9 @@ export class Phone {
   // ---- calling
 
   call(number: string, script: CallScript): void {
-    const { random, mark } = this.#options;
-    const dialog = this.#newDialog("caller", script.caller, {
+    const { mark } = this.#options;
+    const random = this.#options.diceOf(number);
+    const dialog = this.#newDialog("caller", script.caller, random, {
       callId: `${mark}${token(random, 12)}@${this.#host}`,
       local: `"A Caller" <sip:caller@${this.#host}>;tag=${mark}${token(random, 8)}`,
       remote: `<sip:${number}@${this.#options.box}>`,
@@ -129,7 +131,7 @@ export class Phone {
     const late = response.body !== "" && dialog.inviteCseq === cseqOf(response).number && dialog.taste.lateOffer;
     dialog.taste.lateOffer = false;
     const body = late ? answerSdp(response.body, dialog.taste, dialog.sdpVersion++) : "";
-    dialog.lastAck = this.#write(dialog, "ACK", cseqOf(response).number, this.#branch(), [], body);
+    dialog.lastAck = this.#write(dialog, "ACK", cseqOf(response).number, this.#branch(dialog), [], body);
     this.#wire.transmit(dialog.lastAck, dialog.temper);
   }
 
@@ -139,8 +141,9 @@ export class Phone {
     const number = /^INVITE (?:sips?|tel):([^@;\s]*)/.exec(request.start)?.[1] ?? "";
     const script = this.#options.scriptFor(number);
     if (script === undefined) return this.#wire.answer(request, key, 404, "none", []);
-    const { random, mark, clock } = this.#options;
-    const dialog = this.#newDialog("callee", script, {
+    const { mark, clock } = this.#options;
+    const random = this.#options.diceOf(number);
+    const dialog = this.#newDialog("callee", script, random, {
       callId: headerOf(request, "call-id"),
       local: `${headerOf(request, "to")};tag=${mark}${token(random, 8)}`,
       remote: headerOf(request, "from"),
@@ -158,7 +161,8 @@ export class Phone {
   #ring(ringing: Ringing, key: string): void {
     if (ringing.final) return;
     const { script, invite, dialog } = ringing;
-    const { random, mark } = this.#options;
+    const { random } = dialog;
+    const { mark } = this.#options;
     if (script.fork) {
       const fork = `${headerOf(invite, "to")};tag=${mark}${token(random, 8)}`;
       this.#wire.respond(invite, key, 180, fork, [["Contact", `<sip:fork@${this.#address}>`]], "", "honest");
@@ -408,7 +412,7 @@ export class Phone {
     body: string,
     onResponse: (response: Sip) => void,
   ): string {
-    const branch = this.#branch();
+    const branch = this.#branch(dialog);
     dialog.cseq += 1;
     if (method === "INVITE") dialog.inviteCseq = dialog.cseq;
     if (method === "INVITE" && (dialog.temper === "honest" || dialog.temper === "mute")) this.honestInvites.add(branch);
@@ -448,15 +452,17 @@ export class Phone {
   #newDialog(
     role: "caller" | "callee",
     script: CallerScript | CalleeScript,
+    random: Random,
     ids: { callId: string; local: string; remote: string; target: string },
   ): Dialog {
-    const taste = newTaste(this.#options, "lateOffer" in script && script.lateOffer);
+    const taste = newTaste({ ...this.#options, random }, "lateOffer" in script && script.lateOffer);
     const dialog: Dialog = {
+      random,
       role,
       temper: script.temper,
       ...ids,
       route: [],
-      cseq: below(this.#options.random, 1_000),
+      cseq: below(random, 1_000),
       inviteCseq: 0,
       sdpVersion: 1,
       taste,
@@ -491,7 +497,7 @@ export class Phone {
     return `${this.#options.ip}:${this.#options.port}`;
   }
 
-  #branch(): string {
-    return `z9hG4bK${this.#options.mark}${token(this.#options.random, 12)}`;
+  #branch(dialog: Dialog): string {
+    return `z9hG4bK${this.#options.mark}${token(dialog.random, 12)}`;
   }
 }

@@ -14,7 +14,8 @@ export const GIVE_UP: Millis = 64 * T1;
 
 export interface WireOptions {
   readonly clock: Clock;
-  readonly random: Random;
+  /** Of the call that this message belongs to. */
+  readonly diceOf: (text: string) => Random;
   readonly reliable: boolean;
   /** Stands in all that this side makes up. */
   readonly mark: string;
@@ -116,8 +117,9 @@ export class Wire {
 
   /** A babbler says everything up to three times and repeats old things; a liar garbles one message in five. */
   transmit(text: string, temper: Temper): void {
-    const { random, send } = this.#options;
+    const { diceOf, send } = this.#options;
     if (temper === "babbling") {
+      const random = diceOf(text);
       this.#sent.push(text);
       if (this.#sent.length > 50) this.#sent.shift();
       send(text);
@@ -126,7 +128,9 @@ export class Wire {
       if (chance(random, 0.05)) send("\r\n\r\n");
       return;
     }
-    send(temper === "lying" && chance(random, 0.2) ? garble(text, random) : text);
+    if (temper !== "lying") return send(text);
+    const random = diceOf(text);
+    send(chance(random, 0.2) ? garble(text, random) : text);
   }
 
   answer(request: Sip, key: string, status: number, to: string, temper: Temper | readonly []): void {

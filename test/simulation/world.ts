@@ -7,18 +7,14 @@ import { type Fact, type Millis, type Random, seededRandom } from "../../src/bas
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "../support/no-packets.ts";
+import type { Climate } from "./climate.ts";
 import { Leaks } from "./leaks.ts";
-import { Clock, carry, chance, type Weather } from "./network.ts";
+import { Clock, carry, chance } from "./network.ts";
 import { Phone } from "./phone.ts";
-import { type CalleeScript, type CallScript, drawScript, type Temper } from "./script.ts";
+import type { CallScript, WorldScript } from "./script.ts";
 import { BOX, simulatedSettings } from "./settings.ts";
 
-export interface Plan {
-  readonly seed: number;
-  readonly calls: number;
-  readonly weather: Weather;
-  readonly tempers: readonly Temper[];
-  readonly outside: "udp" | "tls";
+export interface Plan extends Pick<Climate, "outside" | "tempers"> {
   /** Keeps the ladder of every message, for a replay that is read by people. */
   readonly keepLadder?: boolean;
 }
@@ -42,17 +38,24 @@ type Side = "outside" | "inside";
 const REST_LIMIT: Millis = 7_200_000;
 const TIMER_L: Millis = 32_000;
 
-export function simulate(plan: Plan): Outcome {
-  return new World(plan).run();
+/** Limit: the call of a message is told by the number in it, which has so many digits after the prefix. */
+const NUMBER = /4930(\d{6})/;
+/** Between the beginnings of two calls. */
+const PAUSE: Millis = 50;
+
+export function simulate(script: WorldScript, plan: Plan): Outcome {
+  return new World(script, plan).run();
 }
 
 class World {
   readonly #plan: Plan;
+  readonly #script: WorldScript;
   readonly #clock = new Clock();
+  /** Of the calls, and of what belongs to none. */
+  readonly #dice: readonly Random[];
   readonly #random: Random;
   readonly #engine: Engine;
   readonly #phones: Record<Side, Phone>;
-  readonly #scripts = new Map<string, CalleeScript>();
   readonly #leaks = new Leaks();
   readonly #hash = createHash("sha256");
   readonly #broken = new Set<string>();
@@ -71,28 +74,26 @@ class World {
   #answered = 0;
   #left = 0;
 
-  constructor(plan: Plan) {
+  constructor(script: WorldScript, plan: Plan) {
     this.#plan = plan;
-    this.#random = seededRandom(plan.seed);
+    this.#script = script;
+    this.#random = seededRandom(script.seed);
+    this.#dice = script.calls.map(({ seed }) => seededRandom(seed));
     this.#engine = new Engine({
       settings: simulatedSettings(plan.outside),
-      random: seededRandom(plan.seed ^ 0x5a5a5a5a),
+      random: seededRandom(script.seed ^ 0x5a5a5a5a),
       version: "simulated",
     });
     this.#phones = { outside: this.#phone("outside"), inside: this.#phone("inside") };
   }
 
   run(): Outcome {
-    let at = 0;
-    for (let index = 0; index < this.#plan.calls; index++) {
-      const script = drawScript(this.#random, at, this.#plan.tempers);
-      const number = `4930${String(index).padStart(6, "0")}`;
-      this.#scripts.set(number, script.callee);
-      if (script.caller.vanishAfter !== undefined || script.callee.vanishAfter !== undefined) this.#left += 1;
-      this.#clock.at(at, () => this.#call(number, script));
-      at += 50;
+    const { calls } = this.#script;
+    for (const [index, call] of calls.entries()) {
+      if (call.caller.vanishAfter !== undefined || call.callee.vanishAfter !== undefined) this.#left += 1;
+      this.#clock.at(index * PAUSE, () => this.#call(`4930${String(index).padStart(6, "0")}`, call));
     }
-    this.#settle(at + 15_000);
+    this.#settle(calls.length * PAUSE + 15_000);
     this.#loseMedia();
     this.#settle(this.#clock.now + REST_LIMIT);
     this.#checkRest();
@@ -166,6 +167,7 @@ class World {
       case "datagram":
         return this.#fromBox(output.listener.includes("outside") ? "outside" : "inside", output.text, "udp");
       case "write":
+        this.#clock.after(1, () => this.#step({ in: "drained", connection: output.connection, unsentBytes: 0 }));
         return this.#fromBox(this.#streams.get(output.connection) ?? "outside", output.text, "stream");
       case "connect":
         this.#streams.set(output.connection, "outside");
@@ -192,13 +194,13 @@ class World {
     this.#note(`box -> ${side}`, text);
     for (const leak of this.#leaks.sent(side, text)) this.#broken.add(`on the ${side} wire: ${leak}`);
     this.#noteFinals(text);
-    const weather = how === "udp" ? this.#plan.weather : { loss: 0, duplicate: 0, reorder: 0 };
-    carry(this.#clock, this.#random, weather, () => this.#phones[side].receive(text));
+    const weather = how === "udp" ? this.#script.weather : { loss: 0, duplicate: 0, reorder: 0 };
+    carry(this.#clock, this.#diceOf(text), weather, () => this.#phones[side].receive(text));
   }
 
   #toBox(side: Side, text: string): void {
     const stream = side === "outside" && this.#plan.outside === "tls";
-    const weather = stream ? { loss: 0, duplicate: 0, reorder: 0 } : this.#plan.weather;
+    const weather = stream ? { loss: 0, duplicate: 0, reorder: 0 } : this.#script.weather;
     const deliver = (): void => {
       this.#note(`${side} -> box`, text);
       if (/^INVITE /.test(text)) this.#invites.add(branchIn(text));
@@ -206,7 +208,7 @@ class World {
       else this.#step({ in: "datagram", listener: BOX[side].udp, remote: BOX[side].neighbour, text });
     };
     if (stream) this.#clock.after(10, deliver);
-    else carry(this.#clock, this.#random, weather, deliver);
+    else carry(this.#clock, this.#diceOf(text), weather, deliver);
   }
 
   #openStream(): number {
@@ -289,7 +291,9 @@ class World {
     const what = lines[0] ?? "";
     const cseq = lines.find((line) => /^cseq:/i.test(line)) ?? "";
     const callId = lines.find((line) => /^call-id:/i.test(line)) ?? "";
-    this.#ladder.push(`${String(this.#clock.now).padStart(9)} ${arrow.padEnd(15)} ${what}  [${cseq}] [${callId}]`);
+    this.#ladder.push(
+      `${String(this.#clock.now).padStart(9)} ${arrow.padEnd(15)} ${what}  [${cseq}] [${callId}] ${branchIn(text)}`,
+    );
   }
 
   #phone(side: Side): Phone {
@@ -297,7 +301,7 @@ class World {
     const tls = side === "outside" && this.#plan.outside === "tls";
     return new Phone({
       clock: this.#clock,
-      random: this.#random,
+      diceOf: (text) => this.#diceOf(text),
       mark,
       ip: neighbour.ip,
       port: neighbour.port,
@@ -306,11 +310,16 @@ class World {
       protocol: tls ? "TLS" : "UDP",
       srtp: side === "outside",
       send: (text) => this.#toBox(side, text),
-      scriptFor: (number) => this.#scripts.get(number.replace(/^\+/, "")),
+      scriptFor: (number) => this.#script.calls[indexIn(number)]?.callee,
     });
+  }
+
+  #diceOf(text: string): Random {
+    return this.#dice[indexIn(text)] ?? this.#random;
   }
 }
 
+const indexIn = (text: string): number => Number(NUMBER.exec(text)?.[1] ?? -1);
 const branchIn = (text: string): string => /\r\n(?:Via|v) *:[^\r\n]*?branch=([^;,\s]+)/i.exec(text)?.[1] ?? "";
 const bump = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);
 
