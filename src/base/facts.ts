@@ -23,6 +23,8 @@ export type Fact =
       readonly target: string;
       readonly status: number;
       readonly reason: string;
+      /** The cause that the peer gave by Reason (RFC 6432). */
+      readonly q850?: number;
     }
   | { readonly fact: "sips.refused"; readonly call: string; readonly realm: string; readonly status: number }
   | {
@@ -84,6 +86,8 @@ export interface CallEnded {
   readonly by: Side | undefined;
   /** The final status that the caller got, 200 when answered. */
   readonly status: number;
+  /** Q.850: as the end that ended it said (RFC 3326), or what RFC 3398 makes of the status. */
+  readonly q850: number;
   readonly totalMs: number;
   readonly answeredMs: number;
   readonly from: Party;

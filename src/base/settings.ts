@@ -8,6 +8,14 @@ export type Trust = "none" | "peer" | "full";
 export type SrtpPolicy = "required" | "preferred" | "off";
 export type SrtpKeying = "sdes" | "dtls";
 export type MediaPath = "auto" | "socket" | "af_xdp" | "xdp";
+/** What a 3xx of a called peer does: the caller gets 480; its Contacts, rebuilt; or we follow them ourselves. */
+export type RedirectPolicy = "refuse" | "pass" | "follow";
+/** How a peer is told whom a call was meant for before (RFC 5806, RFC 7044): as it came, in one form, or not at all. */
+export type DiversionPolicy = "pass" | "diversion" | "history-info" | "off";
+/** What a peer is told by Reason (RFC 3326): as it came; with the missing Q.850 or SIP cause made; or nothing. */
+export type ReasonPolicy = "pass" | "q850" | "sip" | "both" | "off";
+/** Session-ID (RFC 7989) into and out of a realm: as the ends say, made for ends that say none, or never. */
+export type SessionIdPolicy = "pass" | "create" | "off";
 export type TlsVerify = "none" | "server" | "mutual";
 
 export interface Settings {
@@ -87,6 +95,7 @@ export interface RealmSettings {
   readonly allowHeaders: readonly string[];
   /** What becomes of a request from here whose method is of no RFC that we know: 405, or it crosses like a MESSAGE. */
   readonly otherMethods: "refuse" | "pass";
+  readonly sessionId: SessionIdPolicy;
 }
 
 export interface RealmMediaSettings {
@@ -130,6 +139,11 @@ export interface PeerSettings {
   readonly maxRequestsPerSecond: number | undefined;
   /** May a request over the UDP size limit go by TCP to this peer? RFC 3261 §18.1.1. */
   readonly tcpForLargeRequests: boolean;
+  readonly redirects: RedirectPolicy;
+  /** By a final status of this peer, 400 to 699: the one that the caller is told instead. */
+  readonly responses: ReadonlyMap<number, number>;
+  readonly diversion: DiversionPolicy;
+  readonly reasons: ReasonPolicy;
 }
 
 export interface RouteSettings {

@@ -22,6 +22,7 @@ import {
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty } from "../media/index.ts";
 import type { Request, Response } from "../message/index.ts";
+import { reasonHeadersToward, reasonToward } from "../policy/index.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
 import { CalledSide } from "./called-side.ts";
@@ -323,9 +324,9 @@ export class Call implements LegOwner, Punctual {
         return this.#called.setup.next(now);
       case "refuse caller":
       case "end caller":
-        return this.caller.end(this.#ending(), now);
+        return this.caller.end(this.#endingFor(this.start.fromPeer), now);
       case "end callee":
-        return this.callee?.end(this.#ending(), now);
+        return this.callee?.end(this.#endingFor(this.calleePeer), now);
       case "answer caller":
         this.#timers.clear();
         this.#limitLength(now);
@@ -347,9 +348,13 @@ export class Call implements LegOwner, Punctual {
     this.house.agenda.watch(this);
   }
 
-  #ending(): Ending {
+  /** As the peer on that side is to be told. */
+  #endingFor(peer: PeerSettings | undefined): Ending {
     const { status, phrase, headers = [], reason } = this.#verdict as Verdict;
-    return { status, phrase, headers, reason };
+    const policy = peer?.reasons ?? "pass";
+    if (policy === "pass") return { status, phrase, headers, reason };
+    const told = reasonHeadersToward(policy, headers, status);
+    return { status, phrase, headers: told, reason: reasonToward(policy, reason) };
   }
 
   #finish(now: Millis): void {
@@ -357,8 +362,7 @@ export class Call implements LegOwner, Punctual {
     const { routing, media } = this.house;
     routing.release(this.start.fromPeer);
     routing.release(this.#called.setup.peer);
-    const verdict = this.#verdict as Verdict;
-    this.report.over(verdict.cause, verdict.by, verdict.status, now);
+    this.report.over(this.#verdict as Verdict, now);
     const streams = this.#called.setup.mediaOpen ? media.delete(this.id) : 0;
     if (streams === 0) return this.#tellEnd(now);
     this.#timers.set("counters", now + COUNTERS_LIMIT);

@@ -2,10 +2,10 @@
  * The called side of a call until it has answered: whoever is being asked, what they say, and what of it the caller hears.
  * One leg follows the other (setup.ts); the call tells apart whose word still counts.
  */
-import { type EndCause, type Millis, PeerError, type Side } from "../base/index.ts";
+import { type Millis, PeerError } from "../base/index.ts";
 import { type Dialog, type Leg, type LegClient, NOTHING, type PrackNote, type Progress } from "../leg/index.ts";
 import type { Request, Response } from "../message/index.ts";
-import { mapStatus } from "../policy/index.ts";
+import { mapStatus, q850In, reasonToward } from "../policy/index.ts";
 import type { Call } from "./call.ts";
 import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
@@ -72,20 +72,24 @@ export class CalledSide {
 
   refused(response: Response, now: Millis): void {
     const call = this.#call;
-    const { status, reason } = mapStatus(response.status);
-    const headers = parcelOf(response, this.#back, true, undefined).headers;
-    const refusal: Refusal = { status, phrase: reason, headers };
-    this.#refusedFact(response.status, reason, now);
+    const { status, reason } = mapStatus(response.status, this.setup.peer?.responses);
+    const { headers } = parcelOf(response, this.#back, true, undefined);
+    this.#refusedFact(
+      response.status,
+      reason,
+      now,
+      response.headers.has("reason") ? q850InHeaders(headers) : undefined,
+    );
+    const refusal: Refusal = { status, received: response.status, phrase: reason, headers };
     if (this.setup.refused(response, refusal, now)) call.happen("callee retry", undefined, now);
-    else this.#refuse("callee refusal", refusal, causeOf(response.status), "callee", now);
+    else this.#refuse("callee refusal", now);
   }
 
   failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
     const call = this.#call;
     this.#refusedFact(cause === "timeout" ? 408 : 503, cause, now);
     if (this.setup.failed(cause, now)) return call.happen("callee retry", undefined, now);
-    const ends: EndCause = cause === "timeout" ? "no-answer" : cause;
-    this.#refuse("no way", this.setup.refusal, ends, undefined, now);
+    this.#refuse("no way", now);
   }
 
   /** A target without a sign of life: its leg is cancelled and ends by itself, the call goes on. */
@@ -96,13 +100,13 @@ export class CalledSide {
     this.setup.failed("timeout", now);
     const silent = call.callee;
     call.callee = undefined;
-    silent?.end({ status: 408, reason: sipReason(408, "No response") }, now);
+    const reason = reasonToward(this.setup.peer?.reasons ?? "pass", sipReason(408, "No response"));
+    silent?.end({ status: 408, reason }, now);
     call.happen("callee retry", undefined, now);
   }
 
   noWay(now: Millis): void {
-    const { refusal } = this.setup;
-    this.#refuse("no way", refusal, causeOfOurs(refusal), undefined, now);
+    this.#refuse("no way", now);
   }
 
   /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
@@ -119,22 +123,21 @@ export class CalledSide {
     }
   }
 
-  #refuse(
-    event: "no way" | "callee refusal",
-    refusal: Refusal,
-    cause: EndCause,
-    by: Side | undefined,
-    now: Millis,
-  ): void {
-    const { status, phrase, headers } = refusal;
-    const reason = sipReason(status, "Call refused");
+  /** Whoever was asked last: the caller is told the best of all that were asked. */
+  #refuse(event: "no way" | "callee refusal", now: Millis): void {
+    const { refusal } = this.setup;
+    const { status, received, phrase, headers } = refusal;
+    const cause = received === undefined ? causeOfOurs(refusal) : causeOf(received);
+    const by = received === undefined ? undefined : "callee";
+    const reason = headers.find(([name]) => name === "Reason")?.[1] ?? sipReason(status, "Call refused");
     this.#call.happen(event, { cause, by, status, phrase, headers, reason }, now);
   }
 
-  #refusedFact(status: number, reason: string, now: Millis): void {
+  #refusedFact(status: number, reason: string, now: Millis, q850?: number): void {
     const { id, house } = this.#call;
     const { target, peer } = this.setup;
-    house.fact({ fact: "leg.refused", call: id, side: "callee", peer: peer?.name, target, status, reason }, now);
+    const told = { call: id, side: "callee", peer: peer?.name, target, status, reason } as const;
+    house.fact({ fact: "leg.refused", ...told, ...(q850 === undefined ? {} : { q850 }) }, now);
   }
 
   /** What comes from the callee goes to the caller. */
@@ -143,3 +146,8 @@ export class CalledSide {
     return { from: calleeRealm ?? callerRealm, to: callerRealm };
   }
 }
+
+const q850InHeaders = (headers: readonly (readonly [string, string])[]): number | undefined => {
+  const reason = headers.find(([name]) => name === "Reason");
+  return reason === undefined ? undefined : q850In(reason[1]);
+};

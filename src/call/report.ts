@@ -13,9 +13,11 @@ import {
 import type { Dialog } from "../leg/index.ts";
 import type { MediaNews, MediaView } from "../media/index.ts";
 import { parseUri, unescapeUser } from "../message/index.ts";
+import { NORMAL_CLEARING, q850Of } from "../policy/index.ts";
 import type { Call } from "./call.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
+import { BYE_REASON, type Verdict } from "./verdict.ts";
 
 interface Stream {
   readonly kind: string;
@@ -30,7 +32,9 @@ export class Report {
   #beganAt: Millis = 0;
   #answeredAt: Millis | undefined;
   #overAt: Millis = 0;
-  #end: { readonly cause: EndCause; readonly by: Side | undefined; readonly status: number } | undefined;
+  #end:
+    | { readonly cause: EndCause; readonly by: Side | undefined; readonly status: number; readonly q850: number }
+    | undefined;
   readonly #streams: (Stream | undefined)[] = [];
 
   constructor(start: CallStart) {
@@ -91,9 +95,11 @@ export class Report {
     };
   }
 
-  over(cause: EndCause, by: Side | undefined, status: number, now: Millis): void {
+  over({ cause, by, status, reason }: Verdict, now: Millis): void {
     this.#overAt = now;
-    this.#end = { cause, by, status: this.#answeredAt === undefined ? status : 200 };
+    const q850 =
+      reason === BYE_REASON ? NORMAL_CLEARING : q850Of(reason, status, cause !== "bye" && cause !== "cancelled");
+    this.#end = { cause, by, status: this.#answeredAt === undefined ? status : 200, q850 };
   }
 
   /** The last counters of a stream. One that moved to other ports is counted in parts. */
@@ -108,13 +114,14 @@ export class Report {
   }
 
   ended(): CallEnded {
-    const { cause, by, status } = this.#end ?? { cause: "protocol-error", by: undefined, status: 500 };
+    const { cause, by, status, q850 } = this.#end ?? UNTOLD;
     return {
       fact: "call.ended",
       call: this.#start.id,
       cause,
       by,
       status,
+      q850,
       totalMs: Math.round(this.#overAt - this.#beganAt),
       answeredMs: this.#answeredAt === undefined ? 0 : Math.round(this.#overAt - this.#answeredAt),
       from: this.#from,
@@ -135,6 +142,8 @@ export class Report {
     };
   }
 }
+
+const UNTOLD = { cause: "protocol-error", by: undefined, status: 500, q850: 41 } as const;
 
 const sum = (a: StreamQuality, b: StreamQuality): StreamQuality => ({
   packets: a.packets + b.packets,

@@ -13,7 +13,7 @@ import {
 } from "../base/index.ts";
 import { type Dialog, Leg, type Parcel } from "../leg/index.ts";
 import { From, parseUri, type Request, type Response, RetryAfter, To, type Uri } from "../message/index.ts";
-import { hideNameAddr, requestUriFor, sipsVerdict } from "../policy/index.ts";
+import { hideNameAddr, rankOf, requestUriFor, sipsVerdict } from "../policy/index.ts";
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
@@ -29,6 +29,8 @@ export const SILENT_TARGET_LIMIT: Millis = 6 * SECOND;
 /** What the caller is told when nobody is left. */
 export interface Refusal {
   readonly status: number;
+  /** What the target said; `undefined`: the refusal is ours. */
+  readonly received?: number;
   readonly phrase?: string | undefined;
   readonly headers: readonly (readonly [string, string])[];
 }
@@ -49,6 +51,9 @@ interface Place {
 
 const UNREACHABLE: Refusal = { status: 503, headers: [] };
 
+/** RFC 3261 §21.5.4: all that we could ask would say 503, so this one may be passed on, as our own. */
+const fullFor = (seconds: number): Refusal => ({ status: 503, headers: [["Retry-After", String(seconds)]] });
+
 export class Setup {
   readonly #call: Call;
   readonly #request: Request;
@@ -67,8 +72,7 @@ export class Setup {
   #current: Place | undefined;
   #heard = false;
   #mediaOpen = false;
-  /** The last thing that went wrong, in the caller's words. */
-  refusal: Refusal = UNREACHABLE;
+  #refusal: Refusal | undefined;
 
   constructor(
     call: Call,
@@ -91,6 +95,11 @@ export class Setup {
   /** The peer whose limits this call counts against on the called side. */
   get peer(): PeerSettings | undefined {
     return this.#peer;
+  }
+
+  /** The best that the caller can be told of what went wrong so far. */
+  get refusal(): Refusal {
+    return this.#refusal ?? UNREACHABLE;
   }
 
   get target(): string {
@@ -132,6 +141,7 @@ export class Setup {
       const target = this.#targets[this.#targetIndex];
       if (target !== undefined) {
         this.#targetIndex += 1;
+        if (this.#rests(target, now)) continue;
         return this.#resolve(target, now);
       }
       if (!this.#nextPeer(now)) return this.#call.noWay(now);
@@ -151,7 +161,7 @@ export class Setup {
 
   /** True when this refusal lets us ask the next target (RFC 3261 §16.7, RFC 3263 §4.3). */
   refused(response: Response, refusal: Refusal, now: Millis): boolean {
-    this.refusal = refusal;
+    this.#tell(refusal);
     const { status } = response;
     if (status === 503) this.#outcome("503", retryAfterOf(response), now);
     else this.#outcome(status === 408 ? "timeout" : "answered", undefined, now);
@@ -160,9 +170,23 @@ export class Setup {
 
   /** True when there is somebody else. */
   failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): boolean {
-    this.refusal = { status: cause === "timeout" ? 408 : cause === "unreachable" ? 503 : 500, headers: [] };
+    this.#tell({ status: cause === "timeout" ? 408 : cause === "unreachable" ? 503 : 500, headers: [] });
     if (cause !== "protocol-error") this.#outcome(cause, undefined, now);
     return this.more;
+  }
+
+  /** RFC 3261 §16.7 step 6. Of two that are worth the same the later counts. */
+  #tell(refusal: Refusal): void {
+    const held = this.#refusal;
+    const rank = rankOf(refusal.received ?? refusal.status);
+    if (held === undefined || rank <= rankOf(held.received ?? held.status)) this.#refusal = refusal;
+  }
+
+  /** A target that asked for quiet gets none of this call. RFC 3261 §21.5.4. */
+  #rests(target: TargetState, now: Millis): boolean {
+    const restMs = target.restsFor(now);
+    if (restMs > 0) this.#tell(fullFor(Math.ceil(restMs / SECOND)));
+    return restMs > 0;
   }
 
   #outcome(result: "answered" | "timeout" | "unreachable" | "503", retryAfterSeconds: number | undefined, now: Millis) {
@@ -191,7 +215,7 @@ export class Setup {
       return true;
     }
     this.#peer = undefined;
-    this.refusal = { status: 503, headers: [["Retry-After", String(verdict.retryAfterSeconds)]] };
+    this.#tell(fullFor(verdict.retryAfterSeconds));
     return false;
   }
 
@@ -203,7 +227,7 @@ export class Setup {
       if (!this.#call.searching) return;
       if (found.length === 0) {
         routing.outcome(target, "unreachable", undefined, at);
-        this.refusal = UNREACHABLE;
+        this.#tell(UNREACHABLE);
       } else if (realm !== undefined) {
         routing.resolvedAddresses(
           target,
@@ -250,7 +274,7 @@ export class Setup {
       parties = this.#parties(place, realm);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      this.refusal = { status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) };
+      this.#tell({ status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) });
       return false;
     }
     leg.wording.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
@@ -269,7 +293,7 @@ export class Setup {
     house.fact({ fact: "sips.refused", call: call.id, realm: realm.name, status: verdict.refuse }, now);
     const agent = call.caller.wording.contactHost;
     const warning = `${verdict.warning.code} ${agent} "${verdict.warning.text}"`;
-    this.refusal = { status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", warning]] };
+    this.#tell({ status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", warning]] });
     return undefined;
   }
 

@@ -8,8 +8,10 @@ import {
   Reason,
   type ReasonValue,
 } from "../message/index.ts";
+import { isQ850Cause } from "./causes.ts";
 import { type AllowedHeader, NEVER_CROSS, tableFor } from "./header-table.ts";
 import { SideNames } from "./leaks.ts";
+import { splitList } from "./split-list.ts";
 import { hideNameAddr, ourHost } from "./topology.ts";
 
 export interface Crossing {
@@ -129,6 +131,7 @@ function delayOf(value: string): string | undefined {
 /** Protocol and cause, and the text when it is harmless. */
 function cleanReason({ protocol, cause, text }: ReasonValue, names: SideNames): ReasonValue {
   if (names.in(protocol)) throw new PeerError(400, "Reason: its protocol names a host");
+  if (protocol.toUpperCase() === "Q.850" && !isQ850Cause(cause)) throw new PeerError(400, "Reason: no cause of Q.850");
   return {
     protocol,
     ...(cause === undefined ? {} : { cause }),
@@ -147,25 +150,4 @@ function each<T>(field: HeaderField<T>, line: string, change: (value: T) => T): 
     }
   }
   return kept.join(", ");
-}
-
-/** Commas outside quotes and angle brackets. RFC 3261 §7.3.1. */
-function splitList(line: string): readonly string[] {
-  const parts: string[] = [];
-  let quoted = false;
-  let angled = false;
-  let start = 0;
-  for (let at = 0; at < line.length; at++) {
-    const char = line[at];
-    if (quoted && char === "\\") at++;
-    else if (char === '"' && !angled) quoted = !quoted;
-    else if (char === "<" && !quoted) angled = true;
-    else if (char === ">" && !quoted) angled = false;
-    else if (char === "," && !quoted && !angled) {
-      parts.push(line.slice(start, at).trim());
-      start = at + 1;
-    }
-  }
-  parts.push(line.slice(start).trim());
-  return parts.filter((part) => part !== "");
 }

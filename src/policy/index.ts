@@ -1,4 +1,6 @@
 export { type AccessVerdict, accessVerdict } from "./access.ts";
+export { endsSearch, rankOf } from "./best-response.ts";
+export { causeOfStatus, isQ850Cause, NORMAL_CLEARING, statusOfCause } from "./causes.ts";
 export {
   ALLOWED_HEADERS_FULL,
   ALLOWED_HEADERS_NONE,
@@ -7,6 +9,7 @@ export {
 } from "./header-table.ts";
 export { type Crossing, crossingHeaders } from "./headers.ts";
 export { leaksHost, mentionsAddress } from "./leaks.ts";
+export { q850In, q850Of, reasonHeadersToward, reasonToward } from "./reasons.ts";
 export { mapStatus, reasonPhrase } from "./responses.ts";
 export { type SipsVerdict, sipsVerdict } from "./sips.ts";
 export { type HidingContext, hideNameAddr, ourHost, requestUriFor } from "./topology.ts";

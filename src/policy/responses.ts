@@ -22,9 +22,15 @@ const OURS_ALONE: ReadonlyMap<number, number> = new Map([
 
 export const reasonPhrase = phraseOf;
 
-/** The status and phrase that the other leg gets for `status`, which a peer sent. */
-export function mapStatus(status: number): { readonly status: number; readonly reason: string } {
-  const mapped = mapCode(status);
+/**
+ * The status and phrase that the other leg gets for `status`, which a peer sent. `table`: what the operator wants told of
+ * that peer's final statuses.
+ */
+export function mapStatus(
+  status: number,
+  table?: ReadonlyMap<number, number>,
+): { readonly status: number; readonly reason: string } {
+  const mapped = table?.get(status) ?? mapCode(status);
   return { status: mapped, reason: phraseOf(mapped) };
 }
 

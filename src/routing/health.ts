@@ -56,6 +56,7 @@ export class TargetState implements Punctual {
   #since: Millis = 0;
   #downUntil: Millis = 0;
   #busyUntil: Millis = 0;
+  #restsUntil: Millis = 0;
   #probeAt: Millis | undefined;
   #resolveAt: Millis | undefined;
   #probing = false;
@@ -106,6 +107,11 @@ export class TargetState implements Punctual {
     return this.#everySeconds === undefined && now >= this.#downUntil;
   }
 
+  /** How long it asked, by a 503 with Retry-After, that no call be sent to it (RFC 3261 §21.5.4); 0: send. */
+  restsFor(now: Millis): Millis {
+    return Math.max(0, this.#restsUntil - now);
+  }
+
   /** How long calls avoid it without news, in milliseconds; 0 when they do not. With OPTIONS a dead one waits for those. */
   avoidedFor(now: Millis): Millis {
     const dead = this.#health === "down" && this.#everySeconds === undefined ? this.#downUntil : 0;
@@ -120,10 +126,12 @@ export class TargetState implements Punctual {
   outcome(result: Outcome, retryAfterSeconds: number | undefined, now: Millis): void {
     if (result === "answered") {
       this.#busyUntil = 0;
+      this.#restsUntil = 0;
       this.#become("up", "answered a call", now);
     } else if (result === "503") {
       const seconds = Math.min(BUSY_MOST_SECONDS, Math.max(0, retryAfterSeconds ?? BUSY_DEFAULT_SECONDS));
       this.#busyUntil = now + seconds * SECOND;
+      if (retryAfterSeconds !== undefined) this.#restsUntil = this.#busyUntil;
     } else {
       this.#downUntil = now + PENALTY;
       this.#become("down", result === "timeout" ? "a call got no answer" : "a call could not reach it", now);

@@ -85,6 +85,7 @@ function realm(
     sips: "translate",
     allowHeaders: [],
     otherMethods: "refuse",
+    sessionId: "pass",
   };
 }
 
@@ -97,4 +98,8 @@ const peer = (name: string, realmName: string): Omit<PeerSettings, "targets"> =>
   maxCallsPerSecond: undefined,
   maxRequestsPerSecond: undefined,
   tcpForLargeRequests: false,
+  redirects: "refuse",
+  responses: new Map(),
+  diversion: "pass",
+  reasons: "pass",
 });

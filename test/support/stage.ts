@@ -302,6 +302,7 @@ function realmOf(name: "outside" | "inside", trust: "none" | "full"): RealmSetti
     sips: "refuse",
     allowHeaders: [],
     otherMethods: "refuse",
+    sessionId: "pass",
   };
 }
 
@@ -315,4 +316,8 @@ const peer = (name: string, realm: string, targets: readonly Target[]): PeerSett
   maxCallsPerSecond: undefined,
   maxRequestsPerSecond: undefined,
   tcpForLargeRequests: false,
+  redirects: "refuse",
+  responses: new Map(),
+  diversion: "pass",
+  reasons: "pass",
 });

@@ -46,7 +46,28 @@ export function readPeer(name: string, peer: ConfigPeer, realms: Realms, finding
     maxCallsPerSecond: peer.maxCallsPerSecond,
     maxRequestsPerSecond: peer.maxRequestsPerSecond,
     tcpForLargeRequests: peer.tcpForLargeRequests ?? false,
+    redirects: peer.redirects ?? "refuse",
+    responses: readResponses(peer, path, findings),
+    diversion: peer.diversion ?? "pass",
+    reasons: peer.reason ?? "pass",
   };
+}
+
+/** Statuses that mean something between two neighbours alone: the caller could do nothing with one of ours. */
+const BETWEEN_NEIGHBOURS: ReadonlySet<number> = new Set([401, 407, 422, 494]);
+
+function readResponses(peer: ConfigPeer, path: Path, findings: Findings): ReadonlyMap<number, number> {
+  const responses = new Map<number, number>();
+  for (const [from, to] of Object.entries(peer.responses ?? {})) {
+    responses.set(Number(from), to);
+    if (BETWEEN_NEIGHBOURS.has(to))
+      findings.fault(
+        [...path, "responses", from],
+        `${to} asks the caller for something that we could not take`,
+        "write another status, as in 403",
+      );
+  }
+  return responses;
 }
 
 /** We send from a listener, so a target needs one of its protocol and family; and it must not be ourselves. */

@@ -121,6 +121,12 @@ const Realm = Type.Object(
     otherMethods: Type.Optional(
       word("Requests from here with a method that no RFC known to the box has. Default refuse.", ["refuse", "pass"]),
     ),
+    sessionId: Type.Optional(
+      word(
+        "Session-ID (RFC 7989): taken from and told to this realm as the ends say; made for ends that say none; or never. Default pass.",
+        ["pass", "create", "off"],
+      ),
+    ),
   },
   closed,
 );
@@ -155,6 +161,33 @@ const Peer = Type.Object(
       Type.Boolean({
         description: "May a request over the UDP size limit go by TCP? RFC 3261 §18.1.1. Default false.",
       }),
+    ),
+    redirects: Type.Optional(
+      word(
+        "A 3xx of this peer: the caller gets 480, or the 3xx with Contacts that lead through us, or we follow them by the routes from this peer. Default refuse.",
+        ["refuse", "pass", "follow"],
+      ),
+    ),
+    responses: Type.Optional(
+      Type.Unsafe<Record<string, number>>({
+        type: "object",
+        description: 'What the caller is told instead of a final status of this peer, as in { "486": 603 }.',
+        maxProperties: 300,
+        propertyNames: { type: "string", pattern: "^[4-6][0-9][0-9]$" },
+        additionalProperties: count("A final status.", 400, 699),
+      }),
+    ),
+    diversion: Type.Optional(
+      word(
+        "How this peer is told who a call was meant for before: as it came, by Diversion (RFC 5806), by History-Info (RFC 7044), or not. Default pass.",
+        ["pass", "diversion", "history-info", "off"],
+      ),
+    ),
+    reason: Type.Optional(
+      word(
+        "Reason (RFC 3326) toward this peer: as it came, with a Q.850 cause, with a SIP cause, with both, or never. Default pass.",
+        ["pass", "q850", "sip", "both", "off"],
+      ),
     ),
   },
   closed,

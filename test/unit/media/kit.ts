@@ -28,6 +28,7 @@ export function realm(name: string, ip: string, changes: Partial<RealmSettings> 
     sips: "refuse",
     allowHeaders: [],
     otherMethods: "refuse",
+    sessionId: "pass",
     ...changes,
   };
 }

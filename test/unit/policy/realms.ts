@@ -19,6 +19,7 @@ export function realm(name: string, set: Partial<RealmSettings> = {}): RealmSett
     sips: "refuse",
     allowHeaders: [],
     otherMethods: "refuse",
+    sessionId: "pass",
     ...set,
   };
 }

@@ -12,6 +12,10 @@ export function peer(name: string, set: Partial<PeerSettings> = {}): PeerSetting
     maxCallsPerSecond: undefined,
     maxRequestsPerSecond: undefined,
     tcpForLargeRequests: false,
+    redirects: "refuse",
+    responses: new Map(),
+    diversion: "pass",
+    reasons: "pass",
     ...set,
   };
 }

@@ -164,6 +164,7 @@ function realm(name: string, listen: readonly string[], more: Partial<RealmSetti
     sips: "refuse",
     allowHeaders: [],
     otherMethods: "refuse",
+    sessionId: "pass",
     ...more,
   };
 }

@@ -1,0 +1,59 @@
+/** What the operator may say of a peer's redirects, refusals, causes and diversions, and of a realm's Session-ID. */
+import { expect, test } from "vitest";
+import { faultText, readSettings } from "../../../src/manage/index.ts";
+
+test("unless the operator says otherwise 3xx are not for the caller, and all else crosses as it came", () => {
+  const { settings } = good("", "");
+  expect(settings.peers.get("pbx")).toMatchObject({
+    redirects: "refuse",
+    responses: new Map(),
+    diversion: "pass",
+    reasons: "pass",
+  });
+  expect(settings.realms.get("a")).toMatchObject({ sessionId: "pass" });
+});
+
+test("every word is taken", () => {
+  const { settings } = good(
+    `, "redirects": "follow", "responses": { "486": 603, "503": 480 }, "diversion": "history-info", "reason": "both"`,
+    `, "sessionId": "create"`,
+  );
+  expect(settings.peers.get("pbx")).toMatchObject({
+    redirects: "follow",
+    responses: new Map([
+      [486, 603],
+      [503, 480],
+    ]),
+    diversion: "history-info",
+    reasons: "both",
+  });
+  expect(settings.realms.get("a")).toMatchObject({ sessionId: "create" });
+});
+
+test.each([
+  [`, "responses": { "486": 407 }`, /peers\.pbx\.responses\.486: 407 asks the caller .*; write another status/],
+  [`, "responses": { "302": 480 }`, /peers\.pbx\.responses/],
+  [`, "responses": { "486": 200 }`, /peers\.pbx\.responses\.486: 200 is out of range; write 400 to 699/],
+  [`, "redirects": "folow"`, /peers\.pbx\.redirects: .*did you mean "follow"/],
+  [`, "reason": "isup"`, /peers\.pbx\.reason: /],
+  [`, "diversion": true`, /peers\.pbx\.diversion: /],
+])("%s is a fault with its place", (members, fault) => {
+  const loaded = read(members, "");
+  expect(loaded.ok).toBe(false);
+  if (!loaded.ok) expect(loaded.faults.map(faultText).join("\n")).toMatch(fault);
+});
+
+function good(peer: string, realm: string) {
+  const loaded = read(peer, realm);
+  if (!loaded.ok) throw new Error(loaded.faults.map(faultText).join("\n"));
+  return loaded;
+}
+
+/** 2026 in milliseconds: no certificate is looked at. */
+const read = (peer: string, realm: string) =>
+  readSettings(
+    "x.jsonc",
+    `{ "realms": { "a": { "trust": "full", "listen": ["udp:127.0.0.1:5060"], "media": { "address": "127.0.0.1", "ports": "20000-59999" }, "srtp": "off"${realm} } },
+       "peers": { "pbx": { "realm": "a", "targets": ["udp:127.0.0.1:5080"]${peer} } } }`,
+    1_790_000_000_000,
+  );
