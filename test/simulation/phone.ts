@@ -4,7 +4,7 @@
  */
 import { below, type Millis, type Random, token } from "../../src/base/index.ts";
 import type { Dialog, Ringing } from "./dialog.ts";
-import type { Clock } from "./network.ts";
+import type { PhoneOptions } from "./phone-options.ts";
 import type { CalleeScript, CallerScript, CallScript, Change } from "./script.ts";
 import { answerSdp, mirrorSdp, newTaste, offerSdp } from "./sdp-text.ts";
 import {
@@ -23,24 +23,6 @@ import {
 } from "./sip-text.ts";
 import { agreeOnTimer, allowOf, askForTimer } from "./timer-text.ts";
 import { GIVE_UP, T1, T2, Wire } from "./wire.ts";
-
-export interface PhoneOptions {
-  readonly clock: Clock;
-  /** Of the call that this message or number belongs to. */
-  readonly diceOf: (text: string) => Random;
-  /** Stands in all that this side makes up: hosts, tags, branches, Call-IDs, CNAMEs. */
-  readonly mark: string;
-  readonly ip: string;
-  readonly port: number;
-  /** Where its requests go: `sip:…` host and port of the box on this side. */
-  readonly box: string;
-  readonly reliable: boolean;
-  readonly protocol: "UDP" | "TLS";
-  readonly srtp: boolean;
-  readonly send: (text: string) => void;
-  /** How the next call that arrives for this number is to be handled. */
-  readonly scriptFor: (number: string) => CalleeScript | undefined;
-}
 
 export class Phone {
   readonly #options: PhoneOptions;
