@@ -4,7 +4,7 @@ import { COLON, kinds, lower, readNumber, SEMICOLON, skip, TOKEN, URI, USER } fr
 import { hostEnd, hostText, parseHost, sameHost } from "./host.ts";
 import { limits } from "./limits.ts";
 import { NO_PARAMS, type ParamMap, Params } from "./params.ts";
-import { USUAL_BYTES } from "./usual.ts";
+import { USUAL_BYTES, usualPort } from "./usual.ts";
 
 export interface SipUri {
   readonly scheme: "sip" | "sips";
@@ -54,7 +54,8 @@ export function parseUri(text: string): Uri {
 
 /** What nearly every SIP URI looks like: no password, no IPv6 reference, no escapes, no headers. */
 export const usualUri =
-  "sips?:(?:[\\w\\-.!~*'()&=+$,;/]+@)?[\\da-zA-Z][\\da-zA-Z.-]*(?::[1-9]\\d{0,3})?" +
+  "sips?:(?:[\\w\\-.!~*'()&=+$,;/]+@)?[\\da-zA-Z][\\da-zA-Z.-]*" +
+  `(?::${usualPort})?` +
   "(?:;[\\w\\-.!~*'()/:&+$]+(?:=[\\w\\-.!~*'()/:&+$]+)?)*";
 
 const USUAL = new RegExp(`^${usualUri}$`);

@@ -39,7 +39,7 @@ export function readNameAddr(header: string, text: string, start: number, end: n
 }
 
 /** What nearly every name-addr looks like. It spares the careful look, and what it does not match gets that. */
-export const usualNameAddr = `(?:"[^"\\\\\\0-\\x1f\\x7f]*" ?)?<sips?:${run("[\\w\\-.!~*'();/:@&=+$,%[\\]?]")}>${usualParams}`;
+export const usualNameAddr = `(?:"[^"\\\\\\0-\\x1f\\x7f]*" ?|(?:[\\w\\-.!%*+\`'~]+ )+)?<sips?:${run("[\\w\\-.!~*'();/:@&=+$,%[\\]?]")}>${usualParams}`;
 
 const USUAL = new RegExp(usualNameAddr, "y");
 
@@ -50,11 +50,12 @@ export function readUsualNameAddr(text: string, start: number, stop: number): Na
     const uri = text.slice(start + 1, more);
     return { uri, params: more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop, true) };
   }
-  const close = text.indexOf('"', start + 1);
+  const quoted = text.charCodeAt(start) === QUOTE;
+  const close = quoted ? text.indexOf('"', start + 1) : text.indexOf("<", start + 1) - 1;
   const less = text.charCodeAt(close + 1) === LESS ? close + 1 : close + 2;
   const more = text.indexOf(">", less);
   const params = more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop, true);
-  return { display: text.slice(start + 1, close), uri: text.slice(less + 1, more), params };
+  return { display: text.slice(quoted ? start + 1 : start, close), uri: text.slice(less + 1, more), params };
 }
 
 function readCarefully(header: string, text: string, start: number, end: number, first: boolean): NameAddr {

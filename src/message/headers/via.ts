@@ -3,7 +3,7 @@ import type { HeaderField } from "../field.ts";
 import { COLON, HOST, readNumber, skip, skipSpace, TOKEN } from "../grammar.ts";
 import { hostEnd, hostText, parseHost } from "../host.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
-import { usualEnd, usualParams } from "../usual.ts";
+import { usualEnd, usualParams, usualPort } from "../usual.ts";
 
 /** A hop that the request took, and where its answer goes. RFC 3261 §20.42, RFC 3581, RFC 5118 §4.5. */
 export interface ViaValue {
@@ -50,7 +50,7 @@ function readCarefully(text: string, start: number, end: number, first: boolean)
 }
 
 /** What nearly every Via looks like. It spares the careful look, and what it does not match gets that. */
-export const usualVia = `SIP/2\\.0/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]*(?::[1-9]\\d{0,3})?${usualParams}`;
+export const usualVia = `SIP/2\\.0/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]*(?::${usualPort})?${usualParams}`;
 
 const USUAL = new RegExp(usualVia, "y");
 
