@@ -26,6 +26,19 @@ export type Fact =
       /** The cause that the peer gave by Reason (RFC 6432). */
       readonly q850?: number;
     }
+  | {
+      /** A request outside of any call, and its final answer (or none: 408). */
+      readonly fact: "request.relayed";
+      readonly method: string;
+      readonly realm: string;
+      readonly source: string;
+      readonly peer: string | undefined;
+      /** The peer that was asked last; `undefined`: nobody could be. */
+      readonly to: string | undefined;
+      readonly target: string | undefined;
+      readonly status: number;
+      readonly ms: number;
+    }
   | { readonly fact: "sips.refused"; readonly call: string; readonly realm: string; readonly status: number }
   | {
       readonly fact: "media.latched";
@@ -37,7 +50,11 @@ export type Fact =
   | { readonly fact: "media.silent"; readonly call: string; readonly side: Side; readonly stream: number }
   | { readonly fact: "media.failed"; readonly call: string; readonly reason: string }
   | { readonly fact: "peer.up" | "peer.down"; readonly peer: string; readonly target: string; readonly reason: string }
-  | { readonly fact: "peer.limited"; readonly peer: string; readonly limit: "maxCalls" | "maxCallsPerSecond" }
+  | {
+      readonly fact: "peer.limited";
+      readonly peer: string;
+      readonly limit: "maxCalls" | "maxCallsPerSecond" | "maxRequestsPerSecond";
+    }
   | { readonly fact: "message.bad"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "connection.refused"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "tls.failed"; readonly realm: string; readonly source: string; readonly reason: string }

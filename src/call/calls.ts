@@ -31,6 +31,7 @@ import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import { parseUri, Replaces, type Request, Require, type Response, Supported, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
 import type { Routing } from "../routing/index.ts";
+import { Aliases } from "./aliases.ts";
 import { forwardsLeft, isNated, wantsSips } from "./arrival.ts";
 import { offerIn } from "./bodies.ts";
 import { Call } from "./call.ts";
@@ -39,6 +40,7 @@ import type { CallTransport } from "./call-transport.ts";
 import type { CallView } from "./call-view.ts";
 import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
 import { type CallHouse, productFor } from "./house.ts";
+import { Outside, type Refused } from "./outside.ts";
 import type { Pickup } from "./setup.ts";
 import { answerOptions, headersFor, lists, respond, statusOutside, unsupportedIn } from "./strangers.ts";
 
@@ -59,6 +61,8 @@ export interface CallCounts {
   readonly calls: number;
   readonly legs: number;
   readonly dialogs: number;
+  /** Single requests outside of calls that wait for their answer. */
+  readonly exchanges: number;
 }
 
 const CALL_ID_CHARS = 16;
@@ -73,6 +77,7 @@ const RETRY_AFTER = "5";
 export class Calls {
   readonly #house: CallHouse;
   readonly #calls = new SteadyMap<string, Call>();
+  readonly #outsideCalls: Outside;
   #closing = false;
   #now: Millis = 0;
 
@@ -80,10 +85,12 @@ export class Calls {
     const { settings, random, agenda, transactions, transport, media, routing, fact, version } = options;
     const book = new SteadyMap<string, Dialog>();
     const legs = { random, agenda, transactions, transport };
+    const aliases = new Aliases(random);
     const forget = (call: Call): void => {
       this.#calls.delete(call.id);
     };
-    this.#house = { settings, random, agenda, legs, transport, media, routing, fact, version, book, forget };
+    this.#house = { settings, random, agenda, legs, transport, media, routing, fact, version, aliases, book, forget };
+    this.#outsideCalls = new Outside(this.#house);
   }
 
   /** Every new request but CANCEL and ACK. */
@@ -95,7 +102,7 @@ export class Calls {
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       if (!this.#knows(hop, now)) return this.#turnAway(request, server, hop, error.status, error.message, now);
-      this.#refuse(request, server, hop, error.status, error.message, now, headersFor(error.status));
+      this.#refuse(request, server, hop, error.status, error.message, now, headersFor(error.status, request.method));
     }
   }
 
@@ -154,7 +161,7 @@ export class Calls {
   counts(): CallCounts {
     let legs = 0;
     for (const call of this.#calls.values()) legs += call.legs;
-    return { calls: this.#calls.size, legs, dialogs: this.#house.book.size };
+    return { calls: this.#calls.size, legs, dialogs: this.#house.book.size, exchanges: this.#outsideCalls.size };
   }
 
   // — Inside a dialog
@@ -197,21 +204,31 @@ export class Calls {
     const known = from !== undefined || realm.trust === "full";
     // RFC 3891 §3 wants more than the name of a dialog: whoever takes it over has to be somebody who may call.
     const picks = pickup !== undefined && known;
-    const routed = picks || (route !== "no route" && (method === "INVITE" || method === "OPTIONS"));
+    const carried = method !== "INVITE" && this.#outsideCalls.carries(method, realm);
+    const routed = picks || (route !== "no route" && (method === "INVITE" || method === "OPTIONS" || carried));
     const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
-    if (verdict.verdict !== "serve" && (method === "INVITE" || !known)) {
+    if (verdict.verdict !== "serve" && (method === "INVITE" || carried || !known)) {
       const status = verdict.verdict === "refuse" ? verdict.status : 403;
       if (!known) return this.#turnAway(request, server, hop, status, verdict.reason, now);
       return this.#refuse(request, server, hop, status, verdict.reason, now);
     }
-    const unfit = method === "INVITE" || method === "OPTIONS" ? this.#unfit(request, uri) : undefined;
+    const fitting = method === "INVITE" || method === "OPTIONS" || carried;
+    const unfit = fitting ? this.#unfit(request, uri) : undefined;
     if (unfit !== undefined) return this.#refuse(request, server, hop, unfit.status, unfit.reason, now, unfit.headers);
     if (method === "OPTIONS") {
       return answerOptions(request, server, realm, this.#house.version, this.#timers, this.#tag(), now);
     }
+    if (carried && route !== "no route") {
+      if (this.#closing) return this.#full(request, server, hop, "shutting down", now);
+      const came = { uri, realm, fromPeer: from, peers: route };
+      const refused = this.#outsideCalls.begin(request, server, hop, came, now);
+      if (refused !== undefined)
+        this.#refuse(request, server, hop, refused.status, refused.reason, now, refused.headers);
+      return;
+    }
     if (method !== "INVITE") {
       const status = statusOutside(method);
-      return this.#refuse(request, server, hop, status, `${method} outside a call`, now, headersFor(status));
+      return this.#refuse(request, server, hop, status, `${method} outside a call`, now, headersFor(status, method));
     }
     if (request.headers.has("replaces") && pickup === undefined) {
       return this.#refuse(request, server, hop, 481, "Replaces names no dialog of ours", now);
@@ -256,8 +273,7 @@ export class Calls {
     if (isLoop(cameFrom, uri, fromPeer, realm))
       return this.#refuse(request, server, hop, 482, "our own call again", now);
     if (this.#closing || this.#calls.size >= house.settings.limits.calls) {
-      const reason = this.#closing ? "shutting down" : "limits.calls is reached";
-      return this.#refuse(request, server, hop, 503, reason, now, [["Retry-After", RETRY_AFTER]]);
+      return this.#full(request, server, hop, this.#closing ? "shutting down" : "limits.calls is reached", now);
     }
     const nated = isNated(request, hop);
     const start: CallStart = {
@@ -335,6 +351,10 @@ export class Calls {
     return dialog !== undefined && dialog.callId === request.callId ? callOf(dialog) : undefined;
   }
 
+  #full(request: Request, server: ServerTransaction, hop: Hop, reason: string, now: Millis): void {
+    this.#refuse(request, server, hop, 503, reason, now, [["Retry-After", RETRY_AFTER]]);
+  }
+
   #refuse(
     request: Request,
     server: ServerTransaction,
@@ -369,12 +389,6 @@ export class Calls {
   #tag(): string {
     return token(this.#house.random, TAG_CHARS);
   }
-}
-
-interface Refused {
-  readonly status: number;
-  readonly reason: string;
-  readonly headers: readonly (readonly [string, string])[];
 }
 
 const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceof Call ? dialog.leg.owner : undefined);

@@ -2,6 +2,7 @@ import type { Agenda, Fact, Millis, Random, RealmSettings, Settings, SteadyMap }
 import type { Dialog, LegHouse } from "../leg/index.ts";
 import type { MediaSessions } from "../media/index.ts";
 import type { Routing } from "../routing/index.ts";
+import type { Aliases } from "./aliases.ts";
 import type { Call } from "./call.ts";
 import type { CallTransport } from "./call-transport.ts";
 
@@ -17,6 +18,8 @@ export interface CallHouse {
   readonly routing: Routing;
   readonly fact: (fact: Fact, now: Millis) => void;
   readonly version: string;
+  /** What names inside bodies are called on the other side. */
+  readonly aliases: Aliases;
   /** All dialogs by our own tag. */
   readonly book: SteadyMap<string, Dialog>;
   /** The call is over and its legs are gone. */

@@ -337,7 +337,7 @@ export class Setup {
 }
 
 /** What the target is called, as Request-URI and To name it. A port is written when it is not the usual one. */
-function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
+export function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
   const settings = target?.settings;
   if (settings?.kind === "host")
     return withPort(settings.host, settings.port, settings.protocol === "tls" ? 5061 : 5060);

@@ -29,9 +29,12 @@ export function respond(
   server.respond(draft, now);
 }
 
-/** What comes with a refusal by its status: RFC 3261 §8.2.2, §21.4. */
-export function headersFor(status: number): ExtraHeaders {
-  if (status === 405) return [["Allow", ALLOW]];
+/** Methods that the box takes outside of dialogs. */
+export const ALLOW_OUTSIDE = `${ALLOW}, PUBLISH`;
+
+/** What comes with a refusal of `method` by its status: RFC 3261 §8.2.2, §21.4. */
+export function headersFor(status: number, method = ""): ExtraHeaders {
+  if (status === 405) return [["Allow", without(ALLOW_OUTSIDE, method)]];
   if (status === 415) {
     return [
       ["Accept", ACCEPT],
@@ -40,6 +43,12 @@ export function headersFor(status: number): ExtraHeaders {
   }
   return [];
 }
+
+const without = (list: string, word: string): string =>
+  list
+    .split(", ")
+    .filter((one) => one !== word)
+    .join(", ");
 
 /** Extensions that are required and that we do not know; `undefined`: none. RFC 3261 §8.2.2.3. */
 export function unsupportedIn(request: Request, timers: boolean): string | undefined {
@@ -74,7 +83,7 @@ export function answerOptions(
   now: Millis,
 ): void {
   const headers: (readonly [string, string])[] = [
-    ["Allow", ALLOW],
+    ["Allow", ALLOW_OUTSIDE],
     ["Accept", ACCEPT],
     ["Accept-Encoding", "identity"],
     ["Supported", timers ? "100rel, replaces, timer" : "100rel, replaces"],

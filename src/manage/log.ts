@@ -18,6 +18,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "call.ended": "info",
   "call.refused": "info",
   "leg.refused": "info",
+  "request.relayed": "info",
   "sips.refused": "warn",
   "media.latched": "info",
   "media.silent": "warn",
@@ -36,6 +37,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
 const limited = new Set<Fact["fact"]>([
   "call.refused",
   "leg.refused",
+  "request.relayed",
   "sips.refused",
   "peer.limited",
   "message.bad",

@@ -44,8 +44,11 @@ export const ALLOWED_HEADERS_NONE: readonly AllowedHeader[] = [
   { name: "Recv-Info", shape: "plain" },
   { name: "Refer-Sub", shape: "plain" },
   { name: "Retry-After", shape: "delay" },
+  { name: "SIP-ETag", shape: "plain" }, // Opaque to all but its server (RFC 3903 §11.3.1); one that tells a place stays.
+  { name: "SIP-If-Match", shape: "plain" },
   { name: "Subject", shape: "prose" },
   { name: "Subscription-State", shape: "plain" },
+  { name: "Suppress-If-Match", shape: "plain" },
 ];
 
 /** Between realms that both are at least `peer`: identities too, with hosts hidden. RFC 3325 §5, RFC 5806, RFC 7044. */

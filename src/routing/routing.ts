@@ -1,7 +1,7 @@
 /** The route table, the peers and their health, behind one door. */
 import type { Agenda, Fact, Millis, PeerSettings, Random, Settings, Trust } from "../base/index.ts";
 import type { Uri } from "../message/index.ts";
-import { type AdmitVerdict, CallLimits } from "./call-limits.ts";
+import { ADMITTED, type AdmitVerdict, CallLimits } from "./call-limits.ts";
 import { type Outcome, type TargetHealth, TargetState, targetId } from "./health.ts";
 import { numberOf } from "./number.ts";
 import { type Caller, Recognition } from "./recognition.ts";
@@ -37,6 +37,7 @@ export interface PeerView {
   readonly calls: number;
   readonly maxCalls: number | undefined;
   readonly maxCallsPerSecond: number | undefined;
+  readonly maxRequestsPerSecond: number | undefined;
   readonly refused: number;
   readonly targets: readonly TargetView[];
 }
@@ -73,12 +74,14 @@ export class Routing {
 
   /**
    * The peers of the first route whose every condition holds. A stranger in a realm that is not fully trusted is taken
-   * only by a route that names that realm: a route about numbers alone must not open the box to the world.
+   * only by a route that names that realm: a route about numbers alone must not open the box to the world. Beyond calls
+   * and messages the route has to name the method, too: who subscribes has us send to whatever address he likes.
    */
   route(input: RouteInput): readonly PeerSettings[] | "no route" {
     const stranger = input.from === undefined && input.trust !== "full";
     for (const { when, to } of this.#settings.routes) {
       if (when.realm === undefined ? stranger : when.realm !== input.realm) continue;
+      if (stranger && when.method === undefined && !FOR_STRANGERS.has(input.method)) continue;
       if (when.from !== undefined && when.from !== input.from?.name) continue;
       if (when.method !== undefined && when.method !== input.method) continue;
       if (when.host !== undefined && when.host !== hostOf(input.uri)) continue;
@@ -128,6 +131,19 @@ export class Routing {
     return verdict;
   }
 
+  /** The same for one request outside of any call, which has no end: nothing is released. */
+  admitRequest(peer: PeerSettings | undefined, now: Millis): AdmitVerdict {
+    const settings = peer === undefined ? undefined : (this.#settings.peers.get(peer.name) ?? peer);
+    if (settings?.maxRequestsPerSecond === undefined) return ADMITTED;
+    let limits = this.#limits.get(settings.name);
+    if (limits === undefined) this.#limits.set(settings.name, (limits = new CallLimits()));
+    const verdict = limits.admitRequest(settings, this.#random, now);
+    if (!verdict.admitted) {
+      this.#emit({ out: "fact", fact: { fact: "peer.limited", peer: settings.name, limit: verdict.limit } });
+    }
+    return verdict;
+  }
+
   release(peer: PeerSettings | undefined): void {
     if (peer === undefined) return;
     const limits = this.#limits.get(peer.name);
@@ -152,6 +168,7 @@ export class Routing {
       calls: this.#limits.get(peer.name)?.calls ?? 0,
       maxCalls: peer.maxCalls,
       maxCallsPerSecond: peer.maxCallsPerSecond,
+      maxRequestsPerSecond: peer.maxRequestsPerSecond,
       refused: this.#limits.get(peer.name)?.refused ?? 0,
       targets: (this.#targets.get(peer.name) ?? []).map((target) => ({
         target: target.id,
@@ -197,6 +214,9 @@ export class Routing {
     for (const states of after.values()) for (const state of states) this.#agenda.watch(state);
   }
 }
+
+/** What a route without a method opens to strangers. */
+const FOR_STRANGERS: ReadonlySet<string> = new Set(["INVITE", "ACK", "CANCEL", "OPTIONS", "MESSAGE"]);
 
 const hostOf = (uri: Uri): string | undefined => (uri.scheme === "sip" || uri.scheme === "sips" ? uri.host : undefined);
 

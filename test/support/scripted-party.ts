@@ -126,13 +126,13 @@ export class ScriptedParty {
     return this.#send(method, this.#cseq, extra);
   }
 
-  /** Sends the INVITE that came last back to the box, as a proxy does, for this number. */
-  bounce(number: string): void {
+  /** Sends the request of `method` that came last back to the box, as a proxy does, for this number. */
+  bounce(number: string, method = "INVITE"): void {
     this.#branch += 1;
-    const invite = this.asked("INVITE");
+    const invite = this.asked(method);
     const rest = invite.slice(invite.indexOf("\r\n"));
     const via = `Via: SIP/2.0/UDP ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch}`;
-    this.#stage.deliver(this, `INVITE sip:${number}@${this.#box} SIP/2.0\r\n${via}${rest}`);
+    this.#stage.deliver(this, `${method} sip:${number}@${this.#box} SIP/2.0\r\n${via}${rest}`);
   }
 
   /** Passes the last response to a bounced INVITE on, as a proxy does: without the Via that is its own. */

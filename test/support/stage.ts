@@ -158,10 +158,13 @@ export class Stage {
   /** What must be nothing when every call has ended and every transaction has died out. */
   remains(): Record<string, number> {
     const status = this.engine.view().status();
-    const { calls, legs, dialogs } = status.calls as { calls: number; legs: number; dialogs: number };
+    const { calls, legs, dialogs, exchanges } = status.calls as Record<
+      "calls" | "legs" | "dialogs" | "exchanges",
+      number
+    >;
     const { sessions, pairs } = status.media as { sessions: number; pairs: number };
     const { client, server, lingering } = status.transactions as { client: number; server: number; lingering: number };
-    return { calls, legs, dialogs, sessions, pairs, client, server, lingering, timers: status.timers };
+    return { calls, legs, dialogs, exchanges, sessions, pairs, client, server, lingering, timers: status.timers };
   }
 
   #step(input: EngineInput): void {

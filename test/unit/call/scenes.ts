@@ -24,6 +24,7 @@ export const NOTHING = {
   calls: 0,
   legs: 0,
   dialogs: 0,
+  exchanges: 0,
   sessions: 0,
   pairs: 0,
   client: 0,

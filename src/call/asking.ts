@@ -1,0 +1,243 @@
+/**
+ * Looking for somebody who takes one request that is no INVITE: the peers of the route in order, their targets, the
+ * addresses of each, one request at a time. RFC 3261 §16.6, RFC 3263 §4.3, RFC 4320.
+ */
+import {
+  type Destination,
+  hostText,
+  type Millis,
+  PeerError,
+  type PeerSettings,
+  type Punctual,
+  type RealmSettings,
+} from "../base/index.ts";
+import { type ClientOwner, type ClientTransaction, timing } from "../leg/index.ts";
+import { type RequestDraft, type Response, RetryAfter, type Uri } from "../message/index.ts";
+import { mapStatus, sipsVerdict } from "../policy/index.ts";
+import type { TargetState } from "../routing/index.ts";
+import type { CallHouse } from "./house.ts";
+import { type Refusal, SILENT_TARGET_LIMIT } from "./setup.ts";
+
+/** Limit: requests sent for one of somebody's; after that he gets the last refusal. */
+const ATTEMPT_LIMIT = 12;
+
+/** Limit: whoever asked has given up by then (RFC 4320 §4.1), so nobody else is looked for. */
+const ASKING_LIMIT: Millis = 64 * timing.T1;
+
+/** Whom one request goes to. */
+export interface Place {
+  readonly destination: Destination;
+  readonly target: TargetState;
+  readonly peer: PeerSettings;
+  readonly realm: RealmSettings;
+  readonly scheme: "sip" | "sips";
+}
+
+export interface AskingOwner {
+  /** Our name toward whoever asked. */
+  readonly host: string;
+  /** The request as it goes there, but for its Via. Throws PeerError: it cannot go there. */
+  compose(place: Place, now: Millis): RequestDraft;
+  /** A final response that ends the search. */
+  answered(response: Response, place: Place, transaction: ClientTransaction, now: Millis): void;
+  /** Nobody is left to be asked, or nobody could be. */
+  refused(refusal: Refusal, now: Millis): void;
+}
+
+export class Asking implements ClientOwner, Punctual {
+  readonly #house: CallHouse;
+  readonly #owner: AskingOwner;
+  readonly #uri: Uri;
+  readonly #peers: readonly PeerSettings[];
+  #peerIndex = -1;
+  #peer: PeerSettings | undefined;
+  #targets: readonly TargetState[] = [];
+  #targetIndex = 0;
+  #waiting: { readonly destination: Destination; readonly target: TargetState }[] = [];
+  #attempts = 0;
+  #place: Place | undefined;
+  #transaction: ClientTransaction | undefined;
+  #until: Millis = 0;
+  #silentAt: Millis | undefined;
+  #over = false;
+  #refusal: Refusal = { status: 503, headers: [] };
+
+  /** `uri`: what was asked for. */
+  constructor(house: CallHouse, owner: AskingOwner, uri: Uri, peers: readonly PeerSettings[]) {
+    this.#house = house;
+    this.#owner = owner;
+    this.#uri = uri;
+    this.#peers = peers;
+  }
+
+  start(now: Millis): void {
+    this.#until = now + ASKING_LIMIT;
+    this.#next(now);
+  }
+
+  /** Whoever asked does not want to know any more. */
+  stop(): void {
+    this.#over = true;
+    this.#letGo();
+  }
+
+  // — ClientOwner
+
+  response(response: Response, transaction: ClientTransaction, now: Millis): void {
+    const place = this.#place;
+    if (transaction !== this.#transaction || place === undefined) return;
+    this.#quiet();
+    const { status } = response;
+    if (status < 200) return;
+    const { routing } = this.#house;
+    if (status === 503) routing.outcome(place.target, "503", retryAfterOf(response), now);
+    else routing.outcome(place.target, status === 408 ? "timeout" : "answered", undefined, now);
+    this.#refusal = { status: mapStatus(status).status, headers: [] };
+    if (status === 503 && this.#more(now)) return this.#next(now);
+    this.#over = true;
+    this.#owner.answered(response, place, transaction, now);
+  }
+
+  failed(cause: "timeout" | "unreachable", transaction: ClientTransaction, now: Millis): void {
+    if (transaction !== this.#transaction || this.#place === undefined) return;
+    this.#house.routing.outcome(this.#place.target, cause, undefined, now);
+    this.#refusal = { status: cause === "timeout" ? 408 : 503, headers: [] };
+    this.#quiet();
+    this.#next(now);
+  }
+
+  // — Punctual: a target that says nothing.
+
+  nextDeadline(): Millis | undefined {
+    return this.#silentAt;
+  }
+
+  expire(now: Millis): void {
+    if (this.#silentAt === undefined || this.#silentAt > now) return;
+    this.#silentAt = undefined;
+    if (this.#place !== undefined) this.#house.routing.outcome(this.#place.target, "timeout", undefined, now);
+    this.#refusal = { status: 408, headers: [] };
+    this.#letGo();
+    this.#next(now);
+  }
+
+  // — The search
+
+  /** Names that are not resolved yet count as somebody. */
+  #more(now: Millis): boolean {
+    if (this.#attempts >= ATTEMPT_LIMIT || now >= this.#until) return false;
+    return (
+      this.#waiting.length > 0 || this.#targetIndex < this.#targets.length || this.#peerIndex + 1 < this.#peers.length
+    );
+  }
+
+  #next(now: Millis): void {
+    while (!this.#over) {
+      if (this.#attempts >= ATTEMPT_LIMIT || now >= this.#until) break;
+      const waiting = this.#waiting.shift();
+      if (waiting !== undefined) {
+        if (this.#attempt(waiting, now)) return;
+        continue;
+      }
+      const target = this.#targets[this.#targetIndex];
+      if (target !== undefined) {
+        this.#targetIndex += 1;
+        return this.#resolve(target, now);
+      }
+      if (!this.#nextPeer(now)) break;
+    }
+    if (this.#over) return;
+    this.#over = true;
+    this.#owner.refused(this.#refusal, now);
+  }
+
+  #nextPeer(now: Millis): boolean {
+    const { routing } = this.#house;
+    for (;;) {
+      const peer = this.#peers[++this.#peerIndex];
+      if (peer === undefined) return false;
+      const verdict = routing.admitRequest(peer, now);
+      if (!verdict.admitted) {
+        this.#refusal = { status: 503, headers: [["Retry-After", String(verdict.retryAfterSeconds)]] };
+        continue;
+      }
+      this.#peer = peer;
+      this.#targets = routing.targets(peer, now);
+      this.#targetIndex = 0;
+      return true;
+    }
+  }
+
+  #resolve(target: TargetState, now: Millis): void {
+    const { transport, routing } = this.#house;
+    const tcpForLargeRequests = this.#peer?.tcpForLargeRequests ?? false;
+    const done = (found: readonly Destination[], at: Millis): void => {
+      if (this.#over) return;
+      if (found.length === 0) routing.outcome(target, "unreachable", undefined, at);
+      else {
+        const addresses = found.map((destination) => destination.remote.ip);
+        routing.resolvedAddresses(target, addresses);
+        for (const one of found) {
+          this.#waiting.push({ destination: tcpForLargeRequests ? { ...one, tcpForLargeRequests } : one, target });
+        }
+      }
+      this.#next(at);
+    };
+    transport.resolve({ realm: target.realm, target: target.settings }, done, now);
+  }
+
+  /** False when this place cannot be asked; the refusal says why. */
+  #attempt(
+    { destination, target }: { readonly destination: Destination; readonly target: TargetState },
+    now: Millis,
+  ): boolean {
+    const house = this.#house;
+    const realm = house.settings.realms.get(target.realm);
+    const peer = this.#peer;
+    if (realm === undefined || peer === undefined) return false; // A reload took it away.
+    const requestScheme = this.#uri.scheme === "other" ? "sip" : this.#uri.scheme;
+    const verdict = sipsVerdict({ requestScheme, toRealm: realm, toProtocol: destination.protocol });
+    if ("refuse" in verdict) {
+      const { warning } = verdict;
+      const text = `${warning.code} ${hostText(this.#owner.host)} "${warning.text}"`;
+      this.#refusal = { status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", text]] };
+      return false;
+    }
+    const place: Place = { destination, target, peer, realm, scheme: verdict.scheme };
+    let draft: RequestDraft;
+    try {
+      draft = this.#owner.compose(place, now);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      this.#refusal = { status: error.status, headers: [] };
+      return false;
+    }
+    this.#attempts += 1;
+    this.#place = place;
+    this.#transaction = house.legs.transactions.request(draft, destination, this, now);
+    this.#silentAt = this.#more(now) ? now + SILENT_TARGET_LIMIT : undefined;
+    house.agenda.watch(this);
+    return true;
+  }
+
+  #quiet(): void {
+    this.#silentAt = undefined;
+    this.#house.agenda.drop(this);
+  }
+
+  /** Whatever the target of now still says comes too late. */
+  #letGo(): void {
+    this.#quiet();
+    this.#transaction?.forget();
+    this.#transaction = undefined;
+    this.#place = undefined;
+  }
+}
+
+function retryAfterOf(response: Response): number | undefined {
+  try {
+    return response.get(RetryAfter);
+  } catch {
+    return undefined;
+  }
+}
