@@ -41,7 +41,12 @@ const rfc4475: Record<string, Row> = {
   "dblreq.dat": { section: "3.1.1.8", verdict: 405, why: `${NO_REGISTRAR}; the octets behind it are no message` },
   "semiuri.dat": { section: "3.1.1.9", verdict: 200, why: "semicolons may stand in a user part" },
   "transports.dat": { section: "3.1.1.10", verdict: 200, why: "unknown transports below the top Via harm nobody" },
-  "mpart01.dat": { section: "3.1.1.11", verdict: 405, why: "MESSAGE starts nothing here, whatever its body" },
+  "mpart01.dat": {
+    section: "3.1.1.11",
+    verdict: 415,
+    why: "a MESSAGE whose signed parts cannot be rewritten",
+    holds: /\r\nAccept: .*text\/plain/,
+  },
   "unreason.dat": { section: "3.1.1.12", verdict: "silence", why: "a response to nobody" },
   "noreason.dat": { section: "3.1.1.13", verdict: "silence", why: "a response to nobody" },
   "badinv01.dat": { section: "3.1.2.1", verdict: 400, why: "separators without anything between" },
