@@ -55,6 +55,15 @@ export type Fact =
       readonly peer: string;
       readonly limit: "maxCalls" | "maxCallsPerSecond" | "maxRequestsPerSecond";
     }
+  | {
+      /** A challenge of a peer was not answered, or our answer was not taken. */
+      readonly fact: "auth.failed";
+      readonly peer: string;
+      readonly method: string;
+      readonly status: number;
+      readonly digestRealm: string;
+      readonly reason: string;
+    }
   | { readonly fact: "message.bad"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "connection.refused"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "tls.failed"; readonly realm: string; readonly source: string; readonly reason: string }

@@ -7,3 +7,9 @@ export function hash32(text: string, seed: number): number {
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash ^ (hash >>> 15)) >>> 0;
 }
+
+/** Hash functions of digest authentication (RFC 7616 §6.1), as they are called there. */
+export type HashName = "MD5" | "SHA-256" | "SHA-512-256";
+
+/** Hash functions, as an input: `text` is bytes, one char each; the result is lower-case hex. `io` gives the machine's. */
+export type Hash = (name: HashName, text: string) => string;

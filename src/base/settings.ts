@@ -2,7 +2,9 @@
  * The validated configuration as the engine reads it: names resolved, addresses split, numbers instead of words.
  * `manage/config` makes it from the operator's file; nothing here is optional that has a default there.
  */
+import type { HashName } from "./hash.ts";
 import type { Address, Protocol } from "./net.ts";
+import type { Secret } from "./secret.ts";
 
 export type Trust = "none" | "peer" | "full";
 export type SrtpPolicy = "required" | "preferred" | "off";
@@ -144,6 +146,22 @@ export interface PeerSettings {
   readonly responses: ReadonlyMap<number, number>;
   readonly diversion: DiversionPolicy;
   readonly reasons: ReasonPolicy;
+  /** What we answer its challenges with; absent: nothing. */
+  readonly auth?: AuthSettings | undefined;
+}
+
+/** An account of ours at a peer: RFC 3261 §22, RFC 8760. */
+export interface AuthSettings {
+  /** Bytes, as they go into the digest. */
+  readonly user: string;
+  /** The digest realm that alone is answered; `undefined`: the first that takes our word. `*`: any. */
+  readonly realm: string | undefined;
+  /** `undefined`: `ha1` stands for it. */
+  readonly password: Secret<string> | undefined;
+  /** H(user:realm:password) by hash function, in lower-case hex. */
+  readonly ha1: ReadonlyMap<HashName, Secret<string>>;
+  /** Hash functions that we let ourselves be asked for. */
+  readonly hashes: readonly HashName[];
 }
 
 export interface RouteSettings {

@@ -30,6 +30,7 @@ import {
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import { parseUri, Replaces, type Request, Require, type Response, Supported, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
+import type { Accounts } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import { Aliases } from "./aliases.ts";
 import { forwardsLeft, isNated, wantsSips } from "./arrival.ts";
@@ -52,6 +53,7 @@ export interface CallsOptions {
   readonly transport: CallTransport;
   readonly media: MediaSessions;
   readonly routing: Routing;
+  readonly accounts?: Accounts | undefined;
   readonly fact: (fact: Fact, now: Millis) => void;
   /** As User-Agent and Server show it on trusted sides. */
   readonly version: string;
@@ -89,7 +91,9 @@ export class Calls {
     const forget = (call: Call): void => {
       this.#calls.delete(call.id);
     };
-    this.#house = { settings, random, agenda, legs, transport, media, routing, fact, version, aliases, book, forget };
+    const { accounts } = options;
+    const told = { fact, version, aliases, book, forget };
+    this.#house = { settings, random, agenda, legs, transport, media, routing, accounts, ...told };
     this.#outsideCalls = new Outside(this.#house);
   }
 
@@ -320,6 +324,7 @@ export class Calls {
           tcpForLargeRequests: call.start.fromPeer?.tcpForLargeRequests ?? false,
           nated: nated || !request.headers.has("contact"), // RFC 2543: where it came from is all we know of its place.
           sessionTimer: house.settings.sessionTimer,
+          authenticator: house.accounts?.of(call.start.fromPeer),
           book: house.book,
         },
         request,

@@ -261,6 +261,7 @@ export class Setup {
       tcpForLargeRequests: destination.tcpForLargeRequests ?? false,
       nated: false,
       sessionTimer: call.house.settings.sessionTimer,
+      authenticator: call.house.accounts?.of(this.#peer),
       book: call.house.book,
     });
     let parcel: Parcel;

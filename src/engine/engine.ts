@@ -2,10 +2,11 @@
  * The whole box as one machine: bytes and events in, bytes and commands out. It owns nothing of the machine it runs on,
  * so a box, its peers and a bad network fit into one process in virtual time (architecture: the engine seam).
  */
-import { Agenda, type EndCause, type Fact, type Millis, type Random, type Settings } from "../base/index.ts";
+import { Agenda, type EndCause, type Fact, type Hash, type Millis, type Random, type Settings } from "../base/index.ts";
 import { Calls } from "../call/index.ts";
 import { type MediaNews, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
+import { Accounts } from "../registration/index.ts";
 import { Routing, type RoutingOutput } from "../routing/index.ts";
 import { type ServerTransaction, Transactions } from "../transaction/index.ts";
 import { type Hop, Transport, type TransportInput, type TransportOutput } from "../transport/index.ts";
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly random: Random;
   /** Our version, as User-Agent and Server may show it on trusted sides. */
   readonly version: string;
+  /** Hash functions for digest authentication; absent: no challenge is answered. */
+  readonly hash?: Hash;
 }
 
 export class Engine {
@@ -41,11 +44,12 @@ export class Engine {
   readonly #routing: Routing;
   readonly #calls: Calls;
   readonly #prober: Prober;
+  readonly #accounts: Accounts;
   readonly #recorder: Recorder;
   #realms: ReadonlyMap<string, string>;
   #outputs: EngineOutput[] = [];
 
-  constructor({ settings, random, version }: EngineOptions) {
+  constructor({ settings, random, version, hash }: EngineOptions) {
     const agenda = this.#agenda;
     this.#realms = realmsByListener(settings);
     this.#recorder = new Recorder((listener) => this.#realms.get(listener) ?? listener);
@@ -90,6 +94,13 @@ export class Engine {
       random,
       version,
     });
+    this.#accounts = new Accounts({
+      settings,
+      random,
+      hash,
+      isAt: (peer, place) => this.#routing.isAt(peer, place),
+      fact,
+    });
     this.#calls = new Calls({
       settings,
       random,
@@ -98,6 +109,7 @@ export class Engine {
       transport: this.#transport,
       media: this.#media,
       routing: this.#routing,
+      accounts: this.#accounts,
       fact,
       version,
     });
@@ -183,6 +195,7 @@ export class Engine {
     this.#transactions.setLimit(settings.limits.transactions);
     this.#routing.apply(settings, now);
     this.#media.apply(settings);
+    this.#accounts.apply(settings);
     this.#calls.apply(settings);
   }
 }

@@ -15,6 +15,7 @@ import {
   serveControl,
   touched,
 } from "../manage/index.ts";
+import { machineHash } from "./hash.ts";
 import { KernelRandom } from "./kernel-random.ts";
 import { EngineLoop } from "./loop.ts";
 import { Pauses } from "./pauses.ts";
@@ -61,7 +62,7 @@ export class Box implements ControlledBox {
     this.#log = log;
     this.#settings = settings;
     this.#relay = startRelay({ onEvents: (events) => this.#loop.relayEvents(events) });
-    this.#engine = new Engine({ settings, random: new KernelRandom(), version });
+    this.#engine = new Engine({ settings, random: new KernelRandom(), version, hash: machineHash });
     this.#loop = new EngineLoop({
       engine: this.#engine,
       settings,

@@ -4,6 +4,7 @@
  */
 import { type Destination, type Hop, type Millis, PeerError } from "../base/index.ts";
 import { type RequestDraft, Require, type Response, RSeq } from "../message/index.ts";
+import type { Authentication } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Leg } from "./leg.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
@@ -37,6 +38,7 @@ export class Invitation implements ClientOwner {
   #cancelled = false;
   /** What was sent and where to, until it is answered. */
   #sent: { readonly draft: RequestDraft; readonly destination: Destination } | undefined;
+  #authentication: Authentication | undefined;
 
   constructor(leg: Leg, owner: InvitationOwner, seq: number) {
     this.#leg = leg;
@@ -49,7 +51,15 @@ export class Invitation implements ClientOwner {
   }
 
   start(draft: RequestDraft, destination: Destination, now: Millis): void {
+    this.#authentication = this.#leg.authenticator?.begin(draft, destination);
+    this.#send(draft, destination, now);
+  }
+
+  #send(draft: RequestDraft, destination: Destination, now: Millis): void {
     this.#sent = { draft, destination };
+    if (this.#authentication !== undefined) {
+      this.#leg.proof = { seq: this.seq, headers: this.#authentication.headers };
+    }
     this.#transaction = this.#leg.house.transactions.request(draft, destination, this, now);
   }
 
@@ -63,8 +73,13 @@ export class Invitation implements ClientOwner {
     if (!this.#finished) this.#owner.invitationTrying(now);
     if (response.status === 100) return;
     if (response.status < 200) return this.#onProgress(response, transaction.hop, now);
-    if (response.status < 300) return this.accept(response, transaction.hop, now);
+    if (response.status < 300) {
+      if (!this.#finished) this.#authentication?.again(response, transaction.hop, now);
+      return this.accept(response, transaction.hop, now);
+    }
     if (this.#finished) return;
+    if (this.#authentication !== undefined && this.#proveAgain(this.#authentication, response, transaction.hop, now))
+      return;
     if (response.status === 422 && this.#askForMore(response, now)) return;
     this.#finished = true;
     this.#owner.invitationRefused(response, now);
@@ -112,6 +127,24 @@ export class Invitation implements ClientOwner {
     const draft = sent.draft.remove("Session-Expires").remove("Min-SE").set("CSeq", `${this.seq} INVITE`);
     leg.session.dressRequest(draft);
     this.start(draft, sent.destination, now);
+    return true;
+  }
+
+  /**
+   * RFC 3261 §22.2: the same INVITE with credentials. Early dialogs of the first one are over with its refusal; the next
+   * makes its own.
+   */
+  #proveAgain(authentication: Authentication, response: Response, hop: Hop, now: Millis): boolean {
+    const sent = this.#sent;
+    if (sent === undefined || this.#cancelled || !authentication.again(response, hop, now)) return false;
+    for (const { localSeq } of this.#leg.dialogs) this.seq = Math.max(this.seq, localSeq);
+    this.seq += 1;
+    for (const dialog of this.#leg.dialogs) {
+      dialog.localSeq = this.seq;
+      dialog.lastRSeq = undefined;
+    }
+    sent.draft.set("CSeq", `${this.seq} INVITE`);
+    this.#send(sent.draft, sent.destination, now);
     return true;
   }
 

@@ -1,6 +1,7 @@
 /** What a leg is given, and whom it tells. */
 import type { Millis, Registry, SessionTimerSettings } from "../base/index.ts";
 import type { Request, Response } from "../message/index.ts";
+import type { Authenticator } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Progress } from "./invitation.ts";
 import type { InviteServer, PrackNote } from "./invite-server.ts";
@@ -63,6 +64,8 @@ export interface LegOptions {
   /** The peer's own address cannot be reached: requests go back to where its messages come from. */
   readonly nated: boolean;
   readonly sessionTimer: SessionTimerSettings;
+  /** Who answers the challenges of the leg's peer; absent: they are refusals like others. */
+  readonly authenticator?: Authenticator | undefined;
   /** All dialogs of the box by our own tag. */
   readonly book: Registry<string, Dialog>;
 }

@@ -5,6 +5,7 @@
 import { type Destination, type Millis, type Registry, token } from "../base/index.ts";
 import { type Request, RequestDraft, type Response, type ResponseDraft } from "../message/index.ts";
 import { FinalOnly, IGNORED, UNWANTED } from "./answers.ts";
+import { type Authenticator, Challenged } from "./challenged.ts";
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
@@ -40,6 +41,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   readonly session: Session;
   readonly wording: Wording;
   readonly owner: LegOwner;
+  readonly authenticator: Authenticator | undefined;
+  /** Credentials of the INVITE of ours with this CSeq: its ACK bears them too (RFC 3261 §22.1). */
+  proof: { readonly seq: number; readonly headers: Parcel["headers"] } | undefined;
   readonly #book: Registry<string, Dialog>;
   callId = "";
   /** The connection that the peer is reached by; 0: none. */
@@ -56,6 +60,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.nated = options.nated;
     this.tcpForLargeRequests = options.tcpForLargeRequests;
     this.owner = options.owner;
+    this.authenticator = options.authenticator;
     this.#book = options.book;
     this.#state = state;
     this.session = new Session(this, options.sessionTimer);
@@ -192,6 +197,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
       if (dialog.acked !== undefined && dialog.acked.seq >= seq) return; // It was asked for twice while we looked for the way.
       const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
+      if (this.proof?.seq === seq) for (const [name, value] of this.proof.headers) draft.add(name, value);
       fill(draft, parcel);
       dialog.acked = { seq, handle: this.house.transactions.ack(draft, destination, at) };
     });
@@ -211,7 +217,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       this.wording.dressRequest(draft, method);
       fill(draft, parcel);
       const client = method === "UPDATE" && this.session.wanted ? new Noted(this.session, owner) : owner;
-      this.house.transactions.request(draft, destination, client, at);
+      const { transactions } = this.house;
+      const { authenticator } = this;
+      if (authenticator === undefined) transactions.request(draft, destination, client, at);
+      else new Challenged(transactions, authenticator, draft, destination, client, () => ++dialog.localSeq).start(at);
     });
   }
 

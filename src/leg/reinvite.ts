@@ -3,7 +3,8 @@
  * Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in steps of 10 ms. RFC 3261 §14.1.
  */
 import { below, type Destination, type Millis, type Punctual, SECOND } from "../base/index.ts";
-import type { Response } from "../message/index.ts";
+import type { RequestDraft, Response } from "../message/index.ts";
+import type { Authentication } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import { fill, NOTHING, type Parcel } from "./parcel.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
@@ -17,6 +18,13 @@ export interface ReinviteOwner {
   failed(reinvite: Reinvite, cause: "timeout" | "unreachable", now: Millis): void;
 }
 
+/** Kept where the peer may challenge it. */
+interface SentInvite {
+  readonly draft: RequestDraft;
+  readonly destination: Destination;
+  readonly authentication: Authentication;
+}
+
 export class Reinvite implements ClientOwner, Punctual {
   readonly dialog: Dialog;
   readonly parcel: Parcel;
@@ -27,6 +35,7 @@ export class Reinvite implements ClientOwner, Punctual {
   readonly #maxForwards: number;
   #transaction: ClientTransaction | undefined;
   #cancelled: readonly (readonly [string, string])[] | undefined;
+  #sent: SentInvite | undefined;
   #retries = 0;
   #againAt: Millis | undefined;
 
@@ -52,14 +61,16 @@ export class Reinvite implements ClientOwner, Punctual {
     this.#transaction?.cancel(headers, now);
   }
 
-  response(response: Response, _transaction: ClientTransaction, now: Millis): void {
+  response(response: Response, transaction: ClientTransaction, now: Millis): void {
     const { status } = response;
     if (status < 200) {
       if (status > 100 && this.pending) this.#owner.progress(this, response, now);
       return;
     }
+    const again = this.pending && this.#sent?.authentication.again(response, transaction.hop, now) === true;
     if (status < 300) return this.#onAccepted(response, now);
     if (!this.pending) return;
+    if (again && this.#cancelled === undefined) return this.#proveAgain(now);
     if (status === 491 && this.#mayTryAgain()) return this.#backOff(now);
     if (status === 422 && this.#cancelled === undefined && this.dialog.leg.session.mayRaise(response)) {
       return this.start(now); // RFC 4028 §7.3: the same with a longer session interval.
@@ -109,6 +120,15 @@ export class Reinvite implements ClientOwner, Punctual {
     this.#owner.accepted(this, response, now);
   }
 
+  /** RFC 3261 §22.2: the same INVITE with credentials. */
+  #proveAgain(now: Millis): void {
+    const { draft, destination, authentication } = this.#sent as SentInvite;
+    this.seq = ++this.dialog.localSeq;
+    draft.set("CSeq", `${this.seq} INVITE`);
+    this.dialog.leg.proof = { seq: this.seq, headers: authentication.headers };
+    this.#transaction = this.dialog.leg.house.transactions.request(draft, destination, this, now);
+  }
+
   #mayTryAgain(): boolean {
     return this.#cancelled === undefined && this.#retries < GLARE_RETRIES;
   }
@@ -131,6 +151,12 @@ export class Reinvite implements ClientOwner, Punctual {
     const draft = dialog.draft("INVITE", this.seq, this.#maxForwards);
     dialog.leg.wording.dressRequest(draft, "INVITE");
     fill(draft, this.parcel);
+    const { authenticator } = dialog.leg;
+    if (authenticator !== undefined) {
+      const authentication = authenticator.begin(draft, destination);
+      this.#sent = { draft, destination, authentication };
+      dialog.leg.proof = { seq: this.seq, headers: authentication.headers };
+    }
     this.#transaction = dialog.leg.house.transactions.request(draft, destination, this, now);
     if (this.#cancelled !== undefined) this.#transaction.cancel(this.#cancelled, now);
   }

@@ -1,5 +1,6 @@
 /** What differs between two configurations, in the operator's words, and whom of the living it touches. */
-import type { Settings } from "../base/index.ts";
+import { createHash, randomBytes } from "node:crypto";
+import { Secret, type Settings } from "../base/index.ts";
 
 export interface Change {
   /** `realms.outside.dscp.audio` */
@@ -41,6 +42,7 @@ type Plain = string | number | boolean | null | undefined | readonly Plain[] | {
 function plain(value: unknown): Plain {
   if (value instanceof Map) return Object.fromEntries([...value].map(([name, item]) => [name, plain(item)]));
   if (value instanceof RegExp) return value.source;
+  if (value instanceof Secret) return seal(value);
   if (Array.isArray(value)) {
     const isListeners = value.length > 0 && value.every((item) => typeof item?.id === "string");
     return isListeners ? value.map((item) => item.id).sort() : value.map(plain);
@@ -48,6 +50,15 @@ function plain(value: unknown): Plain {
   if (typeof value === "object" && value !== null)
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(item)]));
   return value as Plain;
+}
+
+/** Of this process alone: what a seal tells is whether two secrets are the same. */
+const SALT = randomBytes(32);
+const SEAL_DIGITS = 8;
+
+function seal(secret: Secret<unknown>): string {
+  const digest = createHash("sha256").update(SALT).update(String(secret.reveal())).digest("hex");
+  return `${secret} (${digest.slice(0, SEAL_DIGITS)})`;
 }
 
 const isTable = (value: Plain): value is { readonly [name: string]: Plain } =>

@@ -44,6 +44,32 @@ export class Recognition {
   }
 }
 
+/**
+ * Is this peer there, whoever else may be? For what we send: several accounts may live at one address, and requests of a
+ * peer with `sources` come from elsewhere than its targets are.
+ */
+export function isAt(peer: PeerSettings, place: Standing, resolved: readonly string[]): boolean {
+  if (place.realm !== peer.realm) return false;
+  const names = namesOf(peer);
+  if (place.tlsNames?.some((name) => names.includes(name.toLowerCase())) === true) return true;
+  const ip = canonicalIp(place.remote.ip);
+  if ([...hostsOf(peer), ...resolved].some((host) => canonicalIp(host) === ip)) return true;
+  const words = parseIp(ip);
+  return words !== undefined && peer.sources.some((text) => contains(text, words));
+}
+
+/** A hop or a destination. */
+export interface Standing {
+  readonly realm: string;
+  readonly remote: { readonly ip: string };
+  readonly tlsNames?: readonly string[];
+}
+
+function contains(range: string, words: IpWords): boolean {
+  const cidr = parseCidr(range);
+  return cidr !== undefined && cidrContains(cidr, words);
+}
+
 /** The certificate decides; only a peer that has no name in the configuration is told by its address. */
 function byCertificate(index: RealmIndex, caller: Caller): PeerSettings | undefined {
   for (const name of caller.tlsNames) {

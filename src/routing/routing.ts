@@ -4,7 +4,7 @@ import type { Uri } from "../message/index.ts";
 import { ADMITTED, type AdmitVerdict, CallLimits } from "./call-limits.ts";
 import { type Outcome, type TargetHealth, TargetState, targetId } from "./health.ts";
 import { numberOf } from "./number.ts";
-import { type Caller, Recognition } from "./recognition.ts";
+import { type Caller, isAt, Recognition, type Standing } from "./recognition.ts";
 
 export type RoutingOutput =
   /** Send an OPTIONS to this target and tell `probed` how it went. */
@@ -70,6 +70,13 @@ export class Routing {
   /** The peer that sent this, or `undefined`: a stranger. A peer with `sources` is told by them alone. */
   recognise(caller: Caller, _now?: Millis): PeerSettings | undefined {
     return this.#recognition.peerOf(caller);
+  }
+
+  /** Is the peer of this name at that place: at a target of its, or in its `sources`? */
+  isAt(name: string, place: Standing): boolean {
+    const peer = this.#settings.peers.get(name);
+    const addresses = (this.#targets.get(name) ?? []).flatMap((target) => target.addresses);
+    return peer !== undefined && isAt(peer, place, addresses);
   }
 
   /**

@@ -253,9 +253,15 @@ function eventOf(status: number, method: string): Event {
   return status < 300 ? "2xx" : "3xx-6xx";
 }
 
-/** RFC 3261 §17.1.1.3: everything as in the INVITE, but the To of the response. */
+/** RFC 3261 §17.1.1.3: everything as in the INVITE, but the To of the response; with its credentials (§22.1). */
 function ackText(inviteText: string, response: Response): string {
-  return likeInvite(inviteText, "ACK", response.headers.raw("To")).toText();
+  const draft = likeInvite(inviteText, "ACK", response.headers.raw("To"));
+  if (!inviteText.includes("uthorization: ")) return draft.toText();
+  const { headers } = parseMessage(inviteText);
+  for (const name of ["Authorization", "Proxy-Authorization"]) {
+    for (const value of headers.rawAll(name)) draft.add(name, value);
+  }
+  return draft.toText();
 }
 
 /** RFC 3261 §9.1: everything as in the INVITE. */

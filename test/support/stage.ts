@@ -11,6 +11,7 @@ import {
   seededRandom,
 } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
+import { machineHash } from "../../src/io/hash.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "./no-packets.ts";
 import { ScriptedParty } from "./scripted-party.ts";
@@ -70,7 +71,7 @@ export class Stage {
   constructor(options: StageOptions = {}) {
     this.#names = options.names ?? {};
     const settings = stageSettings(options);
-    this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1" });
+    this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1", hash: machineHash });
     this.#step({ in: "deadline" });
   }
 

@@ -47,7 +47,7 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
   for (const [name, realm] of Object.entries(config.realms))
     realms.set(name, readRealm(name, realm, { findings, directory, wallMs }));
   const peers = new Map(
-    Object.entries(config.peers ?? {}).map(([name, peer]) => [name, readPeer(name, peer, realms, findings)]),
+    Object.entries(config.peers ?? {}).map(([name, peer]) => [name, readPeer(name, peer, realms, directory, findings)]),
   );
   const routes = readRoutes(config.routes ?? [], peers, realms, findings);
   warnOfTwins(peers, findings);

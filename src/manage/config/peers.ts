@@ -8,6 +8,7 @@ import {
   type RouteSettings,
   type TargetSettings,
 } from "../../base/index.ts";
+import { readAuth } from "./accounts.ts";
 import { canonicalIp, familyName, isHostName, Malformed, parseCidr, parseTarget } from "./addresses.ts";
 import { didYouMean, type Path, quoted } from "./fault.ts";
 import type { Findings } from "./findings.ts";
@@ -16,7 +17,14 @@ import type { ConfigPeer, ConfigRoute } from "./schema.ts";
 
 export type Realms = ReadonlyMap<string, RealmSettings>;
 
-export function readPeer(name: string, peer: ConfigPeer, realms: Realms, findings: Findings): PeerSettings {
+/** `directory`: what paths in it are relative to. */
+export function readPeer(
+  name: string,
+  peer: ConfigPeer,
+  realms: Realms,
+  directory: string,
+  findings: Findings,
+): PeerSettings {
   const path: Path = ["peers", name];
   const realm = realms.get(peer.realm);
   if (realm === undefined)
@@ -50,6 +58,7 @@ export function readPeer(name: string, peer: ConfigPeer, realms: Realms, finding
     responses: readResponses(peer, path, findings),
     diversion: peer.diversion ?? "pass",
     reasons: peer.reason ?? "pass",
+    ...(peer.auth !== undefined && { auth: readAuth(peer.auth, [...path, "auth"], directory, findings) }),
   };
 }
 

@@ -131,6 +131,41 @@ const Realm = Type.Object(
   closed,
 );
 
+const digest = (name: string, digits: number) =>
+  Type.Optional(
+    Type.String({ description: `${name}(user:realm:password) in hex.`, pattern: `^[0-9A-Fa-f]{${digits}}$` }),
+  );
+
+const Auth = Type.Object(
+  {
+    user: text("The user of our account there."),
+    password: Type.Optional(text("Its password. Better in a file: see passwordFile.")),
+    passwordFile: Type.Optional(text("File whose first line is the password.", 4_096)),
+    ha1: Type.Optional(
+      Type.Object(
+        {
+          MD5: digest("MD5", 32),
+          "SHA-256": digest("SHA-256", 64),
+          "SHA-512-256": digest("SHA-512-256", 64),
+        },
+        { ...closed, description: "Digests in place of the password. They need the realm." },
+      ),
+    ),
+    realm: Type.Optional(
+      text("The digest realm that alone is answered. Absent: the first that takes our word. *: any, which is unsafe."),
+    ),
+    algorithms: Type.Optional(
+      Type.Array(word("A hash function.", ["MD5", "SHA-256", "SHA-512-256"]), {
+        description: "Hash functions that we let ourselves be asked for. Default: all.",
+        minItems: 1,
+        maxItems: 3,
+        uniqueItems: true,
+      }),
+    ),
+  },
+  { ...closed, description: "What its challenges are answered with (RFC 3261 §22, RFC 8760). Absent: nothing." },
+);
+
 const Peer = Type.Object(
   {
     realm: text("The realm that it lives in."),
@@ -157,6 +192,7 @@ const Peer = Type.Object(
         maximum: 100_000,
       }),
     ),
+    auth: Type.Optional(Auth),
     tcpForLargeRequests: Type.Optional(
       Type.Boolean({
         description: "May a request over the UDP size limit go by TCP? RFC 3261 §18.1.1. Default false.",

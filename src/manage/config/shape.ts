@@ -34,7 +34,8 @@ export function shapeFaults(document: ConfigDocument): readonly Fault[] {
 
 function faultOf(document: ConfigDocument, error: ErrorObject): Fault | undefined {
   const path = pathOf(document.value, error.instancePath);
-  const { params, data } = error;
+  const { params } = error;
+  const data = isSecret(path) ? "•••" : error.data;
   const at = (problem: string, remedy: string): Fault => document.fault(path, problem, remedy);
   switch (error.keyword) {
     case "additionalProperties":
@@ -93,6 +94,8 @@ function badPattern(document: ConfigDocument, path: Path, error: ErrorObject): F
       `${quoted(error.propertyName)} is not a name`,
       "write 1 to 63 letters, digits, dots, - and _, with a letter or digit first",
     );
+  if (path.includes("ha1"))
+    return document.fault(path, "this is no digest", "write 32 hex digits for MD5, 64 for the others");
   const isMethod = path.at(-1) === "method";
   return document.fault(
     path,
@@ -121,6 +124,9 @@ function rangeWords(schema: Readonly<Record<string, unknown>> | undefined): stri
   const above = schema?.["exclusiveMinimum"];
   return low !== undefined ? `${low} to ${schema?.["maximum"]}` : `more than ${above}, at most ${schema?.["maximum"]}`;
 }
+
+/** What stands there is shown to nobody. */
+const isSecret = (path: Path): boolean => path.includes("password") || path.includes("ha1");
 
 const quotedItem = (data: unknown, index: unknown): string =>
   quoted(Array.isArray(data) ? data[Number(index)] : undefined);

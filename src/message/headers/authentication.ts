@@ -23,8 +23,12 @@ function bareEnd(text: string, at: number): number {
 
 function readAuthentication(header: string, text: string): Authentication {
   const schemeEnd = skip(TOKEN, text, 0, text.length);
-  let at = skipSpace(text, schemeEnd, text.length);
+  const at = skipSpace(text, schemeEnd, text.length);
   if (schemeEnd === 0 || at === schemeEnd) throw malformed(header, "no scheme");
+  return { scheme: text.slice(0, schemeEnd), params: readValues(header, text, at) };
+}
+
+function readValues(header: string, text: string, at: number): ParamMap {
   const params = new Map<string, string | undefined>();
   for (;;) {
     const nameEnd = skip(TOKEN, text, at, text.length);
@@ -39,7 +43,7 @@ function readAuthentication(header: string, text: string): Authentication {
     if (params.has(name)) throw malformed(header, `more than one ${name.slice(0, 32)}`);
     params.set(name, quoted ? unquote(text, start + 1, end - 1) : text.slice(start, end));
     at = skipSpace(text, end, text.length);
-    if (at === text.length) return { scheme: text.slice(0, schemeEnd), params };
+    if (at === text.length) return params;
     if (text.charCodeAt(at) !== COMMA) throw malformed(header, "something other than a comma between parameters");
     at = skipSpace(text, at + 1, text.length);
   }
@@ -48,16 +52,17 @@ function readAuthentication(header: string, text: string): Authentication {
 /** Never in quotes; every other parameter always is. `qop` is a list in quotes in a challenge, a word in an answer. */
 const BARE = new Set(["algorithm", "stale", "nc", "userhash"]);
 
-const format = (bareQop: boolean) => (value: Authentication) => {
-  let text = value.scheme;
-  let separator = " ";
-  for (const [name, param = ""] of value.params) {
+const format = (bareQop: boolean) => (value: Authentication) =>
+  `${value.scheme} ${formatValues(value.params, bareQop)}`;
+
+function formatValues(params: ParamMap, bareQop: boolean): string {
+  let text = "";
+  for (const [name, param = ""] of params) {
     const bare = BARE.has(name) || (bareQop && name === "qop");
-    text += `${separator}${name}=${bare ? param : quote(param)}`;
-    separator = ", ";
+    text += `${text === "" ? "" : ", "}${name}=${bare ? param : quote(param)}`;
   }
   return text;
-};
+}
 
 function authenticationField(name: string, bareQop: boolean): HeaderField<Authentication> {
   return { name, parse: (text) => readAuthentication(name, text), format: format(bareQop) };
@@ -67,3 +72,10 @@ export const WwwAuthenticate = authenticationField("WWW-Authenticate", false);
 export const ProxyAuthenticate = authenticationField("Proxy-Authenticate", false);
 export const Authorization = authenticationField("Authorization", true);
 export const ProxyAuthorization = authenticationField("Proxy-Authorization", true);
+
+/** What a server says of itself and of its next nonce: parameters alone. RFC 3261 §20.6, RFC 7616 §3.5. */
+export const AuthenticationInfo: HeaderField<ParamMap> = {
+  name: "Authentication-Info",
+  parse: (text) => readValues("Authentication-Info", text, 0),
+  format: (params) => formatValues(params, true),
+};
