@@ -18,6 +18,8 @@ export type DiversionPolicy = "pass" | "diversion" | "history-info" | "off";
 export type ReasonPolicy = "pass" | "q850" | "sip" | "both" | "off";
 /** Session-ID (RFC 7989) into and out of a realm: as the ends say, made for ends that say none, or never. */
 export type SessionIdPolicy = "pass" | "create" | "off";
+/** What a peer does with reliable 1xx (RFC 3262): `pass`: as the other side does; `require`: always; `off`: never. */
+export type Reliable1xx = "pass" | "require" | "off";
 export type TlsVerify = "none" | "server" | "mutual";
 
 export interface Settings {
@@ -141,6 +143,11 @@ export interface PeerSettings {
   readonly maxRequestsPerSecond: number | undefined;
   /** May a request over the UDP size limit go by TCP to this peer? RFC 3261 §18.1.1. */
   readonly tcpForLargeRequests: boolean;
+  /**
+   * Calls to it: whether our INVITE says Supported or Require: 100rel, or nothing. Calls from it: whether it gets 1xx
+   * reliably when the callee's came so, whenever it can take them, or never (then Require: 100rel gets 420).
+   */
+  readonly reliable1xx: Reliable1xx;
   readonly redirects: RedirectPolicy;
   /** By a final status of this peer, 400 to 699: the one that the caller is told instead. */
   readonly responses: ReadonlyMap<number, number>;

@@ -2,6 +2,7 @@ import type { PeerSettings, RealmSettings } from "../base/index.ts";
 import type { MediaParty } from "../media/index.ts";
 import type { Request, Uri } from "../message/index.ts";
 import type { Call } from "./call.ts";
+import type { Asked100rel } from "./reliability.ts";
 import type { Pickup } from "./setup.ts";
 
 /** What is known of a call before it begins. */
@@ -18,7 +19,7 @@ export interface CallStart {
   readonly pickup: Pickup | undefined;
   readonly maxForwards: number;
   readonly sdp: string | undefined;
-  readonly caller100rel: "none" | "supported" | "required";
+  readonly caller100rel: Asked100rel;
   /** The call that this one is the echo of, when our own INVITE came back with another address (a spiral). */
   readonly cameFrom: Call | undefined;
 }

@@ -86,10 +86,6 @@ export class Call implements LegOwner, Punctual {
     return this.#state === "setup";
   }
 
-  get caller100rel(): boolean {
-    return this.start.caller100rel !== "none";
-  }
-
   get calleePeer(): PeerSettings | undefined {
     return this.#called.setup.peer;
   }

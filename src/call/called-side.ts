@@ -9,6 +9,7 @@ import { mapStatus, q850In, reasonToward } from "../policy/index.ts";
 import type { Call } from "./call.ts";
 import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
+import { passage } from "./reliability.ts";
 import { type Refusal, Setup } from "./setup.ts";
 import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
 
@@ -38,17 +39,20 @@ export class CalledSide {
     const call = this.#call;
     const twin = this.#first.pair(dialog);
     const reliable = rseq !== undefined;
-    const reliably = call.start.caller100rel === "required" || (reliable && call.caller100rel);
+    const way = passage(call.start, reliable);
+    const reliably = way === "reliable";
     let sdp: string | undefined;
     try {
       sdp = this.#first.early(dialog, twin, response, reliable, reliably);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
     }
+    if (way === "withheld") return;
     if (reliable && !reliably) leg.prack(dialog, rseq, NOTHING, IGNORED, now);
     const note: PrackNote | undefined = reliable && reliably ? { dialog, rseq } : undefined;
     const parcel = parcelOf(response, this.#back, true, sdp);
-    call.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
+    const told = call.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
+    if (note !== undefined && !told) leg.prack(dialog, note.rseq, NOTHING, IGNORED, now); // Nobody else will.
   }
 
   answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {

@@ -28,7 +28,7 @@ import {
   tooShort,
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
-import { parseUri, Replaces, type Request, Require, type Response, Supported, type Uri } from "../message/index.ts";
+import { parseUri, Replaces, type Request, type Response, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
 import type { Accounts } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
@@ -42,8 +42,9 @@ import type { CallView } from "./call-view.ts";
 import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
 import { type CallHouse, productFor } from "./house.ts";
 import { Outside, type Refused } from "./outside.ts";
+import { asked100rel } from "./reliability.ts";
 import type { Pickup } from "./setup.ts";
-import { answerOptions, headersFor, lists, respond, statusOutside, unsupportedIn } from "./strangers.ts";
+import { answerOptions, headersFor, respond, statusOutside, unsupportedIn } from "./strangers.ts";
 
 export interface CallsOptions {
   readonly settings: Settings;
@@ -217,7 +218,7 @@ export class Calls {
       return this.#refuse(request, server, hop, status, verdict.reason, now);
     }
     const fitting = method === "INVITE" || method === "OPTIONS" || carried;
-    const unfit = fitting ? this.#unfit(request, uri) : undefined;
+    const unfit = fitting ? this.#unfit(request, uri, from) : undefined;
     if (unfit !== undefined) return this.#refuse(request, server, hop, unfit.status, unfit.reason, now, unfit.headers);
     if (method === "OPTIONS") {
       return answerOptions(request, server, realm, this.#house.version, this.#timers, this.#tag(), now);
@@ -241,9 +242,9 @@ export class Calls {
   }
 
   /** What no element can serve, whoever is meant: RFC 3261 §8.2.2.1 and §8.2.2.3. */
-  #unfit(request: Request, uri: Uri): Refused | undefined {
+  #unfit(request: Request, uri: Uri, from: PeerSettings | undefined): Refused | undefined {
     if (uri.scheme === "other") return { status: 416, reason: "a Request-URI of an unknown scheme", headers: [] };
-    const unsupported = unsupportedIn(request, this.#timers);
+    const unsupported = unsupportedIn(request, this.#timers, from);
     if (unsupported === undefined) return this.#shortSession(request);
     return { status: 420, reason: "unknown extension", headers: [["Unsupported", unsupported]] };
   }
@@ -292,11 +293,7 @@ export class Calls {
       pickup,
       maxForwards,
       sdp: offerIn(request),
-      caller100rel: lists(request, Require, "100rel")
-        ? "required"
-        : lists(request, Supported, "100rel")
-          ? "supported"
-          : "none",
+      caller100rel: asked100rel(request, fromPeer),
       cameFrom,
     };
     const admitted = house.routing.admit(fromPeer, now);

@@ -44,8 +44,9 @@ export class FirstExchange {
     dialog.earlyRemote = sdp;
     dialog.earlyLocal = answer;
     if (reliable) dialog.exchange = "settled";
+    const told = twin.exchange === "settled"; // An answer that was given reliably is not given again.
     if (reliably) twin.exchange = "settled";
-    return answer;
+    return told ? undefined : answer;
   }
 
   /** SDP of the 2xx for the caller. Throws PeerError when the callee's answer is none. */

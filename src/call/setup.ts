@@ -18,6 +18,7 @@ import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
 import { productFor } from "./house.ts";
+import { asks100rel } from "./reliability.ts";
 import { refusalHeaders } from "./warning.ts";
 
 /** Limit: INVITEs sent for one call; after that the caller gets the last refusal. */
@@ -278,7 +279,9 @@ export class Setup {
       this.#tell({ status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) });
       return false;
     }
-    leg.wording.supported = this.#sdp !== undefined || call.caller100rel ? "100rel, replaces" : "replaces";
+    const asks = asks100rel(call.start, this.#peer);
+    leg.wording.supported = asks === "none" ? "replaces" : "100rel, replaces";
+    leg.wording.required = asks === "required" ? "100rel" : undefined;
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now);
     leg.invite({ target, ...parties, maxForwards: this.#maxForwards - 1 }, parcel, destination, now);

@@ -1,5 +1,5 @@
 /** Requests outside of any dialog that make no call, and the answers the box gives for itself. */
-import type { Millis, RealmSettings } from "../base/index.ts";
+import type { Millis, PeerSettings, RealmSettings } from "../base/index.ts";
 import { PeerError } from "../base/index.ts";
 import { ALLOW, type ServerTransaction } from "../leg/index.ts";
 import { type HeaderField, ProxyRequire, type Request, Require, responseTo } from "../message/index.ts";
@@ -50,16 +50,19 @@ const without = (list: string, word: string): string =>
     .filter((one) => one !== word)
     .join(", ");
 
-/** Extensions that are required and that we do not know; `undefined`: none. RFC 3261 §8.2.2.3. */
-export function unsupportedIn(request: Request, timers: boolean): string | undefined {
+/** Extensions that are required and that we do not know, or not with this peer; `undefined`: none. RFC 3261 §8.2.2.3. */
+export function unsupportedIn(request: Request, timers: boolean, peer?: PeerSettings): string | undefined {
   const { headers } = request;
   if (!headers.has("require") && !headers.has("proxy-require")) return undefined;
   const understood = timers ? WITH_TIMERS : UNDERSTOOD;
   const unknown = [...request.getAll(Require), ...request.getAll(ProxyRequire)].filter(
-    (option) => !understood.has(option.toLowerCase()),
+    (option) => !understood.has(option.toLowerCase()) || !allowedWith(peer, option.toLowerCase()),
   );
   return unknown.length === 0 ? undefined : unknown.join(", ");
 }
+
+const allowedWith = (peer: PeerSettings | undefined, option: string): boolean =>
+  option !== "100rel" || peer?.reliable1xx !== "off";
 
 /** Does a list of tokens hold this one, whatever its case? A header that cannot be read holds nothing. */
 export function lists(request: Request, field: HeaderField<string>, option: string): boolean {

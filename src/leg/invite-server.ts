@@ -2,12 +2,13 @@
  * The called side of one INVITE: reliable and other 1xx, the one final answer, and the 2xx that is sent again until its
  * ACK comes. RFC 3261 §13.3.1, RFC 3262 §3. The same for the INVITE that makes a leg and for those inside it.
  */
-import { below, type Hop, type Millis, type Punctual, type Random, TimerTable } from "../base/index.ts";
+import { type Hop, type Millis, type Punctual, TimerTable } from "../base/index.ts";
 import { type RAckValue, type Request, type ResponseDraft, responseTo } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import { carriesSdp, fill, type Parcel } from "./parcel.ts";
 import type { LegHouse, ServerOwner, ServerTransaction } from "./ports.ts";
-import { ACK_LIMIT, PRACK_LIMIT, RELIABLE_QUEUE_LIMIT, T1, T2 } from "./timing.ts";
+import { type PrackNote, Reliable, type ReliableOwner, type Unacknowledged } from "./reliable.ts";
+import { ACK_LIMIT, T1, T2 } from "./timing.ts";
 
 export interface InviteServerOwner {
   /** The headers that the leg itself writes into a response which makes or refreshes the dialog. */
@@ -20,21 +21,7 @@ export interface InviteServerOwner {
   unacknowledged(server: InviteServer, now: Millis): void;
 }
 
-/** What the call wants to know again when the PRACK for a reliable 1xx comes. */
-export interface PrackNote {
-  readonly dialog: Dialog;
-  readonly rseq: number;
-}
-
-interface Reliable {
-  readonly rseq: number;
-  readonly dialog: Dialog;
-  readonly draft: ResponseDraft;
-  readonly sdp: boolean;
-  readonly note: PrackNote | undefined;
-}
-
-export class InviteServer implements ServerOwner, Punctual {
+export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
   readonly request: Request;
   readonly hop: Hop;
   /** CSeq of the INVITE. */
@@ -51,9 +38,8 @@ export class InviteServer implements ServerOwner, Punctual {
   #final = 0;
   /** The final answer is on the wire, not held. */
   #answered = false;
-  #rseq = 0;
-  /** The first one is on the wire, the others wait for its PRACK. */
-  #reliable: Reliable[] = [];
+  /** By fork, once there is one. */
+  #reliables: Reliable[] | undefined;
   /** A 2xx that may not overtake an offer or answer in a reliable 1xx (RFC 3262 §3). */
   #held: { readonly dialog: Dialog; readonly parcel: Parcel } | undefined;
 
@@ -77,6 +63,7 @@ export class InviteServer implements ServerOwner, Punctual {
     return this.#final >= 200 && this.#final < 300 && !this.acknowledged;
   }
 
+  /** True when a PRACK will tell that this 1xx came, with the note. */
   progress(
     dialog: Dialog,
     status: number,
@@ -84,39 +71,35 @@ export class InviteServer implements ServerOwner, Punctual {
     reliably: boolean,
     note: PrackNote | undefined,
     now: Millis,
-  ): void {
-    if (!this.pending) return;
+  ): boolean {
+    if (!this.pending) return false;
     const draft = this.#draft(dialog, status, parcel);
-    if (!reliably || this.#reliable.length >= RELIABLE_QUEUE_LIMIT) {
+    const reliable = reliably ? this.#reliableOf(dialog) : undefined;
+    if (reliable === undefined || reliable.full) {
       this.#server.respond(draft, now);
-      return;
+      return false;
     }
-    this.#rseq = this.#rseq === 0 ? firstRSeq(this.#house.random) : this.#rseq + 1;
-    draft.add("Require", "100rel").add("RSeq", String(this.#rseq));
-    this.#reliable.push({ rseq: this.#rseq, dialog, draft, sdp: carriesSdp(parcel), note });
-    if (this.#reliable.length === 1) this.#sendReliable(now);
+    if (reliable.dead) return false;
+    reliable.send(draft, carriesSdp(parcel), note, now);
+    return true;
   }
 
   /** `undefined`: this PRACK answers nothing that we sent (481). */
-  pracked(
-    dialog: Dialog,
-    rack: RAckValue,
-    now: Millis,
-  ): { readonly note: PrackNote | undefined; readonly sdp: boolean } | undefined {
-    const first = this.#reliable[0];
-    if (first === undefined || first.rseq !== rack.rseq || first.dialog !== dialog) return undefined;
+  pracked(dialog: Dialog, rack: RAckValue, now: Millis): Unacknowledged | undefined {
     if (rack.cseq !== this.seq || rack.method !== "INVITE") return undefined;
-    this.#reliable.shift();
-    if (this.#answered) return { note: first.note, sdp: first.sdp }; // It crossed the final answer.
-    this.#quiet();
-    this.#sendReliable(now);
-    return { note: first.note, sdp: first.sdp };
+    // It may cross the final answer; behind that nothing more is sent.
+    return this.#reliables?.find((one) => one.dialog === dialog)?.pracked(rack, !this.#answered, now);
+  }
+
+  /** Has this dialog an offer or answer of ours that no PRACK has confirmed? */
+  describing(dialog: Dialog): boolean {
+    return this.#reliables?.some((one) => one.dialog === dialog && one.describing) === true;
   }
 
   /** What was held back until the PRACK may go now. Called after the PRACK was answered. */
   releaseHeld(now: Millis): void {
     const held = this.#held;
-    if (held === undefined || this.#reliable.some((one) => one.sdp)) return;
+    if (held === undefined || this.describing(held.dialog)) return;
     this.#held = undefined;
     this.#sendAnswer(held.dialog, held.parcel, now);
   }
@@ -124,9 +107,11 @@ export class InviteServer implements ServerOwner, Punctual {
   /** 200 OK. */
   answer(dialog: Dialog, parcel: Parcel, now: Millis): void {
     if (!this.pending) return;
+    // The other end was told of this dialog what it never confirmed: there is nothing that a 2xx could build on.
+    if (this.#isDead(dialog)) return this.#owner.lost(this, "no-prack", now);
     this.#final = 200;
     this.dialog = dialog;
-    if (this.#reliable.some((one) => one.sdp)) this.#held = { dialog, parcel };
+    if (this.describing(dialog)) this.#held = { dialog, parcel };
     else this.#sendAnswer(dialog, parcel, now);
   }
 
@@ -170,38 +155,50 @@ export class InviteServer implements ServerOwner, Punctual {
 
   expire(now: Millis): void {
     for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now)) {
-      if (due === "limit") return this.#giveUp(now);
-      this.#sendAgain(now);
+      if (due === "limit") {
+        this.#quiet();
+        return this.#owner.unacknowledged(this, now);
+      }
+      this.#server.resendFinal(now);
+      this.#againAfter = Math.min(2 * this.#againAfter, T2); // RFC 3261 §13.3.1.4.
+      this.#timers.set("again", now + this.#againAfter);
     }
   }
 
-  #sendAgain(now: Millis): void {
-    const first = this.#reliable[0];
-    if (this.#answered) this.#server.resendFinal(now);
-    else if (first !== undefined) this.#server.respond(first.draft, now);
-    // RFC 3262 §3 doubles without a ceiling, RFC 3261 §13.3.1.4 stops at T2.
-    this.#againAfter = this.#answered ? Math.min(2 * this.#againAfter, T2) : 2 * this.#againAfter;
-    this.#timers.set("again", now + this.#againAfter);
+  // — ReliableOwner
+
+  sendReliable(draft: ResponseDraft, now: Millis): void {
+    this.#server.respond(draft, now);
   }
 
-  #giveUp(now: Millis): void {
-    this.#quiet();
-    if (!this.#answered) this.#owner.lost(this, "no-prack", now);
-    else this.#owner.unacknowledged(this, now);
+  /** RFC 3262 §3 refuses the INVITE. Where other forks still ring, only this one is given up. */
+  neverAcknowledged({ dialog }: Reliable, now: Millis): void {
+    const held = this.#held?.dialog;
+    const rings = (one: Dialog): boolean => one.twin?.leg.state === "inviting" && !this.#isDead(one);
+    if (held === dialog || (held === undefined && !dialog.leg.dialogs.some(rings))) {
+      this.#owner.lost(this, "no-prack", now);
+    }
   }
 
-  #sendReliable(now: Millis): void {
-    const first = this.#reliable[0];
-    if (first === undefined) return;
-    this.#server.respond(first.draft, now);
-    this.#startTimers(PRACK_LIMIT, now);
+  #isDead(dialog: Dialog): boolean {
+    return this.#reliables?.some((one) => one.dialog === dialog && one.dead) === true;
+  }
+
+  #reliableOf(dialog: Dialog): Reliable {
+    this.#reliables ??= [];
+    let reliable = this.#reliables.find((one) => one.dialog === dialog);
+    if (reliable === undefined) this.#reliables.push((reliable = new Reliable(this.#house, this, dialog)));
+    return reliable;
   }
 
   #sendAnswer(dialog: Dialog, parcel: Parcel, now: Millis): void {
     this.#quiet();
     this.#answered = true;
     this.#server.respond(this.#draft(dialog, 200, parcel), now);
-    this.#startTimers(ACK_LIMIT, now);
+    this.#againAfter = T1;
+    this.#timers.set("again", now + T1);
+    this.#timers.set("limit", now + ACK_LIMIT);
+    this.#house.agenda.watch(this);
     this.#owner.answerSent(this, now);
   }
 
@@ -213,18 +210,9 @@ export class InviteServer implements ServerOwner, Punctual {
     return draft;
   }
 
-  #startTimers(limit: Millis, now: Millis): void {
-    this.#againAfter = T1;
-    this.#timers.set("again", now + T1);
-    this.#timers.set("limit", now + limit);
-    this.#house.agenda.watch(this);
-  }
-
   #quiet(): void {
     this.#timers.clear();
     this.#house.agenda.drop(this);
+    if (this.#reliables !== undefined) for (const one of this.#reliables) one.quiet();
   }
 }
-
-/** RFC 3262 §3: between 1 and 2^31 - 1; kept low enough that it never wraps. */
-const firstRSeq = (random: Random): number => 1 + below(random, 0x7fff_0000);

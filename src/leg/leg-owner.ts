@@ -4,9 +4,10 @@ import type { Request, Response } from "../message/index.ts";
 import type { Authenticator } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Progress } from "./invitation.ts";
-import type { InviteServer, PrackNote } from "./invite-server.ts";
+import type { InviteServer } from "./invite-server.ts";
 import type { Leg } from "./leg.ts";
 import type { LegHouse, ServerTransaction } from "./ports.ts";
+import type { PrackNote } from "./reliable.ts";
 
 /** The call, as its legs see it. Every word says which leg speaks. */
 export interface LegOwner {

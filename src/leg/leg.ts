@@ -8,12 +8,13 @@ import { FinalOnly, IGNORED, UNWANTED } from "./answers.ts";
 import { type Authenticator, Challenged } from "./challenged.ts";
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
-import { InviteServer, type InviteServerOwner, type PrackNote } from "./invite-server.ts";
+import { InviteServer, type InviteServerOwner } from "./invite-server.ts";
 import { type Ending, type LegOptions, type LegOwner, reasonHeaders } from "./leg-owner.ts";
 import { type LegEffect, type LegEvent, type LegState, legFigure } from "./leg-state.ts";
 import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
 import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
+import type { PrackNote } from "./reliable.ts";
 import { Noted, Session } from "./session.ts";
 import { Wording } from "./wording.ts";
 
@@ -113,6 +114,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     return this.#adopt(dialog, request);
   }
 
+  /** True when a PRACK will tell that it came, with the note. */
   progress(
     dialog: Dialog,
     status: number,
@@ -120,8 +122,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     reliably: boolean,
     note: PrackNote | undefined,
     now: Millis,
-  ): void {
-    if (this.#state === "invited") this.inviteServer?.progress(dialog, status, parcel, reliably, note, now);
+  ): boolean {
+    if (this.#state !== "invited" || this.inviteServer === undefined) return false;
+    return this.inviteServer.progress(dialog, status, parcel, reliably, note, now);
   }
 
   /** 200 to the caller: `dialog` is the one that is confirmed by it. */

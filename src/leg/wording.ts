@@ -10,6 +10,8 @@ const CONTACT_CHARS = 12;
 export class Wording {
   /** Extensions that our INVITE says we support (Supported), beside session timers. */
   supported = "replaces";
+  /** Extensions that it requires. */
+  required: string | undefined;
   /** The user part of our Contact: a peer that was given it means this leg (Refer-To). */
   contactUser = "";
   /** Our name or address on this side. */
@@ -49,6 +51,7 @@ export class Wording {
       // Inside the dialog no 1xx is ours to acknowledge: a reliable one would be sent again until it fails.
       const supported = state === "inviting" ? this.supported : "replaces";
       draft.add("Allow", ALLOW).add("Supported", session.extensions(supported));
+      if (state === "inviting" && this.required !== undefined) draft.add("Require", this.required);
       session.dressRequest(draft);
     }
     if (this.#product !== undefined) draft.add("User-Agent", this.#product);

@@ -102,4 +102,5 @@ const peer = (name: string, realmName: string): Omit<PeerSettings, "targets"> =>
   responses: new Map(),
   diversion: "pass",
   reasons: "pass",
+  reliable1xx: "pass",
 });

@@ -17,6 +17,8 @@ export class ScriptedParty {
   readonly place: Place;
   /** Every message that arrived, oldest first. */
   readonly got: string[] = [];
+  /** Every request that it sent inside or outside of dialogs, oldest first. */
+  readonly sent: string[] = [];
   readonly #stage: Stage;
   readonly #box: string;
   #callId: string;
@@ -216,6 +218,7 @@ export class ScriptedParty {
       `User-Agent: ${this.name}-phone`,
     ];
     const text = whole(lines, extra);
+    this.sent.push(text);
     this.#stage.deliver(this, text);
     return text;
   }

@@ -324,4 +324,5 @@ const peer = (name: string, realm: string, targets: readonly Target[]): PeerSett
   responses: new Map(),
   diversion: "pass",
   reasons: "pass",
+  reliable1xx: "pass",
 });

@@ -54,6 +54,7 @@ export function readPeer(
     maxCallsPerSecond: peer.maxCallsPerSecond,
     maxRequestsPerSecond: peer.maxRequestsPerSecond,
     tcpForLargeRequests: peer.tcpForLargeRequests ?? false,
+    reliable1xx: peer.reliable1xx ?? "pass",
     redirects: peer.redirects ?? "refuse",
     responses: readResponses(peer, path, findings),
     diversion: peer.diversion ?? "pass",

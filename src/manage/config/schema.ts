@@ -225,6 +225,13 @@ const Peer = Type.Object(
         ["pass", "q850", "sip", "both", "off"],
       ),
     ),
+    reliable1xx: Type.Optional(
+      word("Reliable 1xx (RFC 3262): as the other side of a call does, always, or never. Default pass.", [
+        "pass",
+        "require",
+        "off",
+      ]),
+    ),
   },
   closed,
 );

@@ -61,6 +61,7 @@ describe("what settings come out", () => {
       maxCalls: 200,
       maxCallsPerSecond: 50,
       tcpForLargeRequests: false,
+      reliable1xx: "pass",
     });
     expect(settings.routes[0]).toEqual({ when: { from: "pbx", number: /^\+?[0-9]+$/u }, to: ["carrier"] });
     expect(settings).toMatchObject({ name: "edge-1", control: "/etc/sallyport/run/control.sock", drainSeconds: 0 });

@@ -16,6 +16,7 @@ export function peer(name: string, set: Partial<PeerSettings> = {}): PeerSetting
     responses: new Map(),
     diversion: "pass",
     reasons: "pass",
+    reliable1xx: "pass",
     ...set,
   };
 }
