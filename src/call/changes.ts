@@ -2,27 +2,26 @@
  * What crosses from leg to leg inside the dialogs: re-INVITE, UPDATE and PRACK with their offers and answers, and every
  * other request. RFC 3261 §14, RFC 3311, RFC 3262, RFC 6337.
  */
-import { below, type Millis, PeerError, type Side } from "../base/index.ts";
-import type {
-  Dialog,
-  InviteServer,
-  Leg,
-  LegClient,
-  Parcel,
-  PrackNote,
-  Reinvite,
-  ReinviteOwner,
-  ServerTransaction,
+import { below, type Millis, PeerError } from "../base/index.ts";
+import {
+  ALLOW,
+  type Dialog,
+  type InviteServer,
+  type Leg,
+  type LegClient,
+  NOTHING,
+  type Parcel,
+  type PrackNote,
+  type ServerTransaction,
 } from "../leg/index.ts";
-import { ALLOW, fill, NOTHING } from "../leg/index.ts";
-import { type Message, type Request, Require, type Response, responseTo } from "../message/index.ts";
+import type { Message, Request, Response } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
 import { contentOf, offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
+import { Change } from "./change.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
-import { lists } from "./strangers.ts";
-import { refusalHeaders } from "./warning.ts";
+import { maxForwards, reply } from "./replies.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
@@ -164,190 +163,6 @@ export class Changes {
   }
 }
 
-/** Who asked: a re-INVITE, an UPDATE, or a PRACK with a new offer. */
-type Source =
-  | { readonly invite: InviteServer }
-  | { readonly request: Request; readonly server: ServerTransaction; readonly prack?: PrackNote };
-
-/** One offer or wish for an offer on its way from one leg to the other, and the answer on its way back. */
-class Change implements ReinviteOwner, LegClient {
-  readonly #call: Call;
-  readonly #dialog: Dialog;
-  readonly #twin: Dialog;
-  readonly #source: Source;
-  byReinvite = false;
-  afterwards: ((now: Millis) => void) | undefined;
-  #late = false;
-  #reinvite: Reinvite | undefined;
-
-  constructor(call: Call, dialog: Dialog, twin: Dialog, source: Source) {
-    this.#call = call;
-    this.#dialog = dialog;
-    this.#twin = twin;
-    this.#source = source;
-  }
-
-  get invite(): InviteServer | undefined {
-    return "invite" in this.#source ? this.#source.invite : undefined;
-  }
-
-  start(request: Request, now: Millis): void {
-    const call = this.#call;
-    let parcel: Parcel;
-    try {
-      const sdp = offerIn(request);
-      this.#late = sdp === undefined;
-      const offer = sdp === undefined ? undefined : call.house.media.offer(call.id, this.#side, sdp);
-      parcel = parcelOf(request, call.directionFrom(this.#dialog.leg), true, offer);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      const host = this.#dialog.leg.wording.contactHost;
-      const parcel = { ...NOTHING, headers: refusalHeaders(error, host) };
-      return this.#refuse(error.status, parcel, now); // The session stays as it was (RFC 3261 §14.2).
-    }
-    if (!this.#late) this.#mark("theirs", "ours");
-    const other = this.#twin.leg;
-    if (this.byReinvite || "invite" in this.#source) {
-      this.#reinvite = other.startReinvite(this, this.#twin, parcel, maxForwards(request), now);
-    } else if (this.#source.prack !== undefined) {
-      other.prack(this.#twin, this.#source.prack.rseq, parcel, this, now);
-    } else {
-      other.send(this.#twin, "UPDATE", parcel, this, maxForwards(request), now);
-    }
-  }
-
-  cancel(cancel: Request, now: Millis): void {
-    const { headers } = parcelOf(cancel, this.#call.directionFrom(this.#dialog.leg), true, undefined);
-    this.#reinvite?.cancel(
-      headers.filter(([name]) => name === "Reason"),
-      now,
-    );
-  }
-
-  // — ReinviteOwner
-
-  progress(_reinvite: Reinvite, response: Response, now: Millis): void {
-    // Whoever takes reliable 1xx only gets none: they say nothing of weight here.
-    if (this.invite === undefined || lists(this.invite.request, Require, "100rel")) return;
-    const parcel = parcelOf(response, this.#back, true, undefined);
-    this.invite.progress(this.#dialog, mapStatus(response.status).status, parcel, false, undefined, now);
-  }
-
-  accepted(reinvite: Reinvite, response: Response, now: Millis): void {
-    this.#accepted(response, reinvite.seq, now);
-  }
-
-  refused(_reinvite: Reinvite, response: Response, now: Millis): void {
-    this.#refusedBy(response, now);
-  }
-
-  // — LegClient: the answer to UPDATE or PRACK; and `failed` of both.
-
-  response(response: Response, _transaction: unknown, now: Millis): void {
-    if (response.status < 200) return;
-    if (response.status < 300) this.#accepted(response, undefined, now);
-    else this.#refusedBy(response, now);
-  }
-
-  failed(_request: unknown, _cause: unknown, now: Millis): void {
-    this.#withdraw();
-    this.#refuse(this.#reinvite === undefined ? 504 : 408, NOTHING, now);
-    this.#call.lost(408, now);
-  }
-
-  /** The ACK of a re-INVITE that came without an offer carries the answer to ours. */
-  acked(ack: Request, now: Millis): void {
-    if (!this.#late || this.#dialog.exchange !== "ours") return;
-    const call = this.#call;
-    try {
-      const { sdp } = contentOf(ack);
-      if (sdp === undefined) throw new PeerError(400, "an ACK without the answer");
-      const answer = call.house.media.answer(call.id, this.#side, sdp, { provisional: false });
-      this.#mark("settled", "settled");
-      this.#twin.leg.ack(this.#twin, this.#reinvite?.seq ?? 0, sdpParcel(answer), now);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      call.badAnswer(this.#side, 488, now);
-    }
-  }
-
-  /** `seq`: that of our INVITE, which wants an ACK. */
-  #accepted(response: Response, seq: number | undefined, now: Millis): void {
-    const call = this.#call;
-    let sdp: string | undefined;
-    try {
-      const hop = this.#twin.hop;
-      if (hop !== undefined) this.#twin.refresh(response, hop);
-      sdp = this.#described(response);
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      if (seq !== undefined) this.#twin.leg.ack(this.#twin, seq, NOTHING, now);
-      this.#refuse(500, NOTHING, now);
-      return call.badAnswer(this.#otherSide, 488, now);
-    }
-    // Before the other side hears of it: a lost ACK must not outlive what follows.
-    if (seq !== undefined && !this.#late) this.#twin.leg.ack(this.#twin, seq, NOTHING, now);
-    this.#accept(parcelOf(response, this.#back, true, sdp), now);
-  }
-
-  #described(response: Response): string | undefined {
-    const { media } = this.#call.house;
-    const { sdp } = contentOf(response);
-    if (sdp === undefined) throw new PeerError(500, "a 2xx without SDP");
-    if (this.#late) {
-      const offer = media.offer(this.#call.id, this.#otherSide, sdp);
-      this.#mark("ours", "theirs");
-      return offer;
-    }
-    const answer = media.answer(this.#call.id, this.#otherSide, sdp, { provisional: false });
-    this.#call.settled = true;
-    this.#mark("settled", "settled");
-    return answer;
-  }
-
-  #refusedBy(response: Response, now: Millis): void {
-    this.#withdraw();
-    const { status } = mapStatus(response.status);
-    this.#refuse(status, parcelOf(response, this.#back, true, undefined), now);
-    if (response.status === 408 || response.status === 481) this.#call.lost(response.status, now);
-  }
-
-  #withdraw(): void {
-    if (this.#late) return;
-    this.#call.house.media.withdraw(this.#call.id, this.#side);
-    this.#mark("settled", "settled");
-  }
-
-  #accept(parcel: Parcel, now: Millis): void {
-    if ("invite" in this.#source) this.#source.invite.answer(this.#dialog, parcel, now);
-    else reply(this.#source.request, this.#source.server, this.#dialog, 200, parcel, now);
-    this.afterwards?.(now);
-  }
-
-  #refuse(status: number, parcel: Parcel, now: Millis): void {
-    if ("invite" in this.#source) this.#source.invite.refuse(this.#dialog, status, parcel, now);
-    else reply(this.#source.request, this.#source.server, this.#dialog, status, parcel, now);
-    this.afterwards?.(now);
-  }
-
-  #mark(here: "ours" | "theirs" | "settled", there: "ours" | "theirs" | "settled"): void {
-    this.#dialog.exchange = here;
-    this.#twin.exchange = there;
-  }
-
-  get #side(): Side {
-    return this.#dialog.leg.side;
-  }
-
-  get #otherSide(): Side {
-    return this.#twin.leg.side;
-  }
-
-  get #back() {
-    return this.#call.directionFrom(this.#twin.leg);
-  }
-}
-
 /** A request that crosses as it is, and its answer on the way back. */
 class Relay implements LegClient {
   readonly #call: Call;
@@ -403,20 +218,4 @@ const isRefresh = ({ headers }: Request): boolean =>
 
 const IGNORED: LegClient = { response() {}, failed() {} };
 
-const maxForwards = (request: Request): number => Number(request.headers.raw("max-forwards") ?? 70) - 1;
-
 const hostToward = (leg: Leg): string => leg.wording.contactHost;
-
-function reply(
-  request: Request,
-  server: ServerTransaction,
-  dialog: Dialog,
-  status: number,
-  parcel: Parcel,
-  now: Millis,
-): void {
-  const draft = responseTo(request, status, dialog.localTag);
-  if (status < 300) dialog.leg.wording.dressResponse(draft, request, now);
-  fill(draft, parcel);
-  server.respond(draft, now);
-}
