@@ -15,10 +15,10 @@ import {
   type InviteServer,
   type Leg,
   type LegOwner,
-  type PrackNote,
   type Progress,
   type ServerTransaction,
   timing,
+  type Unacknowledged,
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty } from "../media/index.ts";
 import type { Request, Response } from "../message/index.ts";
@@ -30,6 +30,7 @@ import { Changes } from "./changes.ts";
 import { parcelOf } from "./crossing.ts";
 import type { CallHouse } from "./house.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
+import { takePrack } from "./pracks.ts";
 import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
 import { SILENT_TARGET_LIMIT } from "./setup.ts";
@@ -233,14 +234,14 @@ export class Call implements LegOwner, Punctual {
   }
 
   legPracked(
-    leg: Leg,
+    _leg: Leg,
     dialog: Dialog,
     prack: Request,
     server: ServerTransaction,
-    note: PrackNote | undefined,
+    told: Unacknowledged,
     now: Millis,
   ): void {
-    this.changes.pracked(leg, dialog, prack, server, note, now);
+    takePrack(this, dialog, prack, server, told, now);
   }
 
   legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {

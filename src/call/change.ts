@@ -19,9 +19,13 @@ import { mapStatus } from "../policy/index.ts";
 import { contentOf, offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { parcelOf, sdpParcel } from "./crossing.ts";
+import { restoreEarly } from "./early-offer.ts";
 import { maxForwards, reply } from "./replies.ts";
 import { lists } from "./strangers.ts";
 import { refusalHeaders } from "./warning.ts";
+
+/** Answers to an UPDATE that say that it is not known there. */
+const NO_UPDATE: ReadonlySet<number> = new Set([405, 501]);
 
 /** Who asked: a re-INVITE, an UPDATE, or a PRACK with a new offer. */
 type Source =
@@ -33,16 +37,19 @@ export class Change implements ReinviteOwner, LegClient {
   readonly #dialog: Dialog;
   readonly #twin: Dialog;
   readonly #source: Source;
-  byReinvite = false;
+  /** The other end knows no UPDATE: for it the same is a re-INVITE. */
+  #byReinvite: boolean;
+  #parcel: Parcel = NOTHING;
   afterwards: ((now: Millis) => void) | undefined;
   #late = false;
   #reinvite: Reinvite | undefined;
 
-  constructor(call: Call, dialog: Dialog, twin: Dialog, source: Source) {
+  constructor(call: Call, dialog: Dialog, twin: Dialog, source: Source, byReinvite = "invite" in source) {
     this.#call = call;
     this.#dialog = dialog;
     this.#twin = twin;
     this.#source = source;
+    this.#byReinvite = byReinvite;
   }
 
   get invite(): InviteServer | undefined {
@@ -64,8 +71,13 @@ export class Change implements ReinviteOwner, LegClient {
       return this.#refuse(error.status, parcel, now); // The session stays as it was (RFC 3261 §14.2).
     }
     if (!this.#late) this.#mark("theirs", "ours");
+    this.#send(request, parcel, now);
+  }
+
+  #send(request: Request, parcel: Parcel, now: Millis): void {
     const other = this.#twin.leg;
-    if (this.byReinvite || "invite" in this.#source) {
+    this.#parcel = parcel;
+    if (this.#byReinvite || "invite" in this.#source) {
       this.#reinvite = other.startReinvite(this, this.#twin, parcel, maxForwards(request), now);
     } else if (this.#source.prack !== undefined) {
       other.prack(this.#twin, this.#source.prack.rseq, parcel, this, now);
@@ -103,6 +115,7 @@ export class Change implements ReinviteOwner, LegClient {
 
   response(response: Response, _transaction: unknown, now: Millis): void {
     if (response.status < 200) return;
+    if (NO_UPDATE.has(response.status) && this.#instead(now)) return;
     if (response.status < 300) this.#accepted(response, undefined, now);
     else this.#refusedBy(response, now);
   }
@@ -163,6 +176,17 @@ export class Change implements ReinviteOwner, LegClient {
     return answer;
   }
 
+  /** UPDATE is not known there, whatever Allow said or did not say: the same is asked by re-INVITE, when one may go. */
+  #instead(now: Millis): boolean {
+    const source = this.#source;
+    if ("invite" in source || source.prack !== undefined) return false;
+    this.#twin.refuses("UPDATE");
+    if (this.#call.state !== "up" || !this.#twin.leg.idle) return false;
+    this.#byReinvite = true;
+    this.#send(source.request, this.#parcel, now);
+    return true;
+  }
+
   #refusedBy(response: Response, now: Millis): void {
     this.#withdraw();
     const { status } = mapStatus(response.status);
@@ -174,6 +198,7 @@ export class Change implements ReinviteOwner, LegClient {
     if (this.#late) return;
     this.#call.house.media.withdraw(this.#call.id, this.#side);
     this.#mark("settled", "settled");
+    restoreEarly(this.#call, this.#side === "caller" ? this.#dialog : this.#twin);
   }
 
   #accept(parcel: Parcel, now: Millis): void {

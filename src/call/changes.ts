@@ -2,7 +2,7 @@
  * What crosses from leg to leg inside the dialogs: re-INVITE, UPDATE and PRACK with their offers and answers, and every
  * other request. RFC 3261 §14, RFC 3311, RFC 3262, RFC 6337.
  */
-import { below, type Millis, PeerError } from "../base/index.ts";
+import { type Millis, PeerError } from "../base/index.ts";
 import {
   ALLOW,
   type Dialog,
@@ -11,7 +11,6 @@ import {
   type LegClient,
   NOTHING,
   type Parcel,
-  type PrackNote,
   type ServerTransaction,
 } from "../leg/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
@@ -21,16 +20,14 @@ import type { Call } from "./call.ts";
 import { Change } from "./change.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
-import { maxForwards, reply } from "./replies.ts";
+import { answerHere, offerVerdict } from "./early-offer.ts";
+import { later, maxForwards, reply } from "./replies.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
 
 /** A 481 to one of these says that the call is gone; to any other, that a subscription is (RFC 5057 §5.1). */
 const OF_THE_CALL: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "UPDATE"]);
-
-/** RFC 3261 §14.2, RFC 3311 §5.2. */
-const RETRY_AFTER_SECONDS = 10;
 
 export class Changes {
   readonly #call: Call;
@@ -63,30 +60,6 @@ export class Changes {
     if (this.#change?.invite === invite) this.#change.acked(ack, now);
   }
 
-  pracked(
-    _leg: Leg,
-    dialog: Dialog,
-    prack: Request,
-    server: ServerTransaction,
-    note: PrackNote | undefined,
-    now: Millis,
-  ) {
-    const call = this.#call;
-    const invite = dialog.leg.inviteServer;
-    const sdp = contentOf(prack).sdp;
-    if (sdp === undefined || note === undefined) {
-      // Nothing to wait for: the caller's PRACK is answered, and the callee's 1xx gets its own.
-      reply(prack, server, dialog, 200, NOTHING, now);
-      if (note !== undefined) this.#sendPrack(note, NOTHING, IGNORED, now);
-      invite?.releaseHeld(now);
-      return;
-    }
-    if (dialog.exchange === "ours") return this.#answerInPrack(dialog, prack, server, note, sdp, now);
-    const change = new Change(call, dialog, note.dialog, { request: prack, server, prack: note });
-    change.afterwards = (at) => invite?.releaseHeld(at);
-    change.start(prack, now);
-  }
-
   request(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
     const twin = dialog.twin;
     const other = twin?.leg;
@@ -113,53 +86,26 @@ export class Changes {
       const relay = new Relay(this.#call, dialog, request, server);
       return twin.leg.send(twin, "UPDATE", parcel, relay, maxForwards(request), now);
     }
-    // RFC 3311 §5.2: their own offer is not answered yet (500), or ours is not (491).
-    if (dialog.exchange === "theirs") return this.#later(request, server, dialog, now);
-    const clash = dialog.exchange !== "settled" || leg.reinvite?.pending || leg.inviteServer?.awaitingAck;
-    if (clash && leg.state === "up") return reply(request, server, dialog, 491, NOTHING, now);
-    if (dialog.exchange !== "settled" || twin.exchange !== "settled") return this.#later(request, server, dialog, now);
-    const other = twin.leg;
-    const change = new Change(this.#call, dialog, twin, { request, server });
-    if (twin.allowsMethod("UPDATE")) return change.start(request, now);
-    if (!other.idle) return this.#later(request, server, dialog, now);
-    change.byReinvite = true; // The other end knows no UPDATE: for it the same is a re-INVITE.
-    this.#change = change;
-    change.start(request, now);
-  }
-
-  #later(request: Request, server: ServerTransaction, dialog: Dialog, now: Millis): void {
-    const seconds = String(1 + below(this.#call.house.random, RETRY_AFTER_SECONDS));
-    reply(request, server, dialog, 500, { ...NOTHING, headers: [["Retry-After", seconds]] }, now);
-  }
-
-  /** The answer to an offer that the callee made in a reliable 1xx. RFC 3262 §5. */
-  #answerInPrack(
-    dialog: Dialog,
-    prack: Request,
-    server: ServerTransaction,
-    note: PrackNote,
-    sdp: string,
-    now: Millis,
-  ): void {
-    const call = this.#call;
-    let answer: string;
-    try {
-      answer = call.house.media.answer(call.id, "caller", sdp, { provisional: false });
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      reply(prack, server, dialog, error.status, NOTHING, now);
-      return call.badAnswer("caller", error.status, now);
+    const verdict = offerVerdict(this.#call, dialog, twin);
+    switch (verdict) {
+      case "glare":
+        return reply(request, server, dialog, 491, NOTHING, now);
+      case "later":
+        return later(this.#call.house.random, request, server, dialog, now);
+      case "here": {
+        const answer = answerHere(this.#call, dialog, sdp);
+        if (answer === undefined) return later(this.#call.house.random, request, server, dialog, now);
+        return reply(request, server, dialog, 200, sdpParcel(answer), now);
+      }
+      case "pass":
+      case "as re-INVITE":
+        return new Change(this.#call, dialog, twin, { request, server }, verdict === "as re-INVITE").start(
+          request,
+          now,
+        );
+      default:
+        verdict satisfies never;
     }
-    call.settled = true;
-    dialog.exchange = "settled";
-    note.dialog.exchange = "settled";
-    reply(prack, server, dialog, 200, NOTHING, now);
-    this.#sendPrack(note, sdpParcel(answer), IGNORED, now);
-    dialog.leg.inviteServer?.releaseHeld(now);
-  }
-
-  #sendPrack(note: PrackNote, parcel: Parcel, client: LegClient, now: Millis): void {
-    note.dialog.leg.prack(note.dialog, note.rseq, parcel, client, now);
   }
 }
 
@@ -215,7 +161,5 @@ const withoutNumber = (header: readonly [string, string]): readonly [string, str
 /** It shows that its sender is there, and tells nothing that would be of use to the other side (RFC 4028 §7.4). */
 const isRefresh = ({ headers }: Request): boolean =>
   headers.has("session-expires") && !headers.has("p-asserted-identity");
-
-const IGNORED: LegClient = { response() {}, failed() {} };
 
 const hostToward = (leg: Leg): string => leg.wording.contactHost;

@@ -1,7 +1,10 @@
 /** Answers to what comes inside a dialog. */
-import type { Millis } from "../base/index.ts";
-import { type Dialog, fill, type Parcel, type ServerTransaction } from "../leg/index.ts";
+import { below, type Millis, type Random } from "../base/index.ts";
+import { type Dialog, fill, NOTHING, type Parcel, type ServerTransaction } from "../leg/index.ts";
 import { type Request, responseTo } from "../message/index.ts";
+
+/** RFC 3261 §14.2, RFC 3311 §5.2. */
+const RETRY_AFTER_SECONDS = 10;
 
 /** Hops that the request may still make on the other leg. */
 export const maxForwards = (request: Request): number => Number(request.headers.raw("max-forwards") ?? 70) - 1;
@@ -18,4 +21,10 @@ export function reply(
   if (status < 300) dialog.leg.wording.dressResponse(draft, request, now);
   fill(draft, parcel);
   server.respond(draft, now);
+}
+
+/** 500: something else has to end before this can be judged. */
+export function later(random: Random, request: Request, server: ServerTransaction, dialog: Dialog, now: Millis): void {
+  const seconds = String(1 + below(random, RETRY_AFTER_SECONDS));
+  reply(request, server, dialog, 500, { ...NOTHING, headers: [["Retry-After", seconds]] }, now);
 }

@@ -1,6 +1,7 @@
 /** One dialog of a leg, early or confirmed: RFC 3261 §12. */
 import { type Destination, type Hop, isReliable, type Millis, PeerError, type Protocol } from "../base/index.ts";
 import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
+import { ALLOW } from "./contact.ts";
 import type { Leg } from "./leg.ts";
 import type { LegTransport } from "./ports.ts";
 import { type RouteHop, routeSetOf, type Way, wayTo } from "./route-set.ts";
@@ -116,6 +117,12 @@ export class Dialog<Owner extends DialogOwner = Leg> {
         .split(/[\s,]+/)
         .includes(method)
     );
+  }
+
+  /** The peer has answered so that it does not take this method after all. */
+  refuses(method: string): void {
+    const list = (this.allows ?? ALLOW).split(/[\s,]+/);
+    this.allows = list.filter((one) => one.toUpperCase() !== method).join(", ");
   }
 
   /** A request inside the dialog, complete but for what the call adds. RFC 3261 §12.2.1.1. */

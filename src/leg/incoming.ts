@@ -73,5 +73,5 @@ function onPrack(leg: Leg, dialog: Dialog, request: Request, server: ServerTrans
   const rack: RAckValue | undefined = request.get(RAck);
   const match = rack === undefined ? undefined : leg.inviteServer?.pracked(dialog, rack, now);
   if (match === undefined) return reply(request, server, dialog, 481, now);
-  leg.owner.legPracked(leg, dialog, request, server, match.note, now);
+  leg.owner.legPracked(leg, dialog, request, server, match, now);
 }

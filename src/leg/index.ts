@@ -10,6 +10,6 @@ export type { LegState } from "./leg-state.ts";
 export { carriesSdp, fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 export type * from "./ports.ts";
 export { Reinvite, type ReinviteOwner } from "./reinvite.ts";
-export type { PrackNote } from "./reliable.ts";
+export type { PrackNote, Unacknowledged } from "./reliable.ts";
 export { knowsTimers, tooShort } from "./session-terms.ts";
 export * as timing from "./timing.ts";

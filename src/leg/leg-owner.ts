@@ -7,7 +7,7 @@ import type { Progress } from "./invitation.ts";
 import type { InviteServer } from "./invite-server.ts";
 import type { Leg } from "./leg.ts";
 import type { LegHouse, ServerTransaction } from "./ports.ts";
-import type { PrackNote } from "./reliable.ts";
+import type { Unacknowledged } from "./reliable.ts";
 
 /** The call, as its legs see it. Every word says which leg speaks. */
 export interface LegOwner {
@@ -30,13 +30,13 @@ export interface LegOwner {
   legBye(leg: Leg, bye: Request, now: Millis): void;
   legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void;
   legReinviteCancelled(leg: Leg, invite: InviteServer, cancel: Request, now: Millis): void;
-  /** A PRACK for a reliable 1xx of ours; `note` is what the call gave with it. */
+  /** A PRACK for a reliable 1xx of ours; `told` has what the call gave with it. */
   legPracked(
     leg: Leg,
     dialog: Dialog,
     prack: Request,
     server: ServerTransaction,
-    note: PrackNote | undefined,
+    told: Unacknowledged,
     now: Millis,
   ): void;
   /** Any other request inside the dialog. */
