@@ -11,7 +11,7 @@ import {
   type Punctual,
   type RealmSettings,
 } from "../base/index.ts";
-import { type ClientOwner, type ClientTransaction, timing } from "../leg/index.ts";
+import { type Authentication, type ClientOwner, type ClientTransaction, nextAttempt, timing } from "../leg/index.ts";
 import { type RequestDraft, type Response, RetryAfter, type Uri } from "../message/index.ts";
 import { mapStatus, sipsVerdict } from "../policy/index.ts";
 import type { TargetState } from "../routing/index.ts";
@@ -60,6 +60,9 @@ export class Asking implements ClientOwner, Punctual {
   #until: Millis = 0;
   #silentAt: Millis | undefined;
   #over = false;
+  /** What the place of now was asked, and our account there. */
+  #draft!: RequestDraft;
+  #proof: Authentication | undefined;
   #refusal: Refusal = { status: 503, headers: [] };
 
   /** `uri`: what was asked for. */
@@ -89,6 +92,10 @@ export class Asking implements ClientOwner, Punctual {
     this.#quiet();
     const { status } = response;
     if (status < 200) return;
+    if (this.#proof?.again(response, transaction.hop, now) === true) {
+      this.#transaction = this.#house.legs.transactions.request(nextAttempt(this.#draft), place.destination, this, now);
+      return;
+    }
     const { routing } = this.#house;
     if (status === 503) routing.outcome(place.target, "503", retryAfterOf(response), now);
     else routing.outcome(place.target, status === 408 ? "timeout" : "answered", undefined, now);
@@ -214,6 +221,8 @@ export class Asking implements ClientOwner, Punctual {
     }
     this.#attempts += 1;
     this.#place = place;
+    this.#draft = draft;
+    this.#proof = house.accounts?.of(peer)?.begin(draft, destination);
     this.#transaction = house.legs.transactions.request(draft, destination, this, now);
     this.#silentAt = this.#more(now) ? now + SILENT_TARGET_LIMIT : undefined;
     house.agenda.watch(this);

@@ -23,6 +23,12 @@ export interface Authentication {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
+/** The same request once more: its CSeq is one higher. RFC 3261 §22.2. */
+export function nextAttempt(draft: RequestDraft): RequestDraft {
+  const seq = Number.parseInt(draft.get("CSeq") ?? "0", 10);
+  return draft.set("CSeq", `${seq + 1} ${draft.method}`);
+}
+
 /** Sends a request that is no INVITE, and again for each challenge that is answered; the owner hears of the last answer. */
 export class Challenged implements ClientOwner {
   readonly #transactions: Transactions;

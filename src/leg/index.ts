@@ -1,4 +1,4 @@
-export { type Authentication, type Authenticator, Challenged } from "./challenged.ts";
+export { type Authentication, type Authenticator, Challenged, nextAttempt } from "./challenged.ts";
 export { ALLOW, contactOf } from "./contact.ts";
 export { Dialog, type DialogOwner, type Exchange } from "./dialog.ts";
 export { receive, receiveAck } from "./incoming.ts";

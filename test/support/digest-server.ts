@@ -16,12 +16,13 @@ type Algorithm = "MD5" | "MD5-sess" | "SHA-256" | "SHA-256-sess" | "SHA-512-256"
 export class DigestServer {
   readonly account: Account;
   readonly algorithm: Algorithm;
-  readonly qop: string | undefined;
+  /** Empty: none is asked for. */
+  readonly qop: string;
   /** Highest count seen of each nonce that is good. */
   readonly #nonces = new Map<string, number>();
   #made = 0;
 
-  constructor(account: Account, algorithm: Algorithm = "MD5", qop: string | undefined = "auth") {
+  constructor(account: Account, algorithm: Algorithm = "MD5", qop = "auth") {
     this.account = account;
     this.algorithm = algorithm;
     this.qop = qop;
@@ -32,7 +33,7 @@ export class DigestServer {
     this.#made += 1;
     const nonce = `nonce-${this.#made}-of-${this.account.realm}`;
     this.#nonces.set(nonce, 0);
-    const qop = this.qop === undefined ? "" : `, qop="${this.qop}"`;
+    const qop = this.qop === "" ? "" : `, qop="${this.qop}"`;
     return `Digest realm="${this.account.realm}", nonce="${nonce}", opaque="op;aque,${this.#made}", algorithm=${this.algorithm}${qop}${more}`;
   }
 
@@ -50,7 +51,7 @@ export class DigestServer {
     const known = this.#nonces.get(nonce);
     if (known === undefined) return "unknown nonce";
     const count = Number.parseInt(param("nc") || "0", 16);
-    if (this.qop !== undefined && count <= known) return "count used";
+    if (this.qop !== "" && count <= known) return "count used";
     this.#nonces.set(nonce, count);
     const [method = "", uri = ""] = request.split(" ");
     if (param("uri") !== uri) return `uri is ${param("uri")}`;
@@ -64,7 +65,7 @@ export class DigestServer {
     let a1 = hash(`${user}:${realm}:${password}`);
     if (this.algorithm.endsWith("-sess")) a1 = hash(`${a1}:${nonce}:${param("cnonce")}`);
     const qop = param("qop");
-    if (qop !== (this.qop ?? "")) return `qop is ${qop}`;
+    if (qop !== this.qop) return `qop is ${qop}`;
     const a2 = hash(qop === "auth-int" ? `${method}:${uri}:${hash(bodyOf(request))}` : `${method}:${uri}`);
     const middle = qop === "" ? nonce : `${nonce}:${param("nc")}:${param("cnonce")}:${qop}`;
     return param("response") === hash(`${a1}:${middle}:${a2}`) ? "right" : "wrong";

@@ -1,6 +1,7 @@
 /** Peers that challenge: what the box answers, with what, and to whom it says nothing. */
 import { expect, test } from "vitest";
 import { type AuthSettings, type PeerSettings, Secret } from "../../../src/base/index.ts";
+import { machineHash } from "../../../src/io/hash.ts";
 import { DigestServer } from "../../support/digest-server.ts";
 import { headerOf, headersOf, type ScriptedParty } from "../../support/scripted-party.ts";
 import { BOB, type Stage, type StageOptions, twoSides } from "../../support/stage.ts";
@@ -299,6 +300,59 @@ test("the server's next nonce is used next, unless its proof is wrong", () => {
     const value = headerOf(bob.asked("BYE"), "Authorization");
     expect(value.includes(`nonce="${next}"`)).toBe(used);
     expect(server.judge(bob.asked("BYE"), value)).toBe("right");
+  }
+});
+
+test("a MESSAGE outside of any call is proven, too", () => {
+  const { stage, alice, bob } = withAccount();
+  const server = new DigestServer(ACCOUNT, "SHA-256");
+  for (const asked of [true, false]) {
+    alice.outside("MESSAGE", "100", { body: { type: "text/plain", text: "Watson, come here." } });
+    if (asked) challenge(bob, server, "proxy", "MESSAGE");
+    const message = bob.asked("MESSAGE");
+    expect(server.judge(message, headerOf(message, "Proxy-Authorization"))).toBe("right");
+    bob.answer(202, { method: "MESSAGE" });
+    expect(alice.response("MESSAGE")).toContain("202");
+  }
+  stage.pass(300_000);
+  expect(stage.remains()).toEqual(NOTHING);
+});
+
+test.each([
+  ["MD5-sess", "auth"],
+  ["SHA-256-sess", "auth"],
+  ["SHA-512-256-sess", "auth-int"],
+  ["SHA-512-256", "auth-int"],
+  ["MD5", undefined],
+] as const)("%s with %s is computed as the server does, for bodies and for none", (algorithm, qop) => {
+  const { alice, bob } = withAccount();
+  // Not the default of a parameter: no qop at all, as in RFC 2069.
+  const server = new DigestServer(ACCOUNT, algorithm, qop ?? "");
+  alice.invite("4711");
+  challenge(bob, server, "server");
+  expect(server.judge(bob.asked("INVITE"), headerOf(bob.asked("INVITE"), "Authorization"))).toBe("right");
+  bob.answer(200, { sdp: sdpOfBob });
+  alice.ack();
+  alice.request("BYE");
+  expect(server.judge(bob.asked("BYE"), headerOf(bob.asked("BYE"), "Authorization"))).toBe("right");
+});
+
+test("with a digest in place of the password only its algorithm is answered, and MD5 may be shut out", () => {
+  const digest = machineHash("SHA-256", `${ACCOUNT.user}:${ACCOUNT.realm}:${ACCOUNT.password}`);
+  for (const auth of [
+    { password: undefined, realm: ACCOUNT.realm, ha1: new Map([["SHA-256" as const, new Secret(digest)]]) },
+    { hashes: ["SHA-256" as const] },
+  ]) {
+    const { alice, bob } = withAccount(auth);
+    const strong = new DigestServer(ACCOUNT, "SHA-256");
+    alice.invite("4711");
+    challenge(bob, strong, "server");
+    expect(strong.judge(bob.asked("INVITE"), headerOf(bob.asked("INVITE"), "Authorization"))).toBe("right");
+    bob.answer(486);
+    alice.ackRefusal();
+    alice.invite("4712");
+    challenge(bob, new DigestServer(ACCOUNT, "MD5"), "proxy");
+    expect(alice.response("INVITE")).toContain("403");
   }
 });
 
