@@ -39,6 +39,17 @@ export type Fact =
       readonly status: number;
       readonly ms: number;
     }
+  | {
+      readonly fact: "call.redirected";
+      readonly call: string;
+      /** Who gave the 3xx. */
+      readonly peer: string | undefined;
+      readonly status: number;
+      /** By us, or told to the caller. */
+      readonly followed: boolean;
+      /** User parts of the Contacts that were taken, best first. */
+      readonly users: readonly string[];
+    }
   | { readonly fact: "sips.refused"; readonly call: string; readonly realm: string; readonly status: number }
   | {
       readonly fact: "media.latched";

@@ -3,9 +3,17 @@
  * One leg follows the other (setup.ts); the call tells apart whose word still counts.
  */
 import { type Millis, PeerError } from "../base/index.ts";
-import { type Dialog, type Leg, type LegClient, NOTHING, type PrackNote, type Progress } from "../leg/index.ts";
+import {
+  type Dialog,
+  type InviteServer,
+  type Leg,
+  type LegClient,
+  NOTHING,
+  type PrackNote,
+  type Progress,
+} from "../leg/index.ts";
 import type { Request, Response } from "../message/index.ts";
-import { mapStatus, q850In, reasonToward } from "../policy/index.ts";
+import { contactsToward, mapStatus, q850In, reasonPhrase, reasonToward } from "../policy/index.ts";
 import type { Call } from "./call.ts";
 import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
@@ -76,8 +84,11 @@ export class CalledSide {
 
   refused(response: Response, now: Millis): void {
     const call = this.#call;
-    const { status, reason } = mapStatus(response.status, this.setup.peer?.responses);
-    const { headers } = parcelOf(response, this.#back, true, undefined);
+    const contacts = response.status < 400 ? this.#passedContacts(response, now) : undefined;
+    const { status, reason } =
+      contacts === undefined ? mapStatus(response.status, this.setup.peer?.responses) : same(response.status);
+    const crossing = parcelOf(response, this.#back, true, undefined).headers;
+    const headers = contacts === undefined ? crossing : [...contacts, ...crossing];
     this.#refusedFact(
       response.status,
       reason,
@@ -87,6 +98,20 @@ export class CalledSide {
     const refusal: Refusal = { status, received: response.status, phrase: reason, headers };
     if (this.setup.refused(response, refusal, now)) call.happen("callee retry", undefined, now);
     else this.#refuse("callee refusal", now);
+  }
+
+  /** The Contacts of a 3xx as the caller gets them; `undefined`: it gets no 3xx. */
+  #passedContacts(response: Response, now: Millis): readonly (readonly [string, string])[] | undefined {
+    const { id, house, caller, start } = this.#call;
+    const { peer } = this.setup;
+    if (peer?.redirects !== "pass") return undefined;
+    const { hop } = caller.inviteServer as InviteServer;
+    const place = { ...house.transport.localFor(hop), protocol: hop.protocol };
+    const contacts = contactsToward(response, this.#back, place, start.uri);
+    const users = contacts.map((contact) => /^<sips?:([^@;>]*)/.exec(contact)?.[1] ?? "");
+    const { status } = response;
+    house.fact({ fact: "call.redirected", call: id, peer: peer.name, status, followed: false, users }, now);
+    return contacts.length === 0 ? undefined : contacts.map((contact) => ["Contact", contact]);
   }
 
   failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
@@ -150,6 +175,8 @@ export class CalledSide {
     return { from: calleeRealm ?? callerRealm, to: callerRealm };
   }
 }
+
+const same = (status: number) => ({ status, reason: reasonPhrase(status) });
 
 const q850InHeaders = (headers: readonly (readonly [string, string])[]): number | undefined => {
   const reason = headers.find(([name]) => name === "Reason");

@@ -29,7 +29,7 @@ import {
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import { parseUri, Replaces, type Request, type Response, type Uri } from "../message/index.ts";
-import { accessVerdict } from "../policy/index.ts";
+import { accessVerdict, userOf } from "../policy/index.ts";
 import type { Accounts } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import { Aliases } from "./aliases.ts";
@@ -411,9 +411,6 @@ function isLoop(
   }
   return false;
 }
-
-const userOf = (uri: Uri): string =>
-  uri.scheme === "tel" ? uri.number : uri.scheme === "other" ? uri.text : (uri.user ?? "");
 
 const partyOf = (hop: Hop, nat: boolean): MediaParty => ({
   realm: hop.realm,

@@ -13,11 +13,12 @@ import {
 } from "../base/index.ts";
 import { type Dialog, Leg, type Parcel } from "../leg/index.ts";
 import { From, parseUri, type Request, type Response, RetryAfter, To, type Uri } from "../message/index.ts";
-import { hideNameAddr, rankOf, requestUriFor, sipsVerdict } from "../policy/index.ts";
+import { endsSearch, hideNameAddr, rankOf, requestUriFor, sipsVerdict } from "../policy/index.ts";
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
 import { productFor } from "./house.ts";
+import { before, type Errand, Redirects } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
 import { refusalHeaders } from "./warning.ts";
 
@@ -58,8 +59,10 @@ const fullFor = (seconds: number): Refusal => ({ status: 503, headers: [["Retry-
 export class Setup {
   readonly #call: Call;
   readonly #request: Request;
-  readonly #uri: Uri;
-  readonly #peers: readonly PeerSettings[];
+  /** What is asked for now, and what may be asked for next: a redirect makes more than one. */
+  #errand: Errand;
+  #errands: readonly Errand[] = [];
+  #redirects: Redirects | undefined;
   readonly #pickup: Pickup | undefined;
   /** The offer as the caller made it; `undefined`: it waits for ours. */
   readonly #sdp: string | undefined;
@@ -74,6 +77,8 @@ export class Setup {
   #heard = false;
   #mediaOpen = false;
   #refusal: Refusal | undefined;
+  /** A 3xx that was followed: it counts only when there was nobody at all to be asked then. */
+  #moved: Refusal | undefined;
 
   constructor(
     call: Call,
@@ -86,8 +91,7 @@ export class Setup {
   ) {
     this.#call = call;
     this.#request = request;
-    this.#uri = uri;
-    this.#peers = peers;
+    this.#errand = { uri, peers, moves: [] };
     this.#pickup = pickup;
     this.#sdp = sdp;
     this.#maxForwards = maxForwards;
@@ -100,7 +104,7 @@ export class Setup {
 
   /** The best that the caller can be told of what went wrong so far. */
   get refusal(): Refusal {
-    return this.#refusal ?? UNREACHABLE;
+    return this.#refusal ?? this.#moved ?? UNREACHABLE;
   }
 
   get target(): string {
@@ -114,9 +118,8 @@ export class Setup {
   /** Is there anybody else to ask? Names that are not resolved yet count as somebody. */
   get more(): boolean {
     if (this.#attempts >= ATTEMPT_LIMIT) return false;
-    return (
-      this.#places.length > 0 || this.#targetIndex < this.#targets.length || this.#peerIndex + 1 < this.#peers.length
-    );
+    if (this.#places.length > 0 || this.#targetIndex < this.#targets.length) return true;
+    return this.#peerIndex + 1 < this.#errand.peers.length || this.#errands.length > 0;
   }
 
   start(now: Millis): void {
@@ -142,7 +145,7 @@ export class Setup {
       const target = this.#targets[this.#targetIndex];
       if (target !== undefined) {
         this.#targetIndex += 1;
-        if (this.#rests(target, now)) continue;
+        if (this.#rests(target, now) || this.#redirects?.fresh(target, this.#errand.uri) === false) continue;
         return this.#resolve(target, now);
       }
       if (!this.#nextPeer(now)) return this.#call.noWay(now);
@@ -162,11 +165,37 @@ export class Setup {
 
   /** True when this refusal lets us ask the next target (RFC 3261 §16.7, RFC 3263 §4.3). */
   refused(response: Response, refusal: Refusal, now: Millis): boolean {
-    this.#tell(refusal);
     const { status } = response;
     if (status === 503) this.#outcome("503", retryAfterOf(response), now);
     else this.#outcome(status === 408 ? "timeout" : "answered", undefined, now);
-    return (status === 503 || status === 408) && this.more;
+    if (status < 400 && this.#follow(response, now)) {
+      this.#moved = refusal;
+      return true;
+    }
+    this.#tell(refusal);
+    if (status === 503 || status === 408) return this.more;
+    if (this.#redirects === undefined || endsSearch(status)) return false;
+    this.#dropErrand(); // The next Contact may do (RFC 3261 §8.1.3.4).
+    return this.more;
+  }
+
+  /** A 3xx takes the place of what was asked for. False: it is a refusal. */
+  #follow(response: Response, now: Millis): boolean {
+    const peer = this.#peer;
+    if (peer?.redirects !== "follow" || this.#pickup !== undefined) return false;
+    this.#redirects ??= new Redirects(this.#call);
+    const errands = this.#redirects.follow(response, this.#errand, peer, this.#current?.target, now);
+    if (errands.length === 0) return false;
+    this.#errands = before(errands, this.#errands);
+    this.#dropErrand();
+    return this.more;
+  }
+
+  /** Nobody else is asked for what is asked for now. */
+  #dropErrand(): void {
+    this.#places = [];
+    this.#targetIndex = this.#targets.length;
+    this.#peerIndex = this.#errand.peers.length - 1;
   }
 
   /** True when there is somebody else. */
@@ -200,10 +229,17 @@ export class Setup {
     for (;;) {
       routing.release(this.#peer);
       this.#peer = undefined;
-      const peer = this.#peers[++this.#peerIndex];
-      if (peer === undefined) return false;
+      const peer = this.#errand.peers[++this.#peerIndex];
+      if (peer === undefined) {
+        const [next, ...later] = this.#errands;
+        if (next === undefined) return false;
+        this.#errand = next;
+        this.#errands = later;
+        this.#peerIndex = -1;
+        continue;
+      }
       if (!this.#admit(peer, now)) continue;
-      this.#targets = routing.targets(peer, now);
+      this.#targets = this.#errand.only ?? routing.targets(peer, now);
       this.#targetIndex = 0;
       return true;
     }
@@ -290,7 +326,8 @@ export class Setup {
 
   #schemeFor({ destination, realm }: Place, now: Millis): "sip" | "sips" | undefined {
     const call = this.#call;
-    const requestScheme = this.#uri.scheme === "other" ? "sip" : this.#uri.scheme;
+    const { scheme } = this.#errand.uri;
+    const requestScheme = call.start.uri.scheme === "sips" ? "sips" : scheme === "other" ? "sip" : scheme;
     const verdict = sipsVerdict({ requestScheme, toRealm: realm, toProtocol: destination.protocol });
     if ("scheme" in verdict) return verdict.scheme;
     const { house } = call;
@@ -327,7 +364,7 @@ export class Setup {
 
   #requestUri({ target, destination }: Place, scheme: "sip" | "sips"): string {
     if (this.#pickup !== undefined) return this.#pickup.dialog.target;
-    return requestUriFor(this.#uri, { ...hostOf(target, destination), scheme });
+    return requestUriFor(this.#errand.uri, { ...hostOf(target, destination), scheme });
   }
 
   #parties({ target, destination }: Place, realm: RealmSettings): { from: string; to: string } {

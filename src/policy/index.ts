@@ -11,6 +11,7 @@ export {
 export { type Crossing, crossingHeaders } from "./headers.ts";
 export { leaksHost, mentionsAddress } from "./leaks.ts";
 export { q850In, q850Of, reasonHeadersToward, reasonToward } from "./reasons.ts";
+export { contactsToward, type Redirection, redirectionsIn, userOf } from "./redirect.ts";
 export { mapStatus, reasonPhrase } from "./responses.ts";
 export { type SipsVerdict, sipsVerdict } from "./sips.ts";
 export { type HidingContext, hideNameAddr, ourHost, requestUriFor } from "./topology.ts";

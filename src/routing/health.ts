@@ -12,7 +12,7 @@ import {
   SECOND,
   type TargetSettings,
 } from "../base/index.ts";
-import { parseUri } from "../message/index.ts";
+import { parseUri, type SipUri, sameHost } from "../message/index.ts";
 import { parseIp } from "./cidr.ts";
 
 export type TargetHealth = "unknown" | "up" | "down";
@@ -122,6 +122,16 @@ export class TargetState implements Punctual {
     this.#addresses = addresses.slice(0, ADDRESSES);
   }
 
+  /** Does a URI name this place? By address with the port that it has or means, by a name also without one (RFC 3263). */
+  isAt(uri: SipUri): boolean {
+    const named = parseIp(uri.host) === undefined;
+    const usual = uri.scheme === "sips" || uri.params.get("transport")?.toLowerCase() === "tls" ? 5061 : 5060;
+    const place = placeOf(this.settings);
+    if (place === undefined) return false;
+    if (!sameHost(place.host, uri.host) && !this.#addresses.some((ip) => sameHost(ip, uri.host))) return false;
+    return (uri.port ?? (named ? place.port : usual)) === place.port;
+  }
+
   /** What a real call saw. `answered`: any answer but 503. */
   outcome(result: Outcome, retryAfterSeconds: number | undefined, now: Millis): void {
     if (result === "answered") {
@@ -191,6 +201,14 @@ function isNamed(target: TargetSettings): boolean {
   if (target.kind === "host") return parseIp(target.host) === undefined;
   const uri = parseUri(target.uri);
   return (uri.scheme === "sip" || uri.scheme === "sips") && parseIp(uri.host) === undefined;
+}
+
+/** Where a target is by its settings; a URI without a port is at the usual one. */
+function placeOf(target: TargetSettings): { readonly host: string; readonly port: number } | undefined {
+  if (target.kind === "host") return { host: target.host.toLowerCase(), port: target.port };
+  const uri = parseUri(target.uri);
+  if (uri.scheme !== "sip" && uri.scheme !== "sips") return undefined;
+  return { host: uri.host, port: uri.port ?? (uri.scheme === "sips" ? 5061 : 5060) };
 }
 
 export function targetId(target: TargetSettings): string {

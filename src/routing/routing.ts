@@ -105,6 +105,12 @@ export class Routing {
     return [...all.filter((target) => target.healthy(now)), ...all.filter((target) => !target.healthy(now))];
   }
 
+  /** The targets of `peer` that a URI names by host and port: those of a redirect to its own place. */
+  targetsAt(peer: PeerSettings, uri: Uri): readonly TargetState[] {
+    if (uri.scheme !== "sip" && uri.scheme !== "sips") return [];
+    return (this.#targets.get(peer.name) ?? []).filter((target) => target.isAt(uri));
+  }
+
   /** What happened when a call went to `target`. */
   outcome(target: TargetState, result: Outcome, retryAfterSeconds: number | undefined, now: Millis): void {
     target.outcome(result, retryAfterSeconds, now);
