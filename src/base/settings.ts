@@ -110,6 +110,32 @@ export interface RealmMediaSettings {
   readonly path: MediaPath;
   /** How long a leg may bring no media before the call is cleared, in milliseconds. 0: for ever. */
   readonly silenceLimitMs: number;
+  /** What streams of this side may be like; absent: nothing is asked. */
+  readonly rules?: MediaRules | undefined;
+}
+
+/** What the streams of a side may be like: what it is offered, what of its own offers counts, and what it is answered. */
+export interface MediaRules {
+  readonly codecs?: CodecRules | undefined;
+  /** Milliseconds of sound in a packet: what we ask that side to send, whatever the other one asked for. */
+  readonly ptimeMs?: number | undefined;
+  /** kbit/s: what that side may be asked for at most, by kind of stream. */
+  readonly bandwidth?: { readonly audio?: number | undefined; readonly video?: number | undefined } | undefined;
+  /** Names of attributes of an m-line, beyond the built-in list, that may cross to that side. */
+  readonly allowAttributes?: readonly string[] | undefined;
+}
+
+/**
+ * Words, lower case: `opus` (the name in rtpmap), `l16/44100` (with its clock rate), or `video/*` (every codec of a kind).
+ * telephone-event is there unless it is denied.
+ */
+export interface CodecRules {
+  /** Empty: all. */
+  readonly allow: readonly string[];
+  /** Goes before `allow`. */
+  readonly deny: readonly string[];
+  /** These first, in this order; the others after them as they came. */
+  readonly order: readonly string[];
 }
 
 /** DiffServ code points, 0 to 63. RFC 2474, RFC 4594. */
@@ -153,6 +179,8 @@ export interface PeerSettings {
   readonly responses: ReadonlyMap<number, number>;
   readonly diversion: DiversionPolicy;
   readonly reasons: ReasonPolicy;
+  /** In place of the rules of its realm, those included that it does not name itself; absent: the realm's hold. */
+  readonly media?: MediaRules | undefined;
   /** What we answer its challenges with; absent: nothing. */
   readonly auth?: AuthSettings | undefined;
 }

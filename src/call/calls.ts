@@ -287,7 +287,7 @@ export class Calls {
       uri,
       fromPeer,
       realm,
-      party: partyOf(hop, nated),
+      party: partyOf(hop, nated, fromPeer),
       remote: addressText(hop.remote),
       peers,
       pickup,
@@ -412,10 +412,11 @@ function isLoop(
   return false;
 }
 
-const partyOf = (hop: Hop, nat: boolean): MediaParty => ({
+const partyOf = (hop: Hop, nat: boolean, peer: PeerSettings | undefined): MediaParty => ({
   realm: hop.realm,
   secureSignalling: hop.protocol === "tls",
   family: familyOf(hop.remote.ip),
   signallingSource: hop.remote.ip,
   nat,
+  rules: peer?.media,
 });

@@ -346,6 +346,7 @@ export class Setup {
       family: familyOf(destination.remote.ip),
       signallingSource: destination.remote.ip,
       nat: false,
+      rules: this.#peer?.media,
     };
     if (this.#mediaOpen) {
       media.setParty(this.#call.id, "callee", callee);

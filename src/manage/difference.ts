@@ -83,5 +83,6 @@ function effectOf(path: readonly string[]): string {
   if (top === "realms" && member === "listeners") return "at once; connections that are up stay";
   if (top === "realms" && member === "tls") return "for new connections";
   if (top === "realms" && (member === "media" || member === "srtp" || member === "srtpKeys")) return "for new calls";
+  if (top === "peers" && member === "media") return "for new calls";
   return "at once; calls that are up stay";
 }

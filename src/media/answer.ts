@@ -18,9 +18,10 @@ import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
 import { keysForAnswer } from "./keys.ts";
 import type { Line, LineSide, Position } from "./line.ts";
 import { placeholder, shownOn, withVoice } from "./offer.ts";
-import { otherSide, type SideIndex } from "./party.ts";
+import { otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Pending, State } from "./session.ts";
+import { shaped } from "./shape.ts";
 import { say } from "./voice.ts";
 import { type Writing, writeBody } from "./write-sdp.ts";
 
@@ -37,6 +38,7 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
   const { legs } = pending.state;
   const to = pending.from;
   const from = otherSide(to);
+  const rules = rulesOf(legs[to]);
   const lines: Position[] = [];
   const writings: Writing[] = [];
   for (const [index, media] of sdp.media.entries()) {
@@ -48,13 +50,15 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
       continue;
     }
     const before = pending.state.lines[index] ?? offered;
-    const line = answeredLine(offered, before, sdp, media, from, legs[from], own);
+    const told = shaped(media, rules, rulesOf(legs[from]), pending.onward.media[index]);
+    if (told === undefined) throw new PeerError(488, "the answer takes none of the codecs that were offered", 305);
+    const line = answeredLine(offered, before, sdp, told, from, legs[from], own);
     lines.push(line);
-    writings.push(answeredWriting(line, to, media, line.sides[from].direction));
+    writings.push(answeredWriting(line, to, told, line.sides[from].direction));
   }
   const shown = shownOn(lines, to, legs[to]);
   const { offer } = pending;
-  const frame = { source: sdp, times: offer.times, groups: groupsAnswered(groupsOf(offer), sdp, lines, to) };
+  const frame = { source: sdp, times: offer.times, groups: groupsAnswered(groupsOf(offer), sdp, lines, to), rules };
   const voice = say(legs[to].voice, shown, writeBody(frame, shown, writings));
   return { state: { lines, legs: withVoice(legs, to, voice) }, text: voice.text };
 }

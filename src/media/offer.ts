@@ -19,10 +19,11 @@ import { alternatives, freshMid, groupsOf, groupsOnward, midOf } from "./groups.
 import { keysForOffer, keysToOffer } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position } from "./line.ts";
-import { otherSide, type SideIndex } from "./party.ts";
+import { otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { shownAddress } from "./port-books.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Session, State } from "./session.ts";
+import { shaped } from "./shape.ts";
 import { say } from "./voice.ts";
 import { ALWAYS, type Writing, writeBody } from "./write-sdp.ts";
 
@@ -52,15 +53,19 @@ export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
   const to = otherSide(from);
   const groups = groupsOf(sdp);
   const aside = groups.length === 0 ? NONE : alternatives(groups, sdp, legs[from].realm);
+  const rules = rulesOf(legs[to]);
   const lines: Position[] = [];
   const writings: Writing[] = [];
   const onward: Media[] = [];
   let wanted = 0;
   let carried = 0;
+  let unshaped = 0;
   for (const [index, media] of sdp.media.entries()) {
     if (media.port !== 0) wanted++;
     const profile = carried < mediaLimits.streams && !aside.includes(index) ? carriedProfile(media) : undefined;
-    if (profile === undefined) {
+    const told = profile === undefined ? undefined : shaped(media, rules, rulesOf(legs[from]));
+    if (profile === undefined || told === undefined) {
+      if (profile !== undefined) unshaped++;
       lines.push(undefined);
       onward.push(media.port === 0 ? media : { ...media, port: 0 });
       writings.push(placeholder(media, undefined));
@@ -69,14 +74,15 @@ export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
     carried++;
     const line = offeredLine(context, sdp, media, profile, index, lines);
     lines.push(line);
-    onward.push(media);
-    writings.push(offeredWriting(line.sides[to], media, profile, line.sides[from].direction));
+    onward.push(told);
+    writings.push(offeredWriting(line.sides[to], told, profile, line.sides[from].direction));
   }
+  if (carried === 0 && unshaped > 0) throw new PeerError(488, "no codec is left that both sides may have", 305);
   if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried", 302);
 
   const leg = legs[to];
   const shown = shownOn(lines, to, leg);
-  const frame = { source: sdp, times: ALWAYS, groups: groupsOnward(groups, lines, from) };
+  const frame = { source: sdp, times: ALWAYS, groups: groupsOnward(groups, lines, from), rules };
   const voice = say(leg.voice, shown, writeBody(frame, shown, writings));
   return { state: { lines, legs: withVoice(legs, to, voice) }, onward: { media: onward }, text: voice.text };
 }

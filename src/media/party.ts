@@ -1,5 +1,5 @@
 /** The two ends of a media session. */
-import type { Family, RealmSettings } from "../base/index.ts";
+import type { Family, MediaRules, RealmSettings } from "../base/index.ts";
 
 export type MediaSide = "caller" | "callee";
 export type SideIndex = 0 | 1;
@@ -18,6 +18,8 @@ export interface MediaParty {
   readonly signallingSource: string;
   /** Behind NAT for certain: what it signals is not where its media comes from. */
   readonly nat: boolean;
+  /** Of the peer that it is; absent: the realm's hold. */
+  readonly rules?: MediaRules | undefined;
 }
 
 /** A party with the settings of its realm, as one operation sees them. */
@@ -25,6 +27,8 @@ export interface Standing {
   readonly party: MediaParty;
   readonly realm: RealmSettings;
 }
+
+export const rulesOf = ({ party, realm }: Standing): MediaRules | undefined => party.rules ?? realm.media.rules;
 
 /** Keys may stand in this leg's SDP. RFC 4568 §5: it is as secret as the signalling. */
 export const mayUseSdes = ({ party, realm }: Standing): boolean =>

@@ -2,7 +2,7 @@
  * Our own description toward one leg, written anew: nothing of the other leg's is copied but what stands in the lists
  * below. Line order is RFC 8866 §5.
  */
-import { type Family, familyOf } from "../base/index.ts";
+import { type Family, familyOf, type MediaRules } from "../base/index.ts";
 import {
   type Attribute,
   type Bandwidth,
@@ -75,17 +75,21 @@ export interface Frame {
   readonly times: readonly Time[];
   /** `a=group` lines, with their ends. */
   readonly groups: string;
+  /** Of the side that is told. */
+  readonly rules: MediaRules | undefined;
 }
 
 /** Everything after `o=`. `shown`: the address for `c=` when no line has one. */
-export function writeBody({ source, times, groups }: Frame, shown: string, lines: readonly Writing[]): string {
+export function writeBody({ source, times, groups, rules }: Frame, shown: string, lines: readonly Writing[]): string {
   let text = `s=-\r\n${connectionLine(shown)}${bandwidthLines(source.bandwidths)}`;
   for (const { start, stop } of times) text += `t=${start} ${stop}\r\n`;
   text += groups;
   for (const attribute of source.attributes) {
     if (CROSSING_SESSION.has(attribute.name) && !namesLines(attribute)) text += attributeLine(attribute);
   }
-  for (const line of lines) text += line.side === undefined ? declinedLine(line) : mediaLines(line, line.side, shown);
+  const more = rules?.allowAttributes ?? NO_NAMES;
+  for (const line of lines)
+    text += line.side === undefined ? declinedLine(line) : mediaLines(line, line.side, shown, more);
   return text;
 }
 
@@ -99,7 +103,10 @@ const midLine = (mid: string | undefined): string => (mid === undefined ? "" : `
 const namesLines = ({ name, value }: Attribute): boolean =>
   name === "extmap" && value?.includes("urn:ietf:params:rtp-hdrext:sdes:mid") === true;
 
-function mediaLines(line: Writing, { local, mux }: LineSide, shown: string): string {
+const NO_NAMES: readonly string[] = [];
+
+/** `more`: names of attributes that may cross, too. */
+function mediaLines(line: Writing, { local, mux }: LineSide, shown: string, more: readonly string[]): string {
   const { source } = line;
   let text = `m=${source.kind} ${local.rtpPort} ${line.protocol}`;
   for (const format of source.formats) text += ` ${format}`;
@@ -108,8 +115,8 @@ function mediaLines(line: Writing, { local, mux }: LineSide, shown: string): str
   text += bandwidthLines(source.bandwidths);
   for (const attribute of source.attributes) {
     const { name } = attribute;
-    if ((CROSSING.has(name) && !namesLines(attribute)) || (line.feedback && name === "rtcp-fb"))
-      text += attributeLine(attribute);
+    const crosses = CROSSING.has(name) ? !namesLines(attribute) : more.includes(name);
+    if (crosses || (line.feedback && name === "rtcp-fb")) text += attributeLine(attribute);
   }
   text += midLine(line.mid);
   if (!mux || line.offer) text += `a=rtcp:${local.rtcpPort}\r\n`;

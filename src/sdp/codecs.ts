@@ -1,33 +1,33 @@
-/** Names of what a line carries. */
-import { rtpmaps } from "./attributes.ts";
+/** What a line carries: the codec of each of its formats. */
+import { parseRtpMap, rtpmaps } from "./attributes.ts";
 import type { Media } from "./sdp.ts";
 
-/** Payload types with a fixed meaning. RFC 3551 §6. */
-const STATIC: ReadonlyMap<string, string> = new Map([
-  ["0", "PCMU"],
-  ["3", "GSM"],
-  ["4", "G723"],
-  ["5", "DVI4"],
-  ["6", "DVI4"],
-  ["7", "LPC"],
-  ["8", "PCMA"],
-  ["9", "G722"],
-  ["10", "L16"],
-  ["11", "L16"],
-  ["12", "QCELP"],
-  ["13", "CN"],
-  ["14", "MPA"],
-  ["15", "G728"],
-  ["16", "DVI4"],
-  ["17", "DVI4"],
-  ["18", "G729"],
-  ["25", "CelB"],
-  ["26", "JPEG"],
-  ["28", "nv"],
-  ["31", "H261"],
-  ["32", "MPV"],
-  ["33", "MP2T"],
-  ["34", "H263"],
+/** Payload types with a fixed meaning, and the clock rate of each. RFC 3551 §6. */
+const STATIC: ReadonlyMap<string, readonly [name: string, clockRate: number]> = new Map([
+  ["0", ["PCMU", 8_000]],
+  ["3", ["GSM", 8_000]],
+  ["4", ["G723", 8_000]],
+  ["5", ["DVI4", 8_000]],
+  ["6", ["DVI4", 16_000]],
+  ["7", ["LPC", 8_000]],
+  ["8", ["PCMA", 8_000]],
+  ["9", ["G722", 8_000]],
+  ["10", ["L16", 44_100]],
+  ["11", ["L16", 44_100]],
+  ["12", ["QCELP", 8_000]],
+  ["13", ["CN", 8_000]],
+  ["14", ["MPA", 90_000]],
+  ["15", ["G728", 8_000]],
+  ["16", ["DVI4", 11_025]],
+  ["17", ["DVI4", 22_050]],
+  ["18", ["G729", 8_000]],
+  ["25", ["CelB", 90_000]],
+  ["26", ["JPEG", 90_000]],
+  ["28", ["nv", 90_000]],
+  ["31", ["H261", 90_000]],
+  ["32", ["MPV", 90_000]],
+  ["33", ["MP2T", 90_000]],
+  ["34", ["H263", 90_000]],
 ]);
 
 /** A name cut out of a message keeps the whole message in memory, unless it is short: the common long one is ours. */
@@ -38,7 +38,34 @@ export function codecNames(media: Media): string[] {
   const maps = rtpmaps(media);
   return media.formats.map((format) => {
     const encoding = maps.find((map) => map.format === format)?.encoding;
-    if (encoding === undefined) return STATIC.get(format) ?? format;
+    if (encoding === undefined) return STATIC.get(format)?.[0] ?? format;
     return LONG_NAMES.get(encoding) ?? encoding;
   });
+}
+
+export interface Codec {
+  readonly format: string;
+  /** Lower case: names of codecs are the same in any case (RFC 4855 §3). The format itself where nobody said what it is. */
+  readonly name: string;
+  /** In Hz; 0: nobody said. */
+  readonly clockRate: number;
+}
+
+/** The codec of each format in order. `offered`: the line that this one answers; it may have said more. */
+export function codecsOf(media: Media, offered?: Media): Codec[] {
+  return media.formats.map((format) => {
+    const map = mapOf(media, format) ?? (offered === undefined ? undefined : mapOf(offered, format));
+    if (map !== undefined) return { format, name: map.encoding.toLowerCase(), clockRate: map.clockRate };
+    const [name, clockRate] = STATIC.get(format) ?? [format, 0];
+    return { format, name: name.toLowerCase(), clockRate };
+  });
+}
+
+function mapOf({ attributes }: Media, format: string) {
+  for (const { name, value } of attributes) {
+    if (name !== "rtpmap" || value === undefined) continue;
+    const map = parseRtpMap(value);
+    if (map?.format === format) return map;
+  }
+  return undefined;
 }

@@ -12,6 +12,7 @@ import { readAuth } from "./accounts.ts";
 import { canonicalIp, familyName, isHostName, Malformed, parseCidr, parseTarget } from "./addresses.ts";
 import { didYouMean, type Path, quoted } from "./fault.ts";
 import type { Findings } from "./findings.ts";
+import { readMediaRules } from "./media-rules.ts";
 import { parsePattern } from "./pattern.ts";
 import type { ConfigPeer, ConfigRoute } from "./schema.ts";
 
@@ -60,6 +61,7 @@ export function readPeer(
     diversion: peer.diversion ?? "pass",
     reasons: peer.reason ?? "pass",
     ...(peer.auth !== undefined && { auth: readAuth(peer.auth, [...path, "auth"], directory, findings) }),
+    media: readMediaRules(peer.media ?? {}, realm?.media.rules, [...path, "media"], findings),
   };
 }
 

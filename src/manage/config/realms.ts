@@ -14,6 +14,7 @@ import { checkTlsFiles } from "./certificates.ts";
 import { didYouMean, type Path, quoted } from "./fault.ts";
 import type { Findings } from "./findings.ts";
 import { markNames, markOf } from "./marks.ts";
+import { readMediaRules } from "./media-rules.ts";
 import type { ConfigRealm } from "./schema.ts";
 
 export interface ReadingContext {
@@ -192,6 +193,7 @@ function readMedia({ media }: ConfigRealm, path: Path, findings: Findings): Real
     lastPort: last,
     path: media.path ?? "auto",
     silenceLimitMs: (media.silenceSeconds ?? DEFAULT_SILENCE_SECONDS) * 1_000,
+    rules: readMediaRules(media, undefined, at, findings),
   };
 }
 

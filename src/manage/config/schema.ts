@@ -55,6 +55,39 @@ const Tls = Type.Object(
   { ...closed, description: "What TLS listeners and TLS connections of this realm use." },
 );
 
+const codecs = (description: string) => texts(description, 64);
+
+/** Members of `media` that realms and peers both have. */
+const mediaRules = {
+  codecs: Type.Optional(
+    Type.Object(
+      {
+        allow: Type.Optional(codecs("These alone, and telephone-event. Absent or empty: all.")),
+        deny: Type.Optional(codecs("Never these.")),
+        order: Type.Optional(codecs("These first, in this order; the others follow as they came.")),
+      },
+      {
+        ...closed,
+        description:
+          "Codecs that this side may offer, be offered and answer: opus (as in rtpmap), L16/44100 (with clock rate), video/* (all of a kind).",
+      },
+    ),
+  ),
+  ptime: Type.Optional(count("Milliseconds of sound in a packet: what this side is asked to send.", 5, 200)),
+  bandwidth: Type.Optional(
+    Type.Object(
+      {
+        audio: Type.Optional(count("kbit/s of an audio stream, at most.", 1, 10_000_000)),
+        video: Type.Optional(count("kbit/s of a video stream, at most.", 1, 10_000_000)),
+      },
+      { ...closed, description: "What this side is told that it may send (b=AS, b=TIAS)." },
+    ),
+  ),
+  allowAttributes: Type.Optional(
+    texts("SDP attributes of a stream, beyond the built-in list, that may cross to this side.", 64),
+  ),
+};
+
 const Media = Type.Object(
   {
     address: Type.Unsafe<string | string[]>({
@@ -71,9 +104,15 @@ const Media = Type.Object(
     silenceSeconds: Type.Optional(
       count("How long a side may bring no media before the call is cleared. 0: for ever. Default 60.", 0, 86_400),
     ),
+    ...mediaRules,
   },
   closed,
 );
+
+const PeerMedia = Type.Object(mediaRules, {
+  ...closed,
+  description: "What its streams may be like: each member in place of that of its realm.",
+});
 
 const Dscp = Type.Object(
   {
@@ -193,6 +232,7 @@ const Peer = Type.Object(
       }),
     ),
     auth: Type.Optional(Auth),
+    media: Type.Optional(PeerMedia),
     tcpForLargeRequests: Type.Optional(
       Type.Boolean({
         description: "May a request over the UDP size limit go by TCP? RFC 3261 §18.1.1. Default false.",
@@ -310,6 +350,7 @@ export const FileSchema = Type.Object(
 
 export type ConfigFile = Static<typeof FileSchema>;
 export type ConfigRealm = ConfigFile["realms"][string];
+export type ConfigMediaRules = Static<typeof PeerMedia>;
 export type ConfigPeer = NonNullable<ConfigFile["peers"]>[string];
 export type ConfigRoute = NonNullable<ConfigFile["routes"]>[number];
 

@@ -1,8 +1,9 @@
-/** Why a description was refused, told to whoever made it: Warning of RFC 3261 §20.43. */
+/** Descriptions by the rules of the peers, and why one was refused: Warning of RFC 3261 §20.43. */
 import { expect, test } from "vitest";
-import { audio, headerOf } from "../../support/scripted-party.ts";
+import type { MediaRules, PeerSettings, Settings } from "../../../src/base/index.ts";
+import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
 import { ALICE, twoSides } from "../../support/stage.ts";
-import { established } from "./scenes.ts";
+import { established, sdpOfBob } from "./scenes.ts";
 
 const without = (body: string, line: RegExp, other: string): string => body.replace(line, other);
 
@@ -28,4 +29,37 @@ test("a re-offer that cannot be carried: 488 with its Warning, and the call goes
   alice.request("BYE");
   bob.answer(200, { method: "BYE" });
   expect(stage.factsOf("call.ended")[0]).toMatchObject({ cause: "bye" });
+});
+
+/** The stage with rules for one of its peers. */
+const ruled =
+  (name: "carrier" | "pbx", media: MediaRules) =>
+  (settings: Settings): Settings => {
+    const peer: PeerSettings = { ...(settings.peers.get(name) as PeerSettings), media };
+    return { ...settings, peers: new Map(settings.peers).set(name, peer) };
+  };
+
+const only = (name: string): MediaRules => ({ codecs: { allow: [name], deny: [], order: [] } });
+
+test("the rules of the called peer shape what it is offered", () => {
+  const { alice, bob } = twoSides({ change: ruled("pbx", { ...only("pcmu"), ptimeMs: 30 }) });
+  alice.invite("4711", { sdp: audio(ALICE.ip).replace("RTP/AVP 0", "RTP/AVP 8 0") });
+  expect(bodyOf(bob.asked("INVITE"))).toMatch(/RTP\/AVP 0\r\n.*a=ptime:30\r\n/s);
+});
+
+test.each(["carrier", "pbx"] as const)("no codec that the %s may have: 488 with Warning 305", (name) => {
+  const { stage, alice } = twoSides({ change: ruled(name, only("opus")) });
+  alice.invite("4711", { sdp: audio(ALICE.ip) });
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 488 /);
+  expect(headerOf(alice.response("INVITE"), "Warning")).toBe('305 203.0.113.1 "Incompatible media format"');
+  expect(stage.sent.inside).toEqual([]);
+});
+
+test("a late offer is shaped for the caller, and its answer is held to that", () => {
+  const { alice, bob } = twoSides({ change: ruled("carrier", only("pcmu")) });
+  alice.invite("4711", {});
+  bob.answer(200, { sdp: sdpOfBob.replace("RTP/AVP 0", "RTP/AVP 8 0") });
+  expect(bodyOf(alice.response("INVITE"))).toContain("RTP/AVP 0\r\n");
+  alice.ack({ sdp: audio(ALICE.ip).replace("RTP/AVP 0", "RTP/AVP 8 0") });
+  expect(bodyOf(bob.asked("ACK"))).toContain("RTP/AVP 0\r\n");
 });
