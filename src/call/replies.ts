@@ -18,7 +18,11 @@ export function reply(
   now: Millis,
 ): void {
   const draft = responseTo(request, status, dialog.localTag);
-  if (status < 300) dialog.leg.wording.dressResponse(draft, request, now);
+  if (status < 300) {
+    dialog.leg.wording.dressResponse(draft, request, now);
+    // RFC 6141 §4.6: a refused request moves nothing.
+    if (request.method === "UPDATE") dialog.refresh(request, server.hop);
+  }
   fill(draft, parcel);
   server.respond(draft, now);
 }

@@ -97,6 +97,11 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     this.allows = response.headers.raw("allow") ?? this.allows;
   }
 
+  /** Would `refresh` take this request? It is to come with our 2xx to it (RFC 6141 §4.6). Throws PeerError(400). */
+  check(message: Message): void {
+    if (message.headers.has("contact")) this.#targetIn(message, "the peer");
+  }
+
   /** A target refresh (RFC 3261 §12.2): Contact may move, the route set stays. Throws PeerError(400). */
   refresh(message: Message, hop: Hop): void {
     this.#speaksOver(hop);
@@ -184,17 +189,24 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   }
 
   #retarget(message: Message, whose: string): void {
-    const contact = message.get(Contact);
-    const uri = contact === undefined || contact === "*" ? undefined : contact.uri;
-    if (uri === undefined) {
-      if (this.#target !== "") return; // RFC 2543 let Contact out: the address that we know stays.
-      throw new PeerError(400, `Contact: ${whose} gives none`);
-    }
-    if (uri === this.#target) return;
-    if (!("host" in parseUri(uri))) throw new PeerError(400, `Contact: ${whose} gives no SIP URI`);
+    const uri = this.#targetIn(message, whose);
+    if (uri === undefined || uri === this.#target) return;
     this.#target = uri;
     this.#way = undefined;
     this.#reached = undefined;
+  }
+
+  #targetIn(message: Message, whose: string): string | undefined {
+    const contact = message.get(Contact);
+    const uri = contact === undefined || contact === "*" ? undefined : contact.uri;
+    if (uri === undefined) {
+      if (this.#target !== "") return undefined; // RFC 2543 let Contact out: the address that we know stays.
+      throw new PeerError(400, `Contact: ${whose} gives none`);
+    }
+    if (uri !== this.#target && !("host" in parseUri(uri))) {
+      throw new PeerError(400, `Contact: ${whose} gives no SIP URI`);
+    }
+    return uri;
   }
 }
 

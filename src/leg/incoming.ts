@@ -27,7 +27,7 @@ export function receive(dialog: Dialog, request: Request, server: ServerTransact
   }
   if (request.method === "INVITE") return onReinvite(leg, dialog, request, server, now);
   if (request.method === "PRACK") return onPrack(leg, dialog, request, server, now);
-  if (request.method === "UPDATE") dialog.refresh(request, server.hop);
+  if (request.method === "UPDATE") dialog.check(request);
   leg.owner.legRequest(leg, dialog, request, server, now);
 }
 
@@ -64,7 +64,7 @@ function onReinvite(leg: Leg, dialog: Dialog, request: Request, server: ServerTr
   if (leg.state !== "up" || invite?.awaitingAck || leg.reinvite?.inFlight) {
     return reply(request, server, dialog, 491, now);
   }
-  dialog.refresh(request, server.hop);
+  dialog.check(request);
   leg.inviteServer = new InviteServer(leg.house, leg, request, server);
   leg.owner.legReinvited(leg, dialog, leg.inviteServer, now);
 }

@@ -194,6 +194,7 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
   #sendAnswer(dialog: Dialog, parcel: Parcel, now: Millis): void {
     this.#quiet();
     this.#answered = true;
+    if (dialog.confirmed && dialog.leg.firstInvite !== this) dialog.refresh(this.request, this.hop);
     this.#server.respond(this.#draft(dialog, 200, parcel), now);
     this.#againAfter = T1;
     this.#timers.set("again", now + T1);
