@@ -19,6 +19,7 @@ const ALSO: Readonly<Record<string, string>> = {
   "pc33.atlanta.example.com": "alice",
   "alice-phone.example.com": "alice",
   "phone.example.org": "alice",
+  "client.a.example.com": "alice",
   "ngw2.a.example.com": "gateway",
   "gw1.a.example.com": "gateway",
   "nwg3.a.example.com": "gateway",

@@ -17,6 +17,8 @@ export class PartyDialog {
   readonly asked = new Map<string, string>();
   /** The last final response or reliable 1xx to each method of ours. */
   readonly answers = new Map<string, string>();
+  /** The last 2xx to an INVITE of ours. */
+  accepted = "";
   /** What we sent last, by `INVITE` or `180`. */
   readonly sent = new Map<string, string>();
   sdpVersion = 0;
@@ -54,6 +56,7 @@ export class PartyDialog {
     const status = Number(response.split(" ")[1]);
     if (status === 100) return;
     this.answers.set(method, response);
+    if (method === "INVITE" && status >= 200 && status < 300) this.accepted = response;
     const opens = method === "INVITE" || method === "SUBSCRIBE" || method === "REFER";
     if (status >= 300 && tagOf(headerOf(this.invite, "To")) === "" && method === "INVITE") {
       this.remote = this.remote.replace(/;tag=.*/, "");

@@ -23,6 +23,8 @@ export interface Arrow {
   /** To tag of another branch of the callee's side. */
   readonly fork: string;
   readonly times: number;
+  /** An ACK for the last 2xx, though another answer came since. */
+  readonly accepted: boolean;
   /** The last message of this kind once more, byte for byte. */
   readonly again: boolean;
 }
@@ -188,8 +190,9 @@ function readItem(item: string, left: boolean, where: string): Arrow | Happening
     callee: known(/^@/)?.slice(1),
     fork: known(/^\/\w/)?.slice(1) ?? "",
     times: Number(known(/^x\d+$/)?.slice(1) ?? 1),
+    accepted: words.includes("2xx"),
     again: words.includes("again"),
   };
 }
 
-const OPTION = /^(?:#\w+|F\d\w*|rfc\d+\/\d{3}|no-sdp|sdp(?::[\w=,.]+)?|\/\w+|@[\w+]+|x\d+|again)$/;
+const OPTION = /^(?:#\w+|F\d\w*|rfc\d+\/\d{3}|no-sdp|sdp(?::[\w=,.]+)?|\/\w+|@[\w+]+|x\d+|2xx|again)$/;

@@ -82,7 +82,7 @@ export class LadderParty implements Actor {
     const { method } = arrow;
     if (method === "CANCEL") return this.#sameHop(this.#known(label), "CANCEL", more);
     const dialog = this.#dialogFor(label, more, callee);
-    const answer = dialog.answers.get("INVITE") ?? "";
+    const answer = (arrow.accepted ? dialog.accepted : dialog.answers.get("INVITE")) ?? "";
     if (method === "ACK" && Number(answer.split(" ")[1]) >= 300) return this.#sameHop(dialog, "ACK", more);
     if (method !== "ACK") dialog.cseq += 1;
     const cseq = method === "ACK" ? Number.parseInt(headerOf(answer, "CSeq"), 10) : dialog.cseq;
@@ -149,7 +149,9 @@ export class LadderParty implements Actor {
     const request = dialog.asked.get(method) ?? fail(`${this.name} got no ${method} in dialog #${label}`);
     const to = headerOf(request, "To");
     const tag =
-      fork === "" ? tagOf(headerValue(more, "To") ?? "") || `${this.name}-tag-${label}` : `${this.name}-tag-${fork}`;
+      fork === ""
+        ? `${this.name}-${tagOf(headerValue(more, "To") ?? "") || `tag-${label}`}`
+        : `${this.name}-tag-${fork}`;
     const tagged = status === 100 || tagOf(to) !== "" ? to : `${to};tag=${tag}`;
     if (status > 100 && tagOf(to) === "") dialog.local = tagged;
     const body = this.#body(arrow, more, dialog);
@@ -181,7 +183,12 @@ export class LadderParty implements Actor {
   }
 
   #body(arrow: Arrow, more: MessageText, dialog: PartyDialog): string {
-    if (arrow.sdp === undefined || arrow.sdp === "no-sdp") return arrow.sdp === "no-sdp" ? "" : (more.body ?? "");
+    if (arrow.sdp === undefined || arrow.sdp === "no-sdp") {
+      // The box takes addresses in c=, and no names.
+      return arrow.sdp === "no-sdp"
+        ? ""
+        : (more.body ?? "").replace(/^c=IN IP4 [a-z][\w.]*/gm, `c=IN IP4 ${this.place.ip}`);
+    }
     const direction = arrow.sdp.split(":")[1] ?? "sendrecv";
     dialog.sdpVersion += 1;
     const { ip } = this.place;

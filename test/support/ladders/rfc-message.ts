@@ -3,7 +3,6 @@
  * to is decided by the party that sends it; here only what the RFC left open or what names another transport is set.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { NAMES } from "./cast.ts";
 import { CALL_FLOWS } from "./folder.ts";
 import { type MessageText, readMessage } from "./message-text.ts";
 
@@ -19,14 +18,6 @@ export function rfcMessage(name: string): MessageText {
   const file = files.find((one) => one.startsWith(`${number}-`));
   if (file === undefined) throw new Error(`no message ${name}`);
   const message = readMessage(readFileSync(`${CALL_FLOWS}/${folder}/${file}`, "latin1").replaceAll("sips:", "sip:"));
-  return {
-    ...message,
-    body: message.body?.replace(/^s=\r$/m, "s=-\r").replace(/^c=IN IP4 ([a-z][\w.]*)/gm, withAddress),
-  };
-}
-
-/** A host name in `c=` is one of the cast: the box takes addresses there, and no names. */
-function withAddress(line: string, host: string): string {
-  const ip = NAMES[host];
-  return ip === undefined ? line : `c=IN IP4 ${ip}`;
+  const headers = message.headers.filter(([header]) => !/^(via|route|record-route|content-length)$/i.test(header));
+  return { ...message, headers, body: message.body?.replace(/^s=\r$/m, "s=-\r") };
 }
