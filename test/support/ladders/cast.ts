@@ -20,6 +20,7 @@ const ALSO: Readonly<Record<string, string>> = {
   "alice-phone.example.com": "alice",
   "phone.example.org": "alice",
   "client.a.example.com": "alice",
+  "pc33.atlanta.com": "alice",
   "ngw2.a.example.com": "gateway",
   "gw1.a.example.com": "gateway",
   "nwg3.a.example.com": "gateway",

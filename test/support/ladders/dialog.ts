@@ -10,8 +10,10 @@ export class PartyDialog {
   target: string;
   routes: readonly string[] = [];
   cseq: number;
-  /** CSeq of their last request, other than ACK and CANCEL. */
-  remoteCseq = -1;
+  /** Our tags: more than one when we fork. */
+  readonly tags = new Set<string>();
+  /** CSeq of their last request, other than ACK and CANCEL, by the tag of ours that it names. */
+  readonly remoteCseq = new Map<string, number>();
   /** The last INVITE that we sent, and the last of each method that we got. */
   invite = "";
   readonly asked = new Map<string, string>();
@@ -32,6 +34,7 @@ export class PartyDialog {
     this.remote = first.remote;
     this.target = first.target;
     this.cseq = first.cseq;
+    this.tags.add(tagOf(first.local));
   }
 
   /** As the callee: from the request that opened it. */
@@ -72,7 +75,7 @@ export class PartyDialog {
   got(request: string, method: string): void {
     this.asked.set(method, request);
     if (method === "ACK" || method === "CANCEL") return;
-    this.remoteCseq = Number.parseInt(headerOf(request, "CSeq"), 10);
+    this.remoteCseq.set(tagOf(headerOf(request, "To")), Number.parseInt(headerOf(request, "CSeq"), 10));
     const contact = headerOf(request, "Contact");
     if (contact !== "" && (method === "INVITE" || method === "UPDATE")) this.target = uriOf(contact);
   }

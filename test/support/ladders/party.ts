@@ -100,7 +100,7 @@ export class LadderParty implements Actor {
       ["Call-ID", dialog.callId],
       ["CSeq", `${cseq} ${method}`],
       ...this.#contact(method !== "BYE" && method !== "ACK" && method !== "PRACK", more),
-      ...(method === "PRACK" ? [rackOf(answer)] : []),
+      ...(method === "PRACK" && headerValue(more, "RAck") === undefined ? [rackOf(answer)] : []),
       ...rest(more, body),
     ];
     return written(`${method} ${dialog.target} SIP/2.0`, headers, body);
@@ -154,6 +154,7 @@ export class LadderParty implements Actor {
         : `${this.name}-tag-${fork}`;
     const tagged = status === 100 || tagOf(to) !== "" ? to : `${to};tag=${tag}`;
     if (status > 100 && tagOf(to) === "") dialog.local = tagged;
+    dialog.tags.add(tagOf(tagged));
     const body = this.#body(arrow, more, dialog);
     const takesContact = (method === "INVITE" && status > 100 && status < 300) || method === "UPDATE";
     const headers: [string, string][] = [

@@ -76,7 +76,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     if (!isRequest(judged) || tagOf(headerOf(text, "To")) === "") return undefined;
     if (method === "ACK" && branchOf(text) === branchOf(dialog.asked.get("INVITE") ?? "")) return undefined;
     if (headerOf(text, "Call-ID") !== dialog.callId) return "Call-ID of another dialog";
-    if (tagOf(headerOf(text, "To")) !== tagOf(dialog.local)) return "To tag is not that of the dialog";
+    if (!dialog.tags.has(tagOf(headerOf(text, "To")))) return "To tag is not that of the dialog";
     if (tagOf(headerOf(text, "From")) !== tagOf(dialog.remote)) return "From tag is not that of the dialog";
     return undefined;
   },
@@ -88,7 +88,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
     const invite = cseqOf(dialog.asked.get("INVITE") ?? "");
     if (method === "ACK" || method === "CANCEL")
       return number === invite ? undefined : `CSeq ${number} is not ${invite}`;
-    return number > dialog.remoteCseq ? undefined : `CSeq ${number} after ${dialog.remoteCseq}`;
+    const before = dialog.remoteCseq.get(tagOf(headerOf(text, "To"))) ?? 0;
+    return number > before ? undefined : `CSeq ${number} after ${before}`;
   },
 
   target: (judged) => {

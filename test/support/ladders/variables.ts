@@ -22,6 +22,7 @@ function meaningOf(words: string, reader: LadderParty, parties: readonly LadderP
   const party = whose === "" ? reader : (parties.find((one) => one.name === name) ?? fail(`{${words}}: no such party`));
   if (what === "ip") return party.place.ip;
   if (what === "host") return party.member.host;
+  if (what === "told") return toldTo(party);
   const dialog = party.dialogs.get(label) ?? fail(`{${words}}: no such dialog`);
   const value = {
     replaces: dialog.name,
@@ -33,4 +34,11 @@ function meaningOf(words: string, reader: LadderParty, parties: readonly LadderP
   }[what];
   if (value === undefined) return fail(`{${words}} means nothing`);
   return how === "escaped" ? encodeURIComponent(value) : value;
+}
+
+/** The Replaces that the last REFER to this party asks it to send. RFC 3891 §5. */
+function toldTo(party: LadderParty): string {
+  const refers = [...party.dialogs.values()].map((dialog) => dialog.asked.get("REFER") ?? "");
+  const told = refers.map((refer) => /\r\nRefer-To:[^\r]*[?&]Replaces=([^>&\r]*)/i.exec(refer)?.[1]).findLast(Boolean);
+  return told === undefined ? fail(`${party.name} was told of no Replaces`) : decodeURIComponent(told);
 }
