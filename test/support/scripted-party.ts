@@ -84,6 +84,11 @@ export class ScriptedParty {
     this.#send("ACK", numberOf(answer), extra);
   }
 
+  /** The ACK for the 2xx that came last is sent, and lost on its way: the dialog is known all the same. */
+  loseAck(): void {
+    this.#learn(this.response("INVITE"), "to");
+  }
+
   /** For the non-2xx that came last: same branch and target as the INVITE (RFC 3261 §17.1.1.3). */
   ackRefusal(): void {
     const invite = this.#inviteText;
