@@ -12,8 +12,16 @@ import {
   SECOND,
 } from "../base/index.ts";
 import { type Dialog, Leg, type Parcel } from "../leg/index.ts";
-import { From, parseUri, type Request, type Response, RetryAfter, To, type Uri } from "../message/index.ts";
-import { endsSearch, hideNameAddr, rankOf, requestUriFor, sipsVerdict } from "../policy/index.ts";
+import { From, formatUri, parseUri, type Request, type Response, RetryAfter, To, type Uri } from "../message/index.ts";
+import {
+  endsSearch,
+  hideNameAddr,
+  ourHost,
+  rankOf,
+  requestUriFor,
+  sipsVerdict,
+  tellDiversions,
+} from "../policy/index.ts";
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
@@ -307,8 +315,8 @@ export class Setup {
     try {
       this.#openMedia(place);
       const sdp = this.#sdp === undefined ? undefined : call.house.media.offer(call.id, "caller", this.#sdp);
-      parcel = this.#parcel(realm, sdp);
       target = this.#requestUri(place, scheme);
+      parcel = this.#parcel(realm, sdp, target);
       parties = this.#parties(place, realm);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
@@ -356,11 +364,21 @@ export class Setup {
     this.#mediaOpen = true;
   }
 
-  #parcel(realm: RealmSettings, sdp: string | undefined): Parcel {
+  #parcel(realm: RealmSettings, sdp: string | undefined, target: string): Parcel {
     const parcel = parcelOf(this.#request, { from: this.#call.callerRealm, to: realm }, false, sdp);
     const pickup = this.#pickup;
-    if (pickup === undefined) return parcel;
+    if (pickup === undefined) return this.#retold(parcel, realm, target);
     return { ...parcel, headers: [["Require", "replaces"], ["Replaces", pickup.replaces], ...parcel.headers] };
+  }
+
+  /** Whom the call was meant for before, as this peer wants to hear it. A redirect is told to those who are trusted. */
+  #retold(parcel: Parcel, realm: RealmSettings, target: string): Parcel {
+    const policy = this.#peer?.diversion ?? "pass";
+    const { moves } = this.#errand;
+    if (policy === "pass" && moves.length === 0) return parcel;
+    const shown = realm.trust === "none" ? [] : moves.map(({ uri, status }) => ({ uri: shownIn(realm, uri), status }));
+    if (realm.trust === "none" && policy !== "off") return parcel;
+    return { ...parcel, headers: tellDiversions(parcel.headers, policy, target, shown) };
   }
 
   #requestUri({ target, destination }: Place, scheme: "sip" | "sips"): string {
@@ -390,6 +408,10 @@ export function hostOf(target: TargetState | undefined, destination: Destination
   const { remote, protocol } = destination;
   return withPort(destination.serverName ?? remote.ip, remote.port, protocol === "tls" ? 5061 : 5060);
 }
+
+/** Somebody of another side, by our own name on this one. */
+const shownIn = (realm: RealmSettings, uri: Uri): string =>
+  hideNameAddr({ uri: formatUri(uri), params: new Map() }, { to: realm, host: ourHost(realm) }).uri;
 
 const withPort = (host: string, port: number, usual: number) => (port === usual ? { host } : { host, port });
 

@@ -12,11 +12,23 @@ import type { Trust } from "../base/index.ts";
  * `words`   single words of letters, digits and dashes, by semicolon or comma;
  * `delay`   seconds, with a duration: the comment that may follow is free text, and stays behind (RFC 3261 §20.33);
  * `address` name-addr list: hosts become ours, parameters are cut to those listed;
+ * `diversion`, `history`  as address, with what these two say besides (diverted.ts);
  * `reason`  rebuilt from protocol and cause, its text only when harmless (RFC 3326);
  * `urn`     URIs that are names and not places (RFC 7462);
  * `date`    RFC 3261 §20.17.
  */
-export type Shape = "plain" | "text" | "prose" | "words" | "delay" | "address" | "reason" | "urn" | "date";
+export type Shape =
+  | "plain"
+  | "text"
+  | "prose"
+  | "words"
+  | "delay"
+  | "address"
+  | "diversion"
+  | "history"
+  | "reason"
+  | "urn"
+  | "date";
 
 export interface AllowedHeader {
   /** The spelling we write, whatever came. */
@@ -57,11 +69,11 @@ export const ALLOWED_HEADERS_PEER: readonly AllowedHeader[] = [
   { name: "Answer-Mode", shape: "plain" },
   {
     name: "Diversion",
-    shape: "address",
+    shape: "diversion",
     initialOnly: true,
     params: ["reason", "counter", "limit", "privacy", "screen"],
   },
-  { name: "History-Info", shape: "address", initialOnly: true, params: ["index", "rc", "mp", "np"] },
+  { name: "History-Info", shape: "history", initialOnly: true, params: ["index", "rc", "mp", "np"] },
   { name: "Organization", shape: "text" },
   { name: "P-Asserted-Identity", shape: "address", params: [] },
   { name: "P-Asserted-Service", shape: "plain" },

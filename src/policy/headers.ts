@@ -9,6 +9,7 @@ import {
   type ReasonValue,
 } from "../message/index.ts";
 import { isQ850Cause } from "./causes.ts";
+import { cleanDiversion, cleanHistory } from "./diverted.ts";
 import { type AllowedHeader, NEVER_CROSS, tableFor } from "./header-table.ts";
 import { SideNames } from "./leaks.ts";
 import { splitList } from "./split-list.ts";
@@ -64,7 +65,7 @@ export function crossingHeaders(
     if (value.length > CROSSING_VALUE_CHARS || CONTROL.test(value)) continue;
     if (headers.length >= CROSSING_LINES) break;
     names ??= new SideNames(message, lines, from, shownNames(crossing));
-    const text = rebuild(allowed, value, names, crossing);
+    const text = rebuild(allowed, value, names, crossing, message);
     if (text !== undefined && text !== "") headers.push([allowed.name, text]);
   }
   return headers;
@@ -80,7 +81,13 @@ function extra(key: string, to: RealmSettings): AllowedHeader | undefined {
 const shownNames = ({ to, host }: Crossing): ReadonlySet<string> =>
   new Set([...to.publicDomains, (host ?? ourHost(to)).toLowerCase(), "anonymous.invalid"]);
 
-function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossing: Crossing): string | undefined {
+function rebuild(
+  allowed: AllowedHeader,
+  value: string,
+  names: SideNames,
+  crossing: Crossing,
+  message: Message,
+): string | undefined {
   switch (allowed.shape) {
     case "plain":
       return EVERYDAY.test(value) || (PLAIN.test(value) && !names.in(value)) ? value : undefined;
@@ -100,6 +107,12 @@ function rebuild(allowed: AllowedHeader, value: string, names: SideNames, crossi
       return each(Reason, value, (reason) => cleanReason(reason, names));
     case "address":
       return each(ADDRESS, value, (address) => hide(address, allowed, names, crossing));
+    case "diversion":
+    case "history": {
+      const clean = allowed.shape === "history" ? cleanHistory : cleanDiversion;
+      const shown = (address: NameAddr): NameAddr => hide(address, allowed, names, crossing);
+      return each(ADDRESS, value, (address) => clean(address, message, crossing.to.trust, shown));
+    }
   }
 }
 

@@ -2,6 +2,7 @@ export { type AccessVerdict, accessVerdict } from "./access.ts";
 export { endsSearch, rankOf } from "./best-response.ts";
 export { type BodyContext, bodyAcross, CARRIED_TYPES, type CarriedBody } from "./carried-bodies.ts";
 export { causeOfStatus, isQ850Cause, NORMAL_CLEARING, statusOfCause } from "./causes.ts";
+export { type Retarget, tellDiversions } from "./diversion.ts";
 export {
   ALLOWED_HEADERS_FULL,
   ALLOWED_HEADERS_NONE,

@@ -18,7 +18,7 @@ test("between trusted realms identities cross under our name", () => {
   expect(cross(lines, { trust: "peer" })).toEqual([
     'P-Asserted-Identity: "Bob" <sip:+4930@sbc.example.test;user=phone>, <tel:+4930>',
     "Diversion: <sip:+4931@sbc.example.test>;reason=unconditional;counter=1",
-    "History-Info: <sip:x@sbc.example.test>;index=1.1",
+    "History-Info: <sip:x@sbc.example.test?Reason=SIP%3Bcause%3D302>;index=1.1",
   ]);
 });
 
