@@ -93,14 +93,15 @@ function withoutLonely(media: Media, kept: readonly Codec[]): readonly Codec[] {
 function servedBy({ attributes }: Media, format: string): readonly string[] {
   for (const { name, value } of attributes) {
     if (name !== "fmtp" || value === undefined || formatOf(value) !== format) continue;
-    const params = value.slice(format.length).trim();
+    const params = value.trimStart().slice(format.length).trim();
     const apt = /(?:^|;)\s*apt=([0-9]{1,3})/.exec(params)?.[1];
     return apt === undefined ? params.split("/").filter((one) => /^[0-9]{1,3}$/.test(one)) : [apt];
   }
   return [];
 }
 
-function formatOf(value: string): string {
+function formatOf(text: string): string {
+  const value = text.trimStart();
   const space = value.indexOf(" ");
   return space < 0 ? value : value.slice(0, space);
 }

@@ -37,7 +37,9 @@ export interface RtpMap {
   readonly parameters: string;
 }
 
-export function parseRtpMap(value: string): RtpMap | undefined {
+/** Some write a space after the colon of `a=rtpmap:`. */
+export function parseRtpMap(text: string): RtpMap | undefined {
+  const value = text.startsWith(" ") ? text.trimStart() : text;
   const space = value.indexOf(" ");
   if (space < 1) return undefined;
   const [encoding = "", rate = "", parameters = ""] = value
