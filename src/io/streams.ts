@@ -196,12 +196,19 @@ export class Streams {
   }
 
   #listen(connection: Connection): void {
-    connection.socket.on("data", (bytes: Buffer) => {
-      if (this.#connections.get(connection.id) === connection)
-        this.#user.input({ in: "data", connection: connection.id, text: bytes.toString("latin1") });
+    const { socket } = connection;
+    socket.on("data", (bytes: Buffer) => {
+      if (this.#connections.get(connection.id) !== connection) return;
+      this.#user.input({ in: "data", connection: connection.id, text: bytes.toString("latin1") });
+      // Whoever asks faster than he takes our answers is not heard further until he has taken these.
+      if (socket.writableLength > UNTAKEN_LIMIT) socket.pause();
     });
+    socket.on("drain", () => socket.resume());
   }
 }
+
+/** Limit: bytes that a neighbour has not taken; beyond, nothing is read from him until all are gone. */
+const UNTAKEN_LIMIT = 64 * 1_024;
 
 /** Marks and habits of every socket, before its first byte. */
 export function prepare(socket: Socket, realm: RealmSettings): void {
