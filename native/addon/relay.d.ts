@@ -103,6 +103,11 @@ export interface NativeUdpOptions {
   readonly sendMeta: Int32Array;
   readonly sendAddresses: Uint8Array;
   onBatch(count: number): void;
+  /**
+   * ICMP says that so many datagrams of ours found nobody. What it quotes of each, from its first byte, stands in the
+   * receive slots, with its length in `receiveMeta`.
+   */
+  onUndelivered(count: number): void;
 }
 
 export interface NativeUdp {

@@ -2,12 +2,14 @@
 /// of its own with a thread-safe function costs two wake-ups a batch more.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <node_api.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../io/address.h"
@@ -31,9 +33,14 @@ namespace sallyport::addon {
 namespace {
 
 constexpr int kUvPoll = 8;      // uv_handle_type UV_POLL.
-constexpr int kUvReadable = 1;  // uv_poll_event UV_READABLE.
+constexpr int kUvReadable = 1;     // uv_poll_event UV_READABLE.
+constexpr int kUvPrioritized = 8;  // UV_PRIORITIZED: with SO_SELECT_ERR_QUEUE, that the error queue holds something.
 constexpr std::size_t kAddressBytes = 48;
 constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo));
+/// An error with the address of who tells it.
+constexpr std::size_t kErrorBytes = CMSG_SPACE(sizeof(sock_extended_err) + sizeof(sockaddr_in6));
+/// Limit: errors taken at one wake-up; more wait for the next. The kernel bounds the queue by the receive buffer.
+constexpr std::size_t kMostErrors = 16;
 /// Limit: datagrams a system call moves.
 constexpr std::size_t kMostSlots = 256;
 /// A second of calls at full load: SIP bursts are long, and a lost datagram costs a resend timer.
@@ -42,6 +49,7 @@ constexpr int kSocketBytes = 4 * 1024 * 1024;
 struct Udp {
   napi_env env = nullptr;
   napi_ref on_batch = nullptr;
+  napi_ref on_undelivered = nullptr;
   napi_ref keep = nullptr;  // The options, whose buffers we write.
   napi_async_context context = nullptr;
   int fd = -1;
@@ -105,15 +113,47 @@ int receive_batch(Udp& udp) noexcept {
   return count;
 }
 
-void readable(void* handle, int, int) {
-  auto& udp = *static_cast<Udp*>(uv_handle_get_data(handle));
-  const int count = receive_batch(udp);
-  if (count <= 0) return;  // Also an ICMP error of an earlier send: a timer of the transaction sees to that.
+/// Nobody is there, or nobody lets us through. That a datagram was too large for the path concerns its size alone.
+bool is_unreachable(const sock_extended_err& error) noexcept {
+  if (error.ee_origin == SO_EE_ORIGIN_ICMP) return error.ee_type == 3 && error.ee_code != 4;
+  return error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == 1;
+}
+
+bool tells_unreachable(msghdr& header) noexcept {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    const bool v4 = part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR;
+    if (!v4 && (part->cmsg_level != IPPROTO_IPV6 || part->cmsg_type != IPV6_RECVERR)) continue;
+    sock_extended_err error;
+    std::memcpy(&error, CMSG_DATA(part), sizeof error);
+    return is_unreachable(error);
+  }
+  return false;
+}
+
+/// What the ICMP errors quote of our datagrams, one after the other in the slots; how many there are.
+int receive_errors(Udp& udp) noexcept {
+  const std::size_t slots = udp.meta.size() / 4;
+  int count = 0;
+  for (std::size_t read = 0; read < kMostErrors && static_cast<std::size_t>(count) < slots; ++read) {
+    alignas(cmsghdr) std::uint8_t control[kErrorBytes];
+    iovec piece = {udp.receive.data() + static_cast<std::size_t>(count) * udp.slot_bytes, udp.slot_bytes};
+    msghdr header = {.msg_name = nullptr, .msg_namelen = 0, .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control,
+                     .msg_controllen = sizeof control, .msg_flags = 0};
+    const ssize_t length = recvmsg(udp.fd, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+    if (length < 0) break;
+    if (length == 0 || !tells_unreachable(header)) continue;
+    udp.meta[static_cast<std::size_t>(count) * 4] = static_cast<std::int32_t>(length);
+    ++count;
+  }
+  return count;
+}
+
+void call_back(Udp& udp, napi_ref reference, int count) {
   const Js js(udp.env);
   napi_handle_scope scope;
   napi_open_handle_scope(udp.env, &scope);
   napi_value callback, argument = js.make_number(count), receiver;
-  napi_get_reference_value(udp.env, udp.on_batch, &callback);
+  napi_get_reference_value(udp.env, reference, &callback);
   napi_get_reference_value(udp.env, udp.keep, &receiver);
   const napi_status called = napi_make_callback(udp.env, udp.context, receiver, callback, 1, &argument, nullptr);
   if (called == napi_pending_exception) {
@@ -122,6 +162,19 @@ void readable(void* handle, int, int) {
     napi_fatal_exception(udp.env, thrown);
   }
   napi_close_handle_scope(udp.env, scope);
+}
+
+void readable(void* handle, int status, int events) {
+  auto& udp = *static_cast<Udp*>(uv_handle_get_data(handle));
+  // An error without a quotation makes libuv stop; reading the queue takes it away.
+  if (status < 0 || (events & kUvPrioritized) != 0) {
+    const int errors = receive_errors(udp);
+    if (errors > 0) call_back(udp, udp.on_undelivered, errors);
+    if (udp.fd < 0) return;
+    if (status < 0) uv_poll_start(udp.poll, kUvReadable | kUvPrioritized, readable);
+  }
+  const int count = receive_batch(udp);
+  if (count > 0) call_back(udp, udp.on_batch, count);
 }
 
 Udp* udp_of(napi_env env, napi_callback_info info, napi_value* argument) {
@@ -168,9 +221,12 @@ napi_value flush(napi_env env, napi_callback_info info) {
     ready += 1;
   }
   std::size_t at = 0, sent = 0;
+  bool again = true;
   while (at < ready) {
     const int taken = sendmmsg(udp.fd, &headers[at], static_cast<unsigned>(ready - at), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (taken < 0 && errno == EAGAIN) break;  // The socket is full: the others would not fit either.
+    if (taken < 0 && std::exchange(again, false)) continue;  // Perhaps the ICMP error of an earlier one, told just once.
+    again = true;
     if (taken > 0) sent += static_cast<std::size_t>(taken);
     at += taken > 0 ? static_cast<std::size_t>(taken) : 1;  // The one that was refused is passed over.
   }
@@ -185,6 +241,7 @@ void close_udp(Udp& udp) noexcept {
   udp.fd = -1;
   // The buffers are JavaScript's again: nothing below looks at them once the socket is gone.
   napi_delete_reference(udp.env, udp.on_batch);
+  napi_delete_reference(udp.env, udp.on_undelivered);
   napi_delete_reference(udp.env, udp.keep);
   napi_async_destroy(udp.env, udp.context);
 }
@@ -238,6 +295,8 @@ int open_socket(Udp& udp, const char* ip, std::uint16_t port, std::uint8_t dscp)
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBytes, sizeof kSocketBytes);
   if (udp.wildcard && udp.v4) setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   if (udp.wildcard && !udp.v4) setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  setsockopt(fd, udp.v4 ? IPPROTO_IP : IPPROTO_IPV6, udp.v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, &on, sizeof on);
   io::mark(fd, udp.v4, dscp);
   if (bind(fd, &address.any, udp.v4 ? sizeof address.v4 : sizeof address.v6) == 0) return fd;
   const int why = errno;
@@ -251,14 +310,14 @@ bool watch(Udp& udp) {
   udp.poll = ::operator new(uv_handle_size(kUvPoll));
   if (uv_poll_init(loop, udp.poll, udp.fd) != 0) return false;
   uv_handle_set_data(udp.poll, &udp);
-  return uv_poll_start(udp.poll, kUvReadable, readable) == 0;
+  return uv_poll_start(udp.poll, kUvReadable | kUvPrioritized, readable) == 0;
 }
 
 }  // namespace
 
 napi_value open_udp(napi_env env, napi_callback_info info) {
   const Js js(env);
-  napi_value options, on_batch, resource_name, door;
+  napi_value options, on_batch, on_undelivered, resource_name, door;
   std::size_t count = 1;
   napi_get_cb_info(env, info, &count, &options, nullptr, nullptr);
   auto udp = std::make_unique<Udp>();
@@ -270,8 +329,8 @@ napi_value open_udp(napi_env env, napi_callback_info info) {
       !read_buffers(js, options, *udp)) {
     return nullptr;
   }
-  if (!js.has(options, "onBatch", on_batch)) {
-    js.fail("onBatch");
+  if (!js.has(options, "onBatch", on_batch) || !js.has(options, "onUndelivered", on_undelivered)) {
+    js.fail("onBatch, onUndelivered");
     return nullptr;
   }
   udp->fd = open_socket(*udp, buffer, static_cast<std::uint16_t>(port), static_cast<std::uint8_t>(dscp));
@@ -280,6 +339,7 @@ napi_value open_udp(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   napi_create_reference(env, on_batch, 1, &udp->on_batch);
+  napi_create_reference(env, on_undelivered, 1, &udp->on_undelivered);
   napi_create_reference(env, options, 1, &udp->keep);
   napi_create_string_utf8(env, "sallyport.udp", NAPI_AUTO_LENGTH, &resource_name);
   napi_async_init(env, nullptr, resource_name, &udp->context);

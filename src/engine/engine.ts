@@ -66,6 +66,7 @@ export class Engine {
       user: {
         message: (message: Message, hop: Hop, now: Millis) => this.#transactions.message(message, hop, now),
         unreachable: (token, reason, now) => this.#transactions.unreachable(token, reason, now),
+        undelivered: (branch, method, now) => this.#transactions.undelivered(branch, method, now),
       },
     });
     this.#transactions = new Transactions({

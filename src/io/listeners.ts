@@ -135,6 +135,7 @@ export class Listeners {
         address: settings.address,
         dscp: this.#realm(settings).dscp.signalling,
         onBatch: (batch) => this.#user.datagrams(settings, batch),
+        onUndelivered: (text) => this.#user.input({ in: "undelivered", text }),
       });
       return { settings, nature, udp, server: undefined };
     } catch (error) {

@@ -31,6 +31,8 @@ export interface UdpOptions {
   /** DiffServ code point, 0 to 63. */
   readonly dscp: number;
   onBatch(datagrams: readonly UdpDatagram[]): void;
+  /** A datagram of ours found nobody: what ICMP quotes of it, from its first byte. Never told by the fallback. */
+  onUndelivered(quoted: string): void;
 }
 
 /** Limit: datagrams taken at one wake-up; more wait in the socket for the next. */
@@ -80,6 +82,7 @@ class NativeUdpPort implements UdpPort {
       sendMeta: this.#sendMeta,
       sendAddresses: this.#sendAddresses,
       onBatch: (count) => this.#arrived(count),
+      onUndelivered: (count) => this.#returned(count),
     });
     this.address = { ip: options.address.ip, port: this.#udp.port };
   }
@@ -118,6 +121,13 @@ class NativeUdpPort implements UdpPort {
     this.flush();
     this.#closed = true;
     this.#udp.close();
+  }
+
+  #returned(count: number): void {
+    const texts: string[] = [];
+    for (let i = 0; i < count; i += 1)
+      texts.push(this.#receive.toString("latin1", i * SLOT_BYTES, i * SLOT_BYTES + this.#meta[i * 4]!));
+    for (const text of texts) this.#options.onUndelivered(text);
   }
 
   #arrived(count: number): void {

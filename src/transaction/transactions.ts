@@ -112,6 +112,12 @@ export class Transactions {
     if (sent instanceof ClientTransaction || sent instanceof ServerTransaction) sent.unreachable(now);
   }
 
+  /** Plugs in as `TransportUser.undelivered`. An INVITE that has got a 1xx goes on. */
+  undelivered(branch: string, method: string, now: Millis): void {
+    const found = this.#clients.get(method === "CANCEL" ? cancelKey(branch) : branch);
+    if (found?.method === method) found.unreachable(now);
+  }
+
   /** Sends a request; `draft` has no Via yet. The owner hears nothing before this returns. */
   request(draft: RequestDraft, destination: Destination, owner: ClientOwner, now: Millis): ClientTransaction {
     const transaction = ClientTransaction.toDestination(this.#home, this.#branch(), draft, destination, owner, now);

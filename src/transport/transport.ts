@@ -43,6 +43,7 @@ export type TransportCounter =
   | "datagram.unknown-listener"
   | "datagram.keepalive"
   | "datagram.not-sip"
+  | "datagram.undelivered"
   | "ping.answered"
   | "response.not-ours"
   | "response.several-vias"
@@ -122,6 +123,8 @@ export class Transport {
     switch (input.in) {
       case "datagram":
         return this.#datagram(input.listener, input.remote, input.text, now);
+      case "undelivered":
+        return this.#undelivered(input.text, now);
       case "data":
         return this.#data(input.connection, input.text, now);
       case "drained": {
@@ -255,6 +258,16 @@ export class Transport {
     if (text.length <= 4) return this.#own.add("datagram.keepalive"); // CRLFs, NULs, nothing: they hold NAT bindings open.
     if (text.charCodeAt(0) < 4) return this.#own.add("datagram.not-sip"); // STUN, RFC 7983 §7.
     this.#message(text, listener.datagramHop(remote), listener, undefined, now);
+  }
+
+  /**
+   * Anybody can send ICMP errors; that this one quotes the branch, which only the neighbour and those on the way have
+   * seen, makes it theirs. A response that found nobody is nobody's loss: its request comes again.
+   */
+  #undelivered(text: string, now: Millis): void {
+    this.#own.add("datagram.undelivered");
+    const request = /^([A-Z]+) [^\r\n]+\r\nVia: [^;\r\n]+;branch=([^;\r\n]+)[;\r]/.exec(text);
+    if (request !== null) this.#user.undelivered(request[2]!, request[1]!, now);
   }
 
   #data(id: number, text: string, now: Millis): void {

@@ -25,6 +25,8 @@ export type TransportOutput =
 /** What `io` reports. */
 export type TransportInput =
   | { readonly in: "datagram"; readonly listener: string; readonly remote: Address; readonly text: string }
+  /** ICMP: a datagram of ours found nobody. `text` is what it quotes, from the first byte on, and seldom the whole. */
+  | { readonly in: "undelivered"; readonly text: string }
   | {
       readonly in: "accepted";
       /** From 2^31 up: the transport numbers its own below. */
@@ -74,6 +76,8 @@ export interface TransportUser {
    * from within a send: at the earliest when the agenda next expires.
    */
   unreachable(token: SendToken, reason: string, now: Millis): void;
+  /** A request of ours that went in a datagram found nobody. RFC 3261 §18.4. */
+  undelivered(branch: string, method: string, now: Millis): void;
 }
 
 /** Our own address on one side. */

@@ -91,9 +91,10 @@ test("NAPTR: what the domain prefers is TCP, and so the call goes", async () => 
   expect((await box.fact("call.answered", 2)).callee).toMatchObject({ remote: `${hosts.ip.inside}:5083` });
 }, 30_000);
 
-test("the first target is gone: the next one takes the call", async () => {
+test("the first target is gone: ICMP says so, and the next one takes the call", async () => {
   await first.stop("SIGKILL");
   call("100");
+  expect(await box.fact("leg.refused", 1)).toMatchObject({ reason: "unreachable" });
   expect((await box.fact("call.answered", 3)).callee).toMatchObject({ remote: `${hosts.ip.inside}:5082` });
 }, 60_000);
 

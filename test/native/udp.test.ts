@@ -63,29 +63,54 @@ test.each(["127.0.0.1", "::1"])("%s: the socket is marked with the DSCP asked fo
 
 test("a taken address throws with its code, and is free again after close", () => {
   const { port } = listen("127.0.0.1");
-  const again = () => openNativeUdp({ address: port.address, dscp: 24, onBatch: () => {} });
+  const again = () => openNativeUdp({ address: port.address, dscp: 24, onBatch: () => {}, onUndelivered: () => {} });
   expect(again).toThrow(expect.objectContaining({ code: "EADDRINUSE" }));
   port.close();
   closing.push(again());
 });
 
-function listen(ip: string): { port: UdpPort; batches: Batches } {
-  const batches = new Batches();
-  const port = openNativeUdp({ address: { ip, port: 0 }, dscp: 24, onBatch: (batch) => batches.take(batch) });
+test.each(["127.0.0.1", "::1"])(
+  "%s: what found nobody comes back with its text; the others go on their way",
+  async (ip) => {
+    const { port, returned } = listen(ip);
+    const nobody = await Peer.open(ip);
+    nobody.close();
+    const peer = await Peer.open(ip);
+    closing.push(peer);
+    for (let round = 0; round < 20; round += 1) {
+      port.send(ip, nobody, `lost ${round}`);
+      port.flush();
+      port.send(ip, peer.port, `good ${round}`);
+      port.flush();
+      expect(await returned.next()).toBe(`lost ${round}`);
+    }
+    expect((await peer.until(20)).map(({ bytes }) => bytes.toString())).toEqual(
+      Array.from({ length: 20 }, (_, round) => `good ${round}`),
+    );
+    expect(port.counters).toMatchObject({ sent: 40, sendFailed: 0 });
+  },
+);
+
+function listen(ip: string): { port: UdpPort; batches: Arrivals<readonly UdpDatagram[]>; returned: Arrivals<string> } {
+  const batches = new Arrivals<readonly UdpDatagram[]>();
+  const returned = new Arrivals<string>();
+  const onBatch = (batch: readonly UdpDatagram[]): void => batches.take(batch);
+  const onUndelivered = (quoted: string): void => returned.take(quoted);
+  const port = openNativeUdp({ address: { ip, port: 0 }, dscp: 24, onBatch, onUndelivered });
   closing.push(port);
-  return { port, batches };
+  return { port, batches, returned };
 }
 
-class Batches {
-  readonly #arrived: (readonly UdpDatagram[])[] = [];
+class Arrivals<T> {
+  readonly #arrived: T[] = [];
   #waiting: (() => void) | undefined;
 
-  take(batch: readonly UdpDatagram[]): void {
-    this.#arrived.push(batch);
+  take(one: T): void {
+    this.#arrived.push(one);
     this.#waiting?.();
   }
 
-  async next(): Promise<readonly UdpDatagram[]> {
+  async next(): Promise<T> {
     while (this.#arrived.length === 0) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting = resolve;

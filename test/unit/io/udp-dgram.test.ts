@@ -43,12 +43,12 @@ test("what cannot be sent is counted, never thrown: another family, a closed por
 
 test("an address that is taken is refused with its code", async () => {
   const port = await openAt("127.0.0.1", () => {});
-  const again = openDgramUdp({ address: port.address, dscp: 0, onBatch: () => {} });
+  const again = openDgramUdp({ address: port.address, dscp: 0, onBatch: () => {}, onUndelivered: () => {} });
   await expect(again).rejects.toMatchObject({ code: "EADDRINUSE" });
 });
 
 async function openAt(ip: string, onBatch: (batch: readonly UdpDatagram[]) => void): Promise<UdpPort> {
-  const port = await openDgramUdp({ address: { ip, port: 0 }, dscp: 0, onBatch });
+  const port = await openDgramUdp({ address: { ip, port: 0 }, dscp: 0, onBatch, onUndelivered: () => {} });
   open.push(port);
   return port;
 }

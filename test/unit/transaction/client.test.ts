@@ -148,6 +148,23 @@ test("a lost connection is told while an answer is awaited, once", () => {
   expect(bench.layer.counts().client).toBe(0);
 });
 
+test("ICMP: a request that found nobody is told; an INVITE that has got a 1xx goes on, as does another method's", () => {
+  const branchOf = (text: string): string => /branch=([^;\r]+)/.exec(text)?.[1] ?? "";
+  const fresh = begin("INVITE");
+  const [invite] = fresh.bench.wire.take() as [string];
+  fresh.bench.layer.undelivered(branchOf(invite), "BYE", fresh.bench.now);
+  fresh.bench.layer.undelivered("z9hG4bKguessed", "INVITE", fresh.bench.now);
+  expect(fresh.news).toEqual([]);
+  fresh.bench.layer.undelivered(branchOf(invite), "INVITE", fresh.bench.now);
+  expect(fresh.news).toEqual(["unreachable"]);
+
+  const rung = begin("INVITE");
+  const [other] = rung.bench.wire.take() as [string];
+  rung.bench.answer(180, other);
+  rung.bench.layer.undelivered(branchOf(other), "INVITE", rung.bench.now);
+  expect(rung.news).toEqual(["180"]);
+});
+
 test("a large request whose TCP connection fails goes in a datagram after all, with UDP in its Via and UDP's copies", () => {
   const bench = new Bench();
   bench.wire.largeBytes = 100;

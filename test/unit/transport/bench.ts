@@ -21,6 +21,7 @@ export class Bench {
   readonly agenda = new Agenda();
   readonly up: { message: Message; hop: Hop }[] = [];
   readonly unreachable: { token: SendToken; reason: string }[] = [];
+  readonly undelivered: string[] = [];
   readonly transport: Transport;
   outputs: TransportOutput[] = [];
   now: Millis = 1_000;
@@ -39,6 +40,7 @@ export class Bench {
           this.onMessage(message, hop);
         },
         unreachable: (token, reason) => this.unreachable.push({ token, reason }),
+        undelivered: (branch, method) => this.undelivered.push(`${method} ${branch}`),
       },
     });
   }

@@ -54,6 +54,21 @@ test("responses come up only with one Via, and that ours", () => {
   expect(bench.count("response.several-vias")).toBe(2);
 });
 
+test("an ICMP error that quotes a request is told by its branch; other quotations are counted", () => {
+  const bench = new Bench();
+  const via = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKabc;rport\r\n";
+  for (const text of [
+    `INVITE sip:a@b SIP/2.0\r\n${via}From: `,
+    `CANCEL sip:a@b SIP/2.0\r\n${via.slice(0, -2)}`, // Cut off behind the branch.
+    `INVITE sip:a@b SIP/2.0\r\n${via.slice(0, 45)}`, // Cut off within the branch: whose it is cannot be told.
+    `SIP/2.0 200 OK\r\n${via}`,
+    "",
+  ])
+    bench.transport.handle({ in: "undelivered", text }, 0);
+  expect(bench.undelivered).toEqual(["INVITE z9hG4bKabc", "CANCEL z9hG4bKabc"]);
+  expect(bench.transport.view().counters["datagram.undelivered"]).toBe(5);
+});
+
 test("keepalives, STUN and datagrams for no listener are counted and dropped", () => {
   const bench = new Bench();
   for (const text of ["", "\r\n", "\r\n\r\n", "\0\0\0\0"]) bench.datagram(text);
