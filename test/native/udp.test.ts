@@ -73,10 +73,11 @@ test.each(["127.0.0.1", "::1"])(
   "%s: what found nobody comes back with its text; the others go on their way",
   async (ip) => {
     const { port, returned } = listen(ip);
-    const nobody = await Peer.open(ip);
-    nobody.close();
-    const peer = await Peer.open(ip);
+    const gone = await Peer.open(ip);
+    const nobody = gone.port;
+    const peer = await Peer.open(ip); // While the other is there: it must not get its port.
     closing.push(peer);
+    gone.close();
     for (let round = 0; round < 20; round += 1) {
       port.send(ip, nobody, `lost ${round}`);
       port.flush();
