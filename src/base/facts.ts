@@ -50,6 +50,28 @@ export type Fact =
       /** User parts of the Contacts that were taken, best first. */
       readonly users: readonly string[];
     }
+  | {
+      readonly fact: "subscription.started";
+      /** Our own id of it: it never appears on the wire. */
+      readonly subscription: string;
+      /** The event package. */
+      readonly event: string;
+      readonly method: string;
+      readonly realm: string;
+      readonly source: string;
+      readonly peer: string | undefined;
+      readonly to: string | undefined;
+      readonly target: string | undefined;
+    }
+  | {
+      readonly fact: "subscription.ended";
+      readonly subscription: string;
+      readonly event: string;
+      /** `ended`: by its notifier, as it should. */
+      readonly cause: string;
+      readonly notifies: number;
+      readonly totalMs: number;
+    }
   | { readonly fact: "sips.refused"; readonly call: string; readonly realm: string; readonly status: number }
   | {
       readonly fact: "media.latched";

@@ -84,6 +84,11 @@ export class Asking implements ClientOwner, Punctual {
     this.#letGo();
   }
 
+  /** Its target of now has said something that is no answer. */
+  heard(): void {
+    this.#quiet();
+  }
+
   // — ClientOwner
 
   response(response: Response, transaction: ClientTransaction, now: Millis): void {

@@ -66,6 +66,7 @@ export interface CallCounts {
   readonly dialogs: number;
   /** Single requests outside of calls that wait for their answer. */
   readonly exchanges: number;
+  readonly subscriptions: number;
 }
 
 const CALL_ID_CHARS = 16;
@@ -142,6 +143,7 @@ export class Calls {
 
   endAll(cause: EndCause, now: Millis): void {
     for (const call of [...this.#calls.values()]) call.end(cause, now);
+    if (cause === "shutdown") this.#outsideCalls.subscriptions.endAll(now);
   }
 
   /** False: there is no such call. */
@@ -166,7 +168,13 @@ export class Calls {
   counts(): CallCounts {
     let legs = 0;
     for (const call of this.#calls.values()) legs += call.legs;
-    return { calls: this.#calls.size, legs, dialogs: this.#house.book.size, exchanges: this.#outsideCalls.size };
+    return {
+      calls: this.#calls.size,
+      legs,
+      dialogs: this.#house.book.size,
+      exchanges: this.#outsideCalls.size,
+      subscriptions: this.#outsideCalls.subscriptions.size,
+    };
   }
 
   // — Inside a dialog
@@ -174,6 +182,7 @@ export class Calls {
   #inside(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
     const dialog = this.#dialogOf(request, hop);
     if (dialog === undefined) {
+      if (this.#outsideCalls.subscriptions.receive(request, server, hop, now)) return;
       if (this.#knows(hop, now)) return respond(request, server, 481, "", now);
       return this.#turnAway(request, server, hop, 481, "no such dialog", now);
     }

@@ -9,9 +9,13 @@ import { forwardsLeft } from "./arrival.ts";
 import type { Errand } from "./errand.ts";
 import { type ErrandBook, Exchange } from "./exchange.ts";
 import type { CallHouse } from "./house.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
 /** Limit: bytes of a body that crosses outside of calls; a larger one gets 413. */
 const BODY_LIMIT = 64 * 1_024;
+
+/** Retry-After of a subscription that there is no room for, in seconds. */
+const RETRY_AFTER = "30";
 
 /** Limit: how far a request that came back to us is followed to where it came from. Beyond it Max-Forwards rules. */
 const ECHO_LIMIT = 70;
@@ -30,9 +34,11 @@ export interface Refused {
 export class Outside implements ErrandBook {
   readonly #house: CallHouse;
   readonly #errands = new SteadyMap<string, Errand>();
+  readonly subscriptions: Subscriptions;
 
   constructor(house: CallHouse) {
     this.#house = house;
+    this.subscriptions = new Subscriptions(house, this);
   }
 
   /** How many single requests wait for their answer. */
@@ -45,7 +51,10 @@ export class Outside implements ErrandBook {
     if (method === "MESSAGE" || method === "PUBLISH") return true;
     // What nobody asked for has only the trust in its sender to speak for it.
     if (method === "NOTIFY") return realm.trust === "full";
-    if (method === "SUBSCRIBE" || method === "REFER" || NEVER.has(method)) return false;
+    if (method === "SUBSCRIBE") return true;
+    // Who is asked to refer calls whom he is told to: only they may ask who could call as well.
+    if (method === "REFER") return realm.trust === "full";
+    if (NEVER.has(method)) return false;
     return realm.otherMethods === "pass";
   }
 
@@ -79,7 +88,14 @@ export class Outside implements ErrandBook {
     if (!verdict.admitted) {
       return refused(503, verdict.limit, [["Retry-After", String(verdict.retryAfterSeconds)]]);
     }
-    new Exchange(this.#house, errand, this).start(now);
+    if (request.method !== "SUBSCRIBE" && request.method !== "REFER") {
+      new Exchange(this.#house, errand, this).start(now);
+      return undefined;
+    }
+    if (this.subscriptions.full(errand)) {
+      return refused(503, "too many subscriptions", [["Retry-After", RETRY_AFTER]]);
+    }
+    this.subscriptions.begin(errand, now);
     return undefined;
   }
 

@@ -157,7 +157,7 @@ export class ScriptedParty {
     const request = this.asked(method);
     const to = headerOf(request, "To");
     const tagged = status === 100 || this.tagless || to.includes(";tag=") ? to : `${to};tag=${this.name}-tag${fork}`;
-    if (method === "INVITE" && status > 100) this.#becomeCallee(request, tagged);
+    if (MAKING.has(method) && status > 100) this.#becomeCallee(request, tagged);
     const lines = [
       `SIP/2.0 ${status} ${this.name}-says-${status}`,
       ...headersOf(request, "Via").map((via) => `Via: ${via}`),
@@ -166,12 +166,24 @@ export class ScriptedParty {
       `To: ${tagged}`,
       `Call-ID: ${headerOf(request, "Call-ID")}`,
       `CSeq: ${headerOf(request, "CSeq")}`,
-      ...(method === "INVITE" || method === "UPDATE" ? [`Contact: ${this.contact}`] : []),
+      ...(MAKING.has(method) || method === "UPDATE" ? [`Contact: ${this.contact}`] : []),
       `Server: ${this.name}-phone`,
     ];
     const text = whole(lines, extra);
     this.#stage.deliver(this, text);
     return text;
+  }
+
+  /** Takes the dialog of the last SUBSCRIBE or REFER that came, before it is answered. `fork`: as in `answer`. */
+  join(method: string, fork = ""): void {
+    const request = this.asked(method);
+    this.#becomeCallee(request, `${headerOf(request, "To")};tag=${this.name}-tag${fork}`);
+  }
+
+  /** Takes the dialog that the last 2xx to our SUBSCRIBE or REFER, or the last NOTIFY, has made. */
+  subscribed(by: string): void {
+    if (by === "NOTIFY") this.#learn(this.asked("NOTIFY"), "from");
+    else this.#learn(this.response(by), "to");
   }
 
   // — What came
@@ -235,6 +247,9 @@ function whole(lines: readonly string[], { headers = [], sdp, body }: Extra): st
   const all = [...lines, ...headers, ...(type === undefined ? [] : [`Content-Type: ${type}`])];
   return `${all.join("\r\n")}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
 }
+
+/** Methods that make dialogs. */
+const MAKING: ReadonlySet<string> = new Set(["INVITE", "SUBSCRIBE", "REFER"]);
 
 /** One audio stream, PCMU, with everything that must not cross. */
 export function audio(ip: string, options: { direction?: string; version?: number; port?: number } = {}): string {

@@ -53,6 +53,7 @@ export interface StageOptions {
 
 export class Stage {
   readonly engine: Engine;
+  readonly settings: Settings;
   readonly diary: string[] = [];
   readonly facts: Fact[] = [];
   readonly relay: RelayCommand[] = [];
@@ -72,6 +73,7 @@ export class Stage {
     this.#names = options.names ?? {};
     const settings = stageSettings(options);
     this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1", hash: machineHash });
+    this.settings = settings;
     this.#step({ in: "deadline" });
   }
 
@@ -159,13 +161,25 @@ export class Stage {
   /** What must be nothing when every call has ended and every transaction has died out. */
   remains(): Record<string, number> {
     const status = this.engine.view().status();
-    const { calls, legs, dialogs, exchanges } = status.calls as Record<
-      "calls" | "legs" | "dialogs" | "exchanges",
+    const { calls, legs, dialogs, exchanges, subscriptions } = status.calls as Record<
+      "calls" | "legs" | "dialogs" | "exchanges" | "subscriptions",
       number
     >;
     const { sessions, pairs } = status.media as { sessions: number; pairs: number };
     const { client, server, lingering } = status.transactions as { client: number; server: number; lingering: number };
-    return { calls, legs, dialogs, exchanges, sessions, pairs, client, server, lingering, timers: status.timers };
+    return {
+      calls,
+      legs,
+      dialogs,
+      exchanges,
+      subscriptions,
+      sessions,
+      pairs,
+      client,
+      server,
+      lingering,
+      timers: status.timers,
+    };
   }
 
   #step(input: EngineInput): void {

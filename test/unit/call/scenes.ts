@@ -25,6 +25,7 @@ export const NOTHING = {
   legs: 0,
   dialogs: 0,
   exchanges: 0,
+  subscriptions: 0,
   sessions: 0,
   pairs: 0,
   client: 0,
