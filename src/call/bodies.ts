@@ -8,6 +8,7 @@ import {
   parseMultipart,
   type Request,
 } from "../message/index.ts";
+import { CARRIED_TYPES } from "../policy/index.ts";
 
 export interface Content {
   readonly sdp: string | undefined;
@@ -17,22 +18,8 @@ export interface Content {
 
 const EMPTY: Content = { sdp: undefined, other: undefined };
 
-/**
- * Bodies that cross inside a dialog as they are: their formats hold no address. Others are refused with 415, because we
- * could not rebuild them; sipfrag crosses as its status line alone.
- */
-const CROSSING_TYPES: ReadonlySet<string> = new Set([
-  "application/dtmf",
-  "application/dtmf-relay",
-  "application/kpml-request+xml",
-  "application/kpml-response+xml",
-  "application/media_control+xml",
-  "application/im-iscomposing+xml",
-  "text/plain",
-]);
-
-export const ACCEPT =
-  "application/sdp, application/dtmf-relay, application/media_control+xml, message/sipfrag, text/plain";
+/** All that the box takes and carries. RFC 3261 §20.1. */
+export const ACCEPT = ["application/sdp", ...CARRIED_TYPES].join(", ");
 
 /**
  * The SDP of a message, whole body or the first such part of a multipart one (RFC 5621); the other parts stay behind.
@@ -74,24 +61,3 @@ const isOptional = (request: Request): boolean =>
   request.get(ContentDisposition)?.params.get("handling")?.toLowerCase() === "optional";
 
 const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);
-
-/** The body as the other leg may see it. Throws PeerError(415). */
-export function crossingBody(other: { readonly type: string; readonly body: string }): { type: string; body: string } {
-  if (CROSSING_TYPES.has(other.type)) return other;
-  if (other.type === "message/sipfrag") {
-    // RFC 3420, RFC 3515 §2.4.4: the first line says how the transfer goes; the rest tells where.
-    const line = /^SIP\/2\.0 (\d{3}) /.exec(other.body);
-    const status = line?.[1] ?? "100";
-    return { type: "message/sipfrag;version=2.0", body: `SIP/2.0 ${status} ${SIPFRAG_PHRASES[status[0] ?? "1"]}\r\n` };
-  }
-  throw new PeerError(415, `a body of type ${other.type} does not cross`);
-}
-
-const SIPFRAG_PHRASES: Readonly<Record<string, string>> = {
-  "1": "Trying",
-  "2": "OK",
-  "3": "Moved",
-  "4": "Refused",
-  "5": "Failed",
-  "6": "Declined",
-};

@@ -29,6 +29,16 @@ export function bodyOf(house: CallHouse, message: Message, way: Crossway): Carri
   return carried;
 }
 
+/** An event that is about something crosses all the same when what it says of it cannot be rewritten. */
+export function eventBodyOf(house: CallHouse, message: Message, way: Crossway): CarriedBody | undefined {
+  try {
+    return bodyOf(house, message, way);
+  } catch (error) {
+    if (!(error instanceof PeerError)) throw error;
+    return undefined;
+  }
+}
+
 /** `name` is that of a dialog as the end that is told about has it. One of ours is to be asked of us by its alias. */
 function dialogAcross(
   house: CallHouse,

@@ -2,7 +2,7 @@
  * What crosses from leg to leg inside the dialogs: re-INVITE, UPDATE and PRACK with their offers and answers, and every
  * other request. RFC 3261 §14, RFC 3311, RFC 3262, RFC 6337.
  */
-import { type Millis, PeerError } from "../base/index.ts";
+import type { Millis } from "../base/index.ts";
 import {
   ALLOW,
   type Dialog,
@@ -10,17 +10,18 @@ import {
   type Leg,
   type LegClient,
   NOTHING,
-  type Parcel,
   type ServerTransaction,
 } from "../leg/index.ts";
-import type { Message, Request, Response } from "../message/index.ts";
+import type { Request, Response } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
-import { contentOf, offerIn } from "./bodies.ts";
+import { offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { Change } from "./change.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
 import { answerHere, offerVerdict } from "./early-offer.ts";
+import { packagesInstead } from "./info.ts";
+import { passesUnknown } from "./outside.ts";
 import { later, maxForwards, reply } from "./replies.ts";
 
 /** Methods that cross inside a dialog as they are. */
@@ -65,15 +66,20 @@ export class Changes {
     const other = twin?.leg;
     if (twin === undefined || other === undefined) return reply(request, server, dialog, 481, NOTHING, now);
     if (request.method === "UPDATE") return this.#update(leg, dialog, twin, request, server, now);
-    if (!CARRIED.has(request.method) || !twin.allowsMethod(request.method)) {
+    const direction = this.#call.directionFrom(leg);
+    const carried = CARRIED.has(request.method) || passesUnknown(request.method, direction.from);
+    if (!carried || !twin.allowsMethod(request.method)) {
       const allow = ALLOW.split(", ").filter((method) => method !== request.method && twin.allowsMethod(method));
       const headers = [["Allow", allow.join(", ")] as const];
       return reply(request, server, dialog, 405, { ...NOTHING, headers }, now);
     }
-    const { other: body } = contentOf(request);
-    const direction = this.#call.directionFrom(leg);
-    const parcel = otherParcelOf(request, direction, body);
-    const named = dialogHeaders(request, direction.to, hostToward(other), this.#call.house.book);
+    const wanted = request.method === "INFO" ? packagesInstead(request, twin) : undefined;
+    if (wanted !== undefined) {
+      return reply(request, server, dialog, 469, { ...NOTHING, headers: [["Recv-Info", wanted]] }, now);
+    }
+    const host = hostToward(other);
+    const parcel = otherParcelOf(this.#call.house, request, { ...direction, host });
+    const named = dialogHeaders(request, direction.to, host, this.#call.house.book);
     const onward = { ...parcel, headers: [...parcel.headers.map(withoutNumber), ...named] };
     other.send(twin, request.method, onward, new Relay(this.#call, dialog, request, server), maxForwards(request), now);
   }
@@ -126,14 +132,8 @@ class Relay implements LegClient {
   response(response: Response, _transaction: unknown, now: Millis): void {
     if (response.status < 200) return;
     const direction = this.#call.directionFrom(this.#dialog.twin?.leg ?? this.#dialog.leg);
-    reply(
-      this.#request,
-      this.#server,
-      this.#dialog,
-      mapStatus(response.status).status,
-      backParcel(response, direction),
-      now,
-    );
+    const parcel = otherParcelOf(this.#call.house, response, { ...direction, host: hostToward(this.#dialog.leg) });
+    reply(this.#request, this.#server, this.#dialog, mapStatus(response.status).status, parcel, now);
     if (response.status === 481 && OF_THE_CALL.has(this.#request.method)) this.#call.lost(481, now);
   }
 
@@ -141,16 +141,6 @@ class Relay implements LegClient {
     // RFC 4320 §4.1: 408 is of no use to a non-INVITE; the layer ends it in silence.
     reply(this.#request, this.#server, this.#dialog, cause === "timeout" ? 408 : 503, NOTHING, now);
     if (cause === "unreachable") this.#call.lost(503, now);
-  }
-}
-
-/** The body of an answer crosses if it may; if not, the answer goes without it. */
-function backParcel(response: Message, direction: Parameters<typeof otherParcelOf>[1]): Parcel {
-  try {
-    return otherParcelOf(response, direction, contentOf(response).other);
-  } catch (error) {
-    if (!(error instanceof PeerError)) throw error;
-    return parcelOf(response, direction, true, undefined);
   }
 }
 

@@ -3,7 +3,9 @@ import type { RealmSettings } from "../base/index.ts";
 import type { Parcel } from "../leg/index.ts";
 import type { Message } from "../message/index.ts";
 import { crossingHeaders } from "../policy/index.ts";
-import { crossingBody } from "./bodies.ts";
+import { contentOf } from "./bodies.ts";
+import { bodyOf, type Crossway, eventBodyOf } from "./carried-body.ts";
+import type { CallHouse } from "./house.ts";
 
 export interface Direction {
   readonly from: RealmSettings;
@@ -21,14 +23,16 @@ export function parcelOf(
   return sdp === undefined ? { headers, body: "", type: undefined } : { headers, body: sdp, type: "application/sdp" };
 }
 
-/** As parcelOf, with a body that is no SDP. Throws PeerError(415) when the body may not cross. */
-export function otherParcelOf(
-  message: Message,
-  direction: Direction,
-  other: { readonly type: string; readonly body: string } | undefined,
-): Parcel {
-  const parcel = parcelOf(message, direction, true, undefined);
-  return other === undefined ? parcel : { headers: parcel.headers, ...crossingBody(other) };
+/**
+ * As parcelOf, with a body that is no SDP: descriptions have an exchange of their own, and stay behind here. Throws
+ * PeerError(415) when the body may not cross.
+ */
+export function otherParcelOf(house: CallHouse, message: Message, way: Crossway): Parcel {
+  const parcel = parcelOf(message, way, true, undefined);
+  if (message.body === "" || contentOf(message).sdp !== undefined) return parcel;
+  const event = message.kind === "response" || message.method === "NOTIFY";
+  const body = event ? eventBodyOf(house, message, way) : bodyOf(house, message, way);
+  return body === undefined ? parcel : { headers: parcel.headers, ...body };
 }
 
 export const sdpParcel = (sdp: string | undefined): Parcel =>

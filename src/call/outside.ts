@@ -20,10 +20,15 @@ const RETRY_AFTER = "30";
 /** Limit: how far a request that came back to us is followed to where it came from. Beyond it Max-Forwards rules. */
 const ECHO_LIMIT = 70;
 
-/** Methods that mean nothing outside of a dialog, or are somebody else's here: no policy lets them cross. */
-const NEVER: ReadonlySet<string> = new Set([
+/** Methods that we know, so that `otherMethods` does not speak of them. */
+const KNOWN: ReadonlySet<string> = new Set([
   ...["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK"],
+  ...["MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER"],
 ]);
+
+/** Inside of dialogs and outside: a method of no RFC that we know crosses where its realm says so. */
+export const passesUnknown = (method: string, realm: RealmSettings): boolean =>
+  realm.otherMethods === "pass" && !KNOWN.has(method);
 
 export interface Refused {
   readonly status: number;
@@ -54,8 +59,7 @@ export class Outside implements ErrandBook {
     if (method === "SUBSCRIBE") return true;
     // Who is asked to refer calls whom he is told to: only they may ask who could call as well.
     if (method === "REFER") return realm.trust === "full";
-    if (NEVER.has(method)) return false;
-    return realm.otherMethods === "pass";
+    return passesUnknown(method, realm);
   }
 
   /** Sends it on; or says why not. Throws PeerError(400). */

@@ -14,7 +14,7 @@ import {
 } from "../message/index.ts";
 import { crossingHeaders, mapStatus } from "../policy/index.ts";
 import { forwardsLeft } from "./arrival.ts";
-import { acceptAcross, bodyOf } from "./carried-body.ts";
+import { acceptAcross, bodyOf, eventBodyOf } from "./carried-body.ts";
 import { eventOf, eventText, sameEvent, standingOf } from "./event-words.ts";
 import type { CallHouse } from "./house.ts";
 import { respond } from "./strangers.ts";
@@ -163,7 +163,7 @@ export class Subscription implements Punctual {
     const { near, far } = this.#owner;
     const draft = this.#cross(request, this.near, "NOTIFY", { from: far, to: near });
     draft.set("Subscription-State", standing.text);
-    addBody(draft, this.#eventBody(request));
+    addBody(draft, eventBodyOf(this.#house, request, { from: far.settings, to: near.settings, host: near.host }));
     far.hold(server.hop.connection);
     if (this.far.confirmed) this.far.refresh(request, server.hop);
     else this.far.takeRequest(request, server.hop);
@@ -179,17 +179,6 @@ export class Subscription implements Punctual {
     };
     this.#send(this.near, draft, owner, now);
     this.#happen(standing.over ? "last NOTIFY" : "NOTIFY", now);
-  }
-
-  /** What cannot be rewritten stays behind; that something happened crosses all the same. */
-  #eventBody(request: Request): ReturnType<typeof bodyOf> {
-    const { near, far } = this.#owner;
-    try {
-      return bodyOf(this.#house, request, { from: far.settings, to: near.settings, host: near.host });
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      return undefined;
-    }
   }
 
   #notifyAnswered(request: Request, server: ServerTransaction, response: Response, now: Millis): void {

@@ -51,6 +51,8 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   earlyLocal: string | undefined;
   /** Methods that the peer said it takes (Allow); `undefined`: it did not say. */
   allows: string | undefined;
+  /** Info packages that the peer said it takes (Recv-Info, RFC 6086 §5.2); `undefined`: it did not say. */
+  receivesInfo: string | undefined;
   #hop: Hop | undefined;
   #overTls = false;
   #target: string;
@@ -84,6 +86,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     if (isOld(request)) this.#target = addressOf(request);
     else this.#retarget(request, "the caller");
     this.allows = request.headers.raw("allow");
+    this.receivesInfo = request.headers.raw("recv-info");
   }
 
   /** What a response that creates or confirms the dialog tells about the callee: RFC 3261 §12.1.2, §13.2.2.4. */
@@ -95,6 +98,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     this.#way = undefined;
     if (response.headers.has("contact")) this.#retarget(response, "the callee");
     this.allows = response.headers.raw("allow") ?? this.allows;
+    this.receivesInfo = response.headers.raw("recv-info") ?? this.receivesInfo;
   }
 
   /** Would `refresh` take this request? It is to come with our 2xx to it (RFC 6141 §4.6). Throws PeerError(400). */

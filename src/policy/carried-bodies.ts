@@ -53,9 +53,10 @@ const REWRITTEN_XML: ReadonlySet<string> = new Set([
 
 const SUMMARY = "application/simple-message-summary";
 const CPIM = "message/cpim";
+const SIPFRAG = "message/sipfrag";
 
 /** All that cross between any two realms, for Accept. */
-export const CARRIED_TYPES: readonly string[] = [...AS_THEY_ARE, ...REWRITTEN_XML, SUMMARY, CPIM];
+export const CARRIED_TYPES: readonly string[] = [...AS_THEY_ARE, ...REWRITTEN_XML, SUMMARY, CPIM, SIPFRAG];
 
 const PLAIN_PARAM = /^[\w.+-]{1,40}$/;
 
@@ -69,6 +70,7 @@ export function bodyAcross(
   const name = `${type.type}/${type.subtype}`;
   const { from, to } = context;
   if (AS_THEY_ARE.has(name)) return { type: name + charsetOf(type.params), body };
+  if (name === SIPFRAG) return { type: "message/sipfrag;version=2.0", body: sipfragAcross(body) };
   const hider = new Hider(namesOf(message, context), context);
   const rewritten = across(name, body, hider);
   if (rewritten !== undefined) return { type: name + charsetOf(type.params), body: rewritten };
@@ -76,6 +78,21 @@ export function bodyAcross(
   if (known || from.trust !== "full" || to.trust !== "full") return undefined;
   return { type: name + paramsOf(type.params), body };
 }
+
+/** RFC 3420, RFC 3515 §2.4.4: the first line says how the transfer goes; the rest, and its phrase, tell where. */
+function sipfragAcross(body: string): string {
+  const status = /^SIP\/2\.0 (\d{3}) /.exec(body)?.[1] ?? "100";
+  return `SIP/2.0 ${status} ${SIPFRAG_PHRASES[status[0] ?? "1"]}\r\n`;
+}
+
+const SIPFRAG_PHRASES: Readonly<Record<string, string>> = {
+  "1": "Trying",
+  "2": "OK",
+  "3": "Moved",
+  "4": "Refused",
+  "5": "Failed",
+  "6": "Declined",
+};
 
 function across(name: string, body: string, hider: Hider): string | undefined {
   if (REWRITTEN_XML.has(name)) return xmlAcross(body, hider);

@@ -196,7 +196,7 @@ test("a subscriber that answers no NOTIFY is gone", () => {
   expect(stage.remains()).toEqual(NOTHING);
 });
 
-test("what fits no subscription: another event, no Subscription-State, an old CSeq, another tag, another side", () => {
+test("what fits no subscription: another event, no Subscription-State, another method, Max-Forwards 0", () => {
   const { alice, bob } = subscribed();
   bob.request("NOTIFY", { headers: ["Event: presence", ACTIVE] });
   expect(bob.response("NOTIFY")).toMatch(/^SIP\/2\.0 481 /);

@@ -23,7 +23,7 @@ test("a body crosses when its format holds no address; others get 415", () => {
   alice.request("INFO", { body: { type: "application/dtmf-relay", text: "Signal=5\r\nDuration=160\r\n" } });
   expect(bodyOf(bob.asked("INFO"))).toBe("Signal=5\r\nDuration=160\r\n");
   bob.answer(200, { method: "INFO" });
-  alice.request("INFO", { body: { type: "application/pidf+xml", text: "<geo>198.51.100.7</geo>" } });
+  alice.request("INFO", { body: { type: "application/x-secret", text: "<geo>198.51.100.7</geo>" } });
   expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 415 /);
   expect(headerOf(alice.response("INFO"), "Accept")).toContain("application/dtmf-relay");
 });
