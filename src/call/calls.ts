@@ -29,7 +29,7 @@ import {
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import { parseUri, Replaces, type Request, type Response, type Uri } from "../message/index.ts";
-import { accessVerdict, userOf } from "../policy/index.ts";
+import { accessVerdict } from "../policy/index.ts";
 import type { Accounts } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import { Aliases } from "./aliases.ts";
@@ -41,6 +41,7 @@ import type { CallTransport } from "./call-transport.ts";
 import type { CallView } from "./call-view.ts";
 import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
 import { type CallHouse, productFor } from "./house.ts";
+import { isEcho, Loops } from "./loops.ts";
 import { Outside, type Refused } from "./outside.ts";
 import { asked100rel } from "./reliability.ts";
 import type { Pickup } from "./setup.ts";
@@ -72,9 +73,6 @@ export interface CallCounts {
 const CALL_ID_CHARS = 16;
 const TAG_CHARS = 16;
 
-/** Limit: how far an INVITE that came back to us is followed to the calls it came from. Beyond it Max-Forwards rules. */
-const SPIRAL_LIMIT = 70;
-
 /** Retry-After of a call that the box has no room for, in seconds. */
 const RETRY_AFTER = "5";
 
@@ -82,6 +80,7 @@ export class Calls {
   readonly #house: CallHouse;
   readonly #calls = new SteadyMap<string, Call>();
   readonly #outsideCalls: Outside;
+  readonly #loops = new Loops((call) => this.#calls.get(call)?.searching ?? false);
   #closing = false;
   #now: Millis = 0;
 
@@ -284,8 +283,12 @@ export class Calls {
     const maxForwards = forwardsLeft(request);
     if (maxForwards === 0) return this.#refuse(request, server, hop, 483, "Max-Forwards is 0", now);
     const cameFrom = this.#echoOf(request);
-    if (isLoop(cameFrom, uri, fromPeer, realm))
+    if (isEcho(cameFrom, uri, fromPeer, realm))
       return this.#refuse(request, server, hop, 482, "our own call again", now);
+    // RFC 5393 §5.3.3. We ask one after the other, which takes no breadth; what came with the INVITE goes on with it.
+    if (request.headers.raw("max-breadth") === "0") {
+      return this.#refuse(request, server, hop, 440, "Max-Breadth is 0", now);
+    }
     if (this.#closing || this.#calls.size >= house.settings.limits.calls) {
       return this.#full(request, server, hop, this.#closing ? "shutting down" : "limits.calls is reached", now);
     }
@@ -305,6 +308,7 @@ export class Calls {
       caller100rel: asked100rel(request, fromPeer),
       cameFrom,
     };
+    if (this.#loops.returned(start)) return this.#refuse(request, server, hop, 482, "a call that is under way", now);
     const admitted = house.routing.admit(fromPeer, now);
     if (!admitted.admitted) {
       const retryAfter = String(admitted.retryAfterSeconds);
@@ -403,23 +407,6 @@ export class Calls {
 }
 
 const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceof Call ? dialog.leg.owner : undefined);
-
-/** A spiral comes back with another user or from elsewhere; a loop with all that routing goes by unchanged. RFC 5393. */
-function isLoop(
-  cameFrom: Call | undefined,
-  uri: Uri,
-  fromPeer: PeerSettings | undefined,
-  realm: RealmSettings,
-): boolean {
-  let call = cameFrom;
-  for (let depth = 0; call !== undefined && depth < SPIRAL_LIMIT; depth++) {
-    const { start } = call;
-    const same = start.realm.name === realm.name && start.fromPeer?.name === fromPeer?.name;
-    if (same && userOf(start.uri) === userOf(uri)) return true;
-    call = start.cameFrom;
-  }
-  return false;
-}
 
 const partyOf = (hop: Hop, nat: boolean, peer: PeerSettings | undefined): MediaParty => ({
   realm: hop.realm,

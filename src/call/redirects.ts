@@ -12,10 +12,10 @@ import type { Call } from "./call.ts";
 /** Limit: 3xx followed for one call; the next one is a refusal like any other, told as 480. */
 const REDIRECTS = 5;
 /** Limit: Contacts waiting to be asked for one call; the worst of them fall off. */
-const ERRANDS = 10;
+const WAITING = 10;
 
 /** Somebody to be asked for, and whom to ask. */
-export interface Errand {
+export interface Wanted {
   readonly uri: Uri;
   readonly peers: readonly PeerSettings[];
   /** Some targets of the one peer, when a redirect names them; `undefined`: all of each. */
@@ -39,30 +39,30 @@ export class Redirects {
     this.#call = call;
   }
 
-  /** What is to be asked instead of `errand`, best first; empty: this 3xx leads nowhere that we may go. */
+  /** What is to be asked instead of `wanted`, best first; empty: this 3xx leads nowhere that we may go. */
   follow(
     response: Response,
-    errand: Errand,
+    wanted: Wanted,
     peer: PeerSettings,
     target: TargetState | undefined,
     now: Millis,
-  ): readonly Errand[] {
+  ): readonly Wanted[] {
     if (this.#followed === REDIRECTS) return [];
     this.#followed += 1;
-    if (target !== undefined) this.#asked.add(keyOf(target, errand.uri));
-    const moves = [...errand.moves, { uri: errand.uri, status: response.status }];
+    if (target !== undefined) this.#asked.add(keyOf(target, wanted.uri));
+    const moves = [...wanted.moves, { uri: wanted.uri, status: response.status }];
     const secure = this.#call.start.uri.scheme === "sips";
-    const errands: Errand[] = [];
+    const found: Wanted[] = [];
     for (const { uri } of redirectionsIn(response)) {
       if (secure && uri.scheme !== "sips") continue; // RFC 3261 §16.7: what was promised to be secure stays so.
       const way = this.#wayTo(uri, peer);
-      if (way !== undefined) errands.push({ uri, moves, ...way });
+      if (way !== undefined) found.push({ uri, moves, ...way });
     }
     const { id, house } = this.#call;
-    const users = errands.map(({ uri }) => userOf(uri));
+    const users = found.map(({ uri }) => userOf(uri));
     const { status } = response;
     house.fact({ fact: "call.redirected", call: id, peer: peer.name, status, followed: true, users }, now);
-    return errands;
+    return found;
   }
 
   /** May this target be asked for this user? Once. */
@@ -73,7 +73,7 @@ export class Redirects {
     return true;
   }
 
-  #wayTo(uri: Uri, peer: PeerSettings): Pick<Errand, "peers" | "only"> | undefined {
+  #wayTo(uri: Uri, peer: PeerSettings): Pick<Wanted, "peers" | "only"> | undefined {
     const { routing, settings } = this.#call.house;
     const only = routing.targetsAt(peer, uri);
     if (only.length > 0) return { peers: [peer], only };
@@ -85,7 +85,7 @@ export class Redirects {
 }
 
 /** `held` behind `next`: what a deeper redirect leads to comes first. */
-export const before = (next: readonly Errand[], held: readonly Errand[]): Errand[] =>
-  [...next, ...held].slice(0, ERRANDS);
+export const before = (next: readonly Wanted[], held: readonly Wanted[]): Wanted[] =>
+  [...next, ...held].slice(0, WAITING);
 
 const keyOf = (target: TargetState, uri: Uri): string => `${target.peer} ${target.id} ${userOf(uri)}`;

@@ -26,7 +26,7 @@ import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
 import { productFor } from "./house.ts";
-import { before, type Errand, Redirects } from "./redirects.ts";
+import { before, Redirects, type Wanted } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
 import { refusalHeaders } from "./warning.ts";
 
@@ -68,8 +68,8 @@ export class Setup {
   readonly #call: Call;
   readonly #request: Request;
   /** What is asked for now, and what may be asked for next: a redirect makes more than one. */
-  #errand: Errand;
-  #errands: readonly Errand[] = [];
+  #wanted: Wanted;
+  #others: readonly Wanted[] = [];
   #redirects: Redirects | undefined;
   readonly #pickup: Pickup | undefined;
   /** The offer as the caller made it; `undefined`: it waits for ours. */
@@ -99,7 +99,7 @@ export class Setup {
   ) {
     this.#call = call;
     this.#request = request;
-    this.#errand = { uri, peers, moves: [] };
+    this.#wanted = { uri, peers, moves: [] };
     this.#pickup = pickup;
     this.#sdp = sdp;
     this.#maxForwards = maxForwards;
@@ -127,7 +127,7 @@ export class Setup {
   get more(): boolean {
     if (this.#attempts >= ATTEMPT_LIMIT) return false;
     if (this.#places.length > 0 || this.#targetIndex < this.#targets.length) return true;
-    return this.#peerIndex + 1 < this.#errand.peers.length || this.#errands.length > 0;
+    return this.#peerIndex + 1 < this.#wanted.peers.length || this.#others.length > 0;
   }
 
   start(now: Millis): void {
@@ -153,7 +153,7 @@ export class Setup {
       const target = this.#targets[this.#targetIndex];
       if (target !== undefined) {
         this.#targetIndex += 1;
-        if (this.#rests(target, now) || this.#redirects?.fresh(target, this.#errand.uri) === false) continue;
+        if (this.#rests(target, now) || this.#redirects?.fresh(target, this.#wanted.uri) === false) continue;
         return this.#resolve(target, now);
       }
       if (!this.#nextPeer(now)) return this.#call.noWay(now);
@@ -183,7 +183,7 @@ export class Setup {
     this.#tell(refusal);
     if (status === 503 || status === 408) return this.more;
     if (this.#redirects === undefined || endsSearch(status)) return false;
-    this.#dropErrand(); // The next Contact may do (RFC 3261 §8.1.3.4).
+    this.#dropWanted(); // The next Contact may do (RFC 3261 §8.1.3.4).
     return this.more;
   }
 
@@ -192,18 +192,18 @@ export class Setup {
     const peer = this.#peer;
     if (peer?.redirects !== "follow" || this.#pickup !== undefined) return false;
     this.#redirects ??= new Redirects(this.#call);
-    const errands = this.#redirects.follow(response, this.#errand, peer, this.#current?.target, now);
-    if (errands.length === 0) return false;
-    this.#errands = before(errands, this.#errands);
-    this.#dropErrand();
+    const found = this.#redirects.follow(response, this.#wanted, peer, this.#current?.target, now);
+    if (found.length === 0) return false;
+    this.#others = before(found, this.#others);
+    this.#dropWanted();
     return this.more;
   }
 
   /** Nobody else is asked for what is asked for now. */
-  #dropErrand(): void {
+  #dropWanted(): void {
     this.#places = [];
     this.#targetIndex = this.#targets.length;
-    this.#peerIndex = this.#errand.peers.length - 1;
+    this.#peerIndex = this.#wanted.peers.length - 1;
   }
 
   /** True when there is somebody else. */
@@ -237,17 +237,17 @@ export class Setup {
     for (;;) {
       routing.release(this.#peer);
       this.#peer = undefined;
-      const peer = this.#errand.peers[++this.#peerIndex];
+      const peer = this.#wanted.peers[++this.#peerIndex];
       if (peer === undefined) {
-        const [next, ...later] = this.#errands;
+        const [next, ...later] = this.#others;
         if (next === undefined) return false;
-        this.#errand = next;
-        this.#errands = later;
+        this.#wanted = next;
+        this.#others = later;
         this.#peerIndex = -1;
         continue;
       }
       if (!this.#admit(peer, now)) continue;
-      this.#targets = this.#errand.only ?? routing.targets(peer, now);
+      this.#targets = this.#wanted.only ?? routing.targets(peer, now);
       this.#targetIndex = 0;
       return true;
     }
@@ -334,7 +334,7 @@ export class Setup {
 
   #schemeFor({ destination, realm }: Place, now: Millis): "sip" | "sips" | undefined {
     const call = this.#call;
-    const { scheme } = this.#errand.uri;
+    const { scheme } = this.#wanted.uri;
     const requestScheme = call.start.uri.scheme === "sips" ? "sips" : scheme === "other" ? "sip" : scheme;
     const verdict = sipsVerdict({ requestScheme, toRealm: realm, toProtocol: destination.protocol });
     if ("scheme" in verdict) return verdict.scheme;
@@ -374,7 +374,7 @@ export class Setup {
   /** Whom the call was meant for before, as this peer wants to hear it. A redirect is told to those who are trusted. */
   #retold(parcel: Parcel, realm: RealmSettings, target: string): Parcel {
     const policy = this.#peer?.diversion ?? "pass";
-    const { moves } = this.#errand;
+    const { moves } = this.#wanted;
     if (policy === "pass" && moves.length === 0) return parcel;
     const shown = realm.trust === "none" ? [] : moves.map(({ uri, status }) => ({ uri: shownIn(realm, uri), status }));
     if (realm.trust === "none" && policy !== "off") return parcel;
@@ -383,7 +383,7 @@ export class Setup {
 
   #requestUri({ target, destination }: Place, scheme: "sip" | "sips"): string {
     if (this.#pickup !== undefined) return this.#pickup.dialog.target;
-    return requestUriFor(this.#errand.uri, { ...hostOf(target, destination), scheme });
+    return requestUriFor(this.#wanted.uri, { ...hostOf(target, destination), scheme });
   }
 
   #parties({ target, destination }: Place, realm: RealmSettings): { from: string; to: string } {

@@ -19,5 +19,8 @@ export function rankOf(status: number): number {
   return status === 503 ? 7 : 6;
 }
 
-/** Does this refusal end the search for others? Those of 6xx speak for everybody; and a loop is one for all targets. */
-export const endsSearch = (status: number): boolean => status >= 600 || status === 482 || status === 483;
+/** A way that has come round, or is too long, is so for whoever else is asked: RFC 5393 would have no more of it. */
+const FOR_ALL: ReadonlySet<number> = new Set([440, 482, 483]);
+
+/** Does this refusal end the search for others? Those of 6xx speak for everybody. */
+export const endsSearch = (status: number): boolean => status >= 600 || FOR_ALL.has(status);

@@ -49,6 +49,7 @@ export const ALLOWED_HEADERS_NONE: readonly AllowedHeader[] = [
   { name: "Event", shape: "plain" },
   { name: "Expires", shape: "plain" },
   { name: "Info-Package", shape: "plain" },
+  { name: "Max-Breadth", shape: "plain", initialOnly: true },
   { name: "Min-Expires", shape: "plain" },
   { name: "Priority", shape: "words" },
   { name: "Privacy", shape: "words" },
@@ -99,7 +100,7 @@ export const ALLOWED_HEADERS_FULL: readonly AllowedHeader[] = [
  */
 export const NEVER_CROSS: ReadonlySet<string> = new Set([
   ...["via", "contact", "route", "record-route", "path", "service-route", "call-id", "cseq", "from", "to"],
-  ...["max-forwards", "max-breadth", "user-agent", "server", "warning", "mime-version", "timestamp"],
+  ...["max-forwards", "user-agent", "server", "warning", "mime-version", "timestamp"],
   ...["require", "supported", "unsupported", "proxy-require", "allow", "rseq", "rack", "session-expires", "min-se"],
   ...["content-type", "content-length", "content-encoding", "content-disposition", "content-language", "content-id"],
   ...["authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info"],
