@@ -4,6 +4,7 @@ import {
   ContentDisposition,
   ContentEncoding,
   ContentType,
+  type Headers,
   type Message,
   parseMultipart,
   type Request,
@@ -32,6 +33,7 @@ export function contentOf(message: Message): Content {
     const plain = message.getAll(ContentEncoding).every((encoding) => encoding.toLowerCase() === "identity");
     if (!plain) throw new PeerError(415, "Content-Encoding: only identity is understood");
   }
+  if (isEarlySession(message.headers)) return EMPTY;
   const raw = message.headers.raw("content-type");
   if (raw === "application/sdp") return { sdp: body, other: undefined };
   const type = message.get(ContentType);
@@ -41,6 +43,7 @@ export function contentOf(message: Message): Content {
   if (type.type !== "multipart") return { sdp: undefined, other: { type: name, body } };
   const boundary = unquoted(type.params.get("boundary") ?? "");
   for (const part of parseMultipart(body, boundary)) {
+    if (isEarlySession(part.headers)) continue;
     if (/^application\/sdp\b/i.test(part.headers.raw("content-type") ?? ""))
       return { sdp: part.body, other: undefined };
   }
@@ -59,5 +62,9 @@ export function offerIn(request: Request): string | undefined {
 
 const isOptional = (request: Request): boolean =>
   request.get(ContentDisposition)?.params.get("handling")?.toLowerCase() === "optional";
+
+/** RFC 3959: a session beside the one of the call, which we do not offer to carry. */
+const isEarlySession = (headers: Headers): boolean =>
+  /^early-session\b/i.test(headers.raw("content-disposition") ?? "");
 
 const unquoted = (text: string): string => (text.startsWith('"') ? text.slice(1, -1) : text);

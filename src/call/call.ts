@@ -245,6 +245,7 @@ export class Call implements LegOwner, Punctual {
   }
 
   legRequest(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    if (this.#state === "setup" && leg === this.callee) this.#called.hear(dialog, request);
     this.changes.request(leg, dialog, request, server, now);
   }
 

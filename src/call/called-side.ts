@@ -51,6 +51,7 @@ export class CalledSide {
     const reliably = way === "reliable";
     let sdp: string | undefined;
     try {
+      if (call.lateOffer && this.#first.clashes(dialog, response)) return;
       sdp = this.#first.early(dialog, twin, response, reliable, reliably);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
@@ -61,6 +62,11 @@ export class CalledSide {
     const parcel = parcelOf(response, this.#back, true, sdp);
     const told = call.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
     if (note !== undefined && !told) leg.prack(dialog, note.rseq, NOTHING, IGNORED, now); // Nobody else will.
+  }
+
+  /** An UPDATE of the callee's side, before the answer. */
+  hear(dialog: Dialog, message: Request): void {
+    this.#first.hear(dialog, message);
   }
 
   answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {

@@ -4,15 +4,35 @@
  */
 import { PeerError } from "../base/index.ts";
 import type { Dialog } from "../leg/index.ts";
-import type { Request, Response } from "../message/index.ts";
+import type { Message, Request, Response } from "../message/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
+import { EarlyMedia } from "./early-media.ts";
 
 export class FirstExchange {
   readonly #call: Call;
+  #media: EarlyMedia | undefined;
+  /** The fork that made the offer which its INVITE did not. */
+  #offeredBy: Dialog | undefined;
 
   constructor(call: Call) {
     this.#call = call;
+  }
+
+  /** What a message of the callee's side says of its early media. */
+  hear(dialog: Dialog, message: Message): void {
+    if (message.headers.has("p-early-media")) {
+      this.#media ??= new EarlyMedia(this.#call);
+      this.#media.hear(dialog, message);
+    }
+    if (message.kind === "response" && message.status === 199) this.#media?.ended(dialog);
+  }
+
+  /** A late offer of one fork while that of another waits for its answer, or has it: there is one media session. */
+  clashes(dialog: Dialog, response: Response): boolean {
+    const by = this.#offeredBy;
+    if (by === undefined || by === dialog || by.leg !== dialog.leg) return false;
+    return contentOf(response).sdp !== undefined;
   }
 
   /** The caller's dialog that stands for this one of the callee (RFC 3261 §12.1). */
@@ -32,7 +52,8 @@ export class FirstExchange {
    * Throws PeerError when it cannot be used.
    */
   early(dialog: Dialog, twin: Dialog, response: Response, reliable: boolean, reliably: boolean): string | undefined {
-    const { id, house, lateOffer } = this.#call;
+    const { lateOffer } = this.#call;
+    this.hear(dialog, response);
     const { sdp } = contentOf(response);
     if (sdp === undefined) return undefined;
     if (lateOffer) {
@@ -40,8 +61,8 @@ export class FirstExchange {
       return this.#offer(dialog, twin, sdp);
     }
     if (dialog.exchange !== "ours") return undefined; // Said again after it was final (RFC 6337 §3.1).
-    const answer = house.media.answer(id, "callee", sdp, { provisional: true, dialog: dialog.localTag });
-    dialog.earlyRemote = sdp;
+    this.#media ??= new EarlyMedia(this.#call);
+    const answer = this.#media.answer(dialog, sdp);
     dialog.earlyLocal = answer;
     if (reliable) dialog.exchange = "settled";
     const told = twin.exchange === "settled"; // An answer that was given reliably is not given again.
@@ -52,6 +73,7 @@ export class FirstExchange {
   /** SDP of the 2xx for the caller. Throws PeerError when the callee's answer is none. */
   final(dialog: Dialog, twin: Dialog, response: Response): string | undefined {
     const call = this.#call;
+    this.#media?.close();
     const { sdp } = contentOf(response);
     if (call.lateOffer && dialog.exchange === "none") {
       if (sdp === undefined) throw new PeerError(500, "a 2xx without an offer");
@@ -81,6 +103,7 @@ export class FirstExchange {
 
   #offer(dialog: Dialog, twin: Dialog, sdp: string): string {
     const offer = this.#call.house.media.offer(this.#call.id, "callee", sdp);
+    this.#offeredBy = dialog;
     dialog.exchange = "theirs";
     twin.exchange = "ours";
     return offer;

@@ -4,6 +4,7 @@ import { receives, sends } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
 import { otherSide, type SideIndex } from "./party.ts";
 import type { MediaAddress, PairKind, RelayChange, RelaySide } from "./relay-command.ts";
+import type { Gate } from "./session.ts";
 
 export const pairKind = (kind: string): PairKind => (kind === "audio" || kind === "video" ? kind : "other");
 
@@ -14,11 +15,14 @@ export function relaySide(
   realm: RealmSettings,
   cname: string,
   settled: boolean,
+  gate: Gate | undefined,
 ): RelaySide {
   const side = line.sides[index];
   const other = line.sides[otherSide(index)];
-  const receive = sends(side.direction) && receives(other.direction);
-  const send = receives(side.direction) && sends(other.direction);
+  const towards = gate === undefined || (index === 0 ? gate.forward : gate.backward);
+  const fromOther = gate === undefined || (index === 0 ? gate.backward : gate.forward);
+  const receive = towards && sends(side.direction) && receives(other.direction);
+  const send = fromOther && receives(side.direction) && sends(other.direction);
   const { ip, rtpPort, rtcpPort } = side.local;
   return {
     local: { ip, rtpPort, rtcpPort: side.mux ? rtpPort : rtcpPort },

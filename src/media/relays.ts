@@ -60,7 +60,7 @@ export class Relays {
       } else if (relay === undefined) {
         this.#open(session, state, index, line);
       } else if (serves(relay, line)) {
-        this.#change(session, state, relay, line);
+        this.#change(session, state, relay, line, index);
       } else {
         this.#close(session, index, relay);
         this.#open(session, state, index, line);
@@ -99,15 +99,15 @@ export class Relays {
   #open(session: Session, state: State, index: number, line: Line): void {
     const pair = this.#returned.pop() ?? this.#next++;
     const locals = [line.sides[0].local, line.sides[1].local] as const;
-    const sides = desired(session, state, line);
+    const sides = desired(session, state, line, index);
     session.relays[index] = { pair, locals, sides };
     session.pairs++;
     this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, closing: false });
     this.#emit({ word: "open", pair, kind: pairKind(line.kind), sides: [sides[0], sides[1]] });
   }
 
-  #change(session: Session, state: State, relay: Relay, line: Line): void {
-    const after = desired(session, state, line);
+  #change(session: Session, state: State, relay: Relay, line: Line, index: number): void {
+    const after = desired(session, state, line, index);
     this.#tell(relay, 0, relay.sides[0], after[0]);
     this.#tell(relay, 1, relay.sides[1], after[1]);
   }
@@ -130,9 +130,11 @@ export class Relays {
 const serves = (relay: Relay | undefined, line: Line): boolean =>
   relay !== undefined && relay.locals[0] === line.sides[0].local && relay.locals[1] === line.sides[1].local;
 
-function desired(session: Session, { legs }: State, line: Line): [RelaySide, RelaySide] {
+function desired(session: Session, { legs }: State, line: Line, index: number): [RelaySide, RelaySide] {
+  const { gates } = session;
+  const gate = gates?.[Math.min(index, gates.length - 1)];
   return [
-    relaySide(line, 0, legs[0].realm, legs[0].cname, session.confirmed),
-    relaySide(line, 1, legs[1].realm, legs[1].cname, session.confirmed),
+    relaySide(line, 0, legs[0].realm, legs[0].cname, session.confirmed, gate),
+    relaySide(line, 1, legs[1].realm, legs[1].cname, session.confirmed, gate),
   ];
 }

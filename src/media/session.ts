@@ -43,12 +43,20 @@ export interface Relay {
   sides: [RelaySide, RelaySide];
 }
 
+/** What may pass on one m-line before the call is answered; forward is from the caller to the callee. RFC 5009. */
+export interface Gate {
+  readonly forward: boolean;
+  readonly backward: boolean;
+}
+
 export interface Session {
   readonly id: string;
   /** What the last final answer left; what a refused offer falls back to. */
   settled: State;
   /** A final answer has come. */
   confirmed: boolean;
+  /** By position, the last one for all that follow; `undefined`: all are open. */
+  gates: readonly Gate[] | undefined;
   pending: Pending | undefined;
   lastAnswerer: SideIndex | undefined;
   /** Legs that take their place with the next offer. */

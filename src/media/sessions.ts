@@ -18,7 +18,7 @@ import type { RelayCommand, RelayEvent } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
 import { repetition } from "./repeat.ts";
-import type { Leg, Pending, Session, State } from "./session.ts";
+import { currentState, type Gate, type Leg, type Pending, type Session, type State } from "./session.ts";
 import { type MediaView, mediaView } from "./view.ts";
 import { newVoice, say, unsaid } from "./voice.ts";
 
@@ -35,6 +35,8 @@ export interface AnswerOptions {
   readonly provisional: boolean;
   /** To tag of the answerer's dialog. The latest provisional answer holds, whatever its dialog. */
   readonly dialog?: string;
+  /** Only what the other side would be told: the relay goes on with the answer that it follows. */
+  readonly aside?: boolean;
 }
 
 export class MediaSessions {
@@ -62,6 +64,7 @@ export class MediaSessions {
       id: session,
       settled: { lines: [], legs },
       confirmed: false,
+      gates: undefined,
       pending: undefined,
       lastAnswerer: undefined,
       upcoming: [undefined, undefined],
@@ -152,6 +155,7 @@ export class MediaSessions {
     // What the other side would hear of a repeated offer is not said to it.
     const state = pending.repeated ? { lines: answered.lines, legs: held.settled.legs } : answered;
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
+    if (options?.aside === true) return text;
     if (options?.provisional === true) this.#preview(held, pending, state);
     else this.#settle(held, state, index);
     return text;
@@ -172,6 +176,14 @@ export class MediaSessions {
     if (again !== voice) held.settled = { lines: settled.lines, legs: withVoice(settled.legs, index, again) };
     held.pending = repetition(held.settled, index, parseSdp(again.text));
     return again.text;
+  }
+
+  /** What may pass before the call is answered, by m-line; `undefined`: everything. It stands until it is said again. */
+  gate(session: string, gates: readonly Gate[] | undefined): void {
+    const held = this.#get(session);
+    held.gates = gates;
+    const state = currentState(held);
+    if (state.lines.length > 0) this.#relays.follow(held, state);
   }
 
   /** That side's offer was refused: everything but version numbers is again as it was before it, early media included. */
@@ -227,8 +239,8 @@ export class MediaSessions {
   #preview(held: Session, pending: Pending, state: State): void {
     pending.state = state;
     pending.answered = true;
-    // Where media flows already it goes on as it is until the answer is final.
-    if (held.settled.lines.length === 0) this.#relays.follow(held, state);
+    // Where a call is up its media goes on as it is until the answer is final.
+    if (!held.confirmed) this.#relays.follow(held, state);
   }
 
   #settle(held: Session, state: State, answerer: SideIndex): void {

@@ -18,7 +18,5 @@ export const UserToUser = textField("User-to-User");
 /** RFC 3903. */
 export const SipETag = textField("SIP-ETag");
 export const SipIfMatch = textField("SIP-If-Match");
-/** RFC 5009. */
-export const PEarlyMedia = textField("P-Early-Media");
 /** RFC 4488: `true` or `false`. */
 export const ReferSub = textField("Refer-Sub");

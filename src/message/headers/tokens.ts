@@ -27,6 +27,8 @@ export const Allow = tokenField("Allow");
 export const AllowEvents = tokenField("Allow-Events", "u");
 /** RFC 3261 §20.12, §20.2. */
 export const ContentEncoding = tokenField("Content-Encoding", "e");
+/** Directions that early media may take, by m-line, and what else is said of it. RFC 5009 §9. */
+export const PEarlyMedia = tokenField("P-Early-Media");
 /** Info packages. RFC 6086 §7. */
 export const InfoPackage = tokenField("Info-Package");
 export const RecvInfo = tokenField("Recv-Info");
