@@ -19,17 +19,24 @@ beforeAll(() => {
 
 afterAll(() => hosts?.remove());
 
-describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }) => {
-  const folder = makeFolder(`wire-${family}`);
-  const filter = family === 4 ? "ip" : "ipv6";
+/** Both sides in one family, and from one family into the other, both ways. */
+describe.each([
+  { out: 4, ins: 4 },
+  { out: 6, ins: 6 },
+  { out: 4, ins: 6 },
+  { out: 6, ins: 4 },
+] as const)("IPv$out outside, IPv$ins inside", ({ out, ins }) => {
+  const folder = makeFolder(`wire-${out}-${ins}`);
+  const word = { outside: out === 4 ? "ip" : "ipv6", inside: ins === 4 ? "ip" : "ipv6" };
   let ip: Hosts["ip"];
   let outside: Capture;
   let inside: Capture;
 
   beforeAll(async () => {
-    ip = family === 4 ? hosts.ip : hosts.ip6;
+    const [outer, inner] = [out === 4 ? hosts.ip : hosts.ip6, ins === 4 ? hosts.ip : hosts.ip6];
+    ip = { outside: outer.outside, boxOutside: outer.boxOutside, boxInside: inner.boxInside, inside: inner.inside };
     const tls = makeTls(folder);
-    const host = (address: string): string => (family === 4 ? address : `[${address}]`);
+    const host = (address: string): string => (address.includes(":") ? `[${address}]` : address);
     const config = twoDoors({
       ...ip,
       carrier: `udp:${host(ip.outside)}:5060`,
@@ -54,8 +61,11 @@ describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }
   }, 90_000);
 
   test("every SIP packet of the box is marked CS3, every RTP and RTCP packet EF", () => {
-    for (const [capture, source] of [[outside, ip.boxOutside] as const, [inside, ip.boxInside] as const]) {
-      const field = family === 4 ? "ip.dsfield.dscp" : "ipv6.tclass.dscp";
+    for (const [capture, source, filter] of [
+      [outside, ip.boxOutside, word.outside] as const,
+      [inside, ip.boxInside, word.inside] as const,
+    ]) {
+      const field = filter === "ip" ? "ip.dsfield.dscp" : "ipv6.tclass.dscp";
       const rows = capture.rows(`${filter}.src == ${source} && udp && !icmp && !icmpv6`, ["udp.srcport", field]);
       const signalling = rows.filter(([port]) => port === "5060");
       const media = rows.filter(([port]) => port !== "5060");
@@ -67,6 +77,7 @@ describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }
   });
 
   test("every media packet of the box on the outside authenticates as SRTP: no plain RTP", () => {
+    const filter = word.outside;
     const keys = cryptoOf(sipOf(outside, `${filter}.src == ${ip.boxOutside}`));
     expect(keys).toHaveLength(1);
     const check = new SrtpCheck(keys[0] as string);
@@ -79,19 +90,21 @@ describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }
   });
 
   test("a key of one side never appears on the other, and no key at all inside", () => {
+    const filter = word.outside;
     const theirs = cryptoOf(sipOf(outside, `${filter}.src == ${ip.outside}`));
     const ours = cryptoOf(sipOf(outside, `${filter}.src == ${ip.boxOutside}`));
     expect(theirs.length).toBeGreaterThan(0);
     expect(theirs.filter((key) => ours.includes(key))).toEqual([]);
-    expect(sipOf(inside, filter)).not.toMatch(/inline:|a=crypto/);
+    expect(sipOf(inside, word.inside)).not.toMatch(/inline:|a=crypto/);
   });
 
   test("no byte that the box sends on one side holds an address, identifier or name of the other", () => {
     const sides = [
-      { from: outside, host: ip.outside, box: ip.boxOutside, to: inside, sender: ip.boxInside },
-      { from: inside, host: ip.inside, box: ip.boxInside, to: outside, sender: ip.boxOutside },
+      { from: outside, word: word.outside, host: ip.outside, box: ip.boxOutside, to: inside, sender: ip.boxInside },
+      { from: inside, word: word.inside, host: ip.inside, box: ip.boxInside, to: outside, sender: ip.boxOutside },
     ];
-    for (const { from, host, box, to, sender } of sides) {
+    for (const { from, word: filter, host, box, to, sender } of sides) {
+      const onward = from === outside ? word.inside : word.outside;
       const secrets = [
         host,
         box,
@@ -99,7 +112,7 @@ describe.each([{ family: 4 }, { family: 6 }] as const)("IPv$family", ({ family }
         ...cnamesIn(mediaOf(from, `${filter}.src == ${host}`)),
       ];
       expect(secrets.length).toBeGreaterThan(8);
-      const sent = [sipOf(to, `${filter}.src == ${sender}`), ...mediaOf(to, `${filter}.src == ${sender}`).map(latin1)];
+      const sent = [sipOf(to, `${onward}.src == ${sender}`), ...mediaOf(to, `${onward}.src == ${sender}`).map(latin1)];
       const leaks = secrets.filter((secret) => sent.some((bytes) => bytes.includes(secret)));
       expect(leaks).toEqual([]);
     }

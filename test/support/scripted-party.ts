@@ -2,6 +2,7 @@
  * One party of a stage: writes SIP by hand, does only what the test tells it, and remembers what it got. Its own simple
  * reading of SIP, so that a mistake in the product's parser does not hide.
  */
+import { hostText } from "../../src/base/index.ts";
 import type { Place, Stage } from "./stage.ts";
 
 export interface Extra {
@@ -37,7 +38,7 @@ export class ScriptedParty {
     this.place = place;
     this.#box = box;
     this.contactPort = place.port;
-    this.#callId = `${name}-call-1@${place.ip}`;
+    this.#callId = `${name}-call-1@${hostText(place.ip)}`;
   }
 
   /** Of the Request-URI of a new call, and of Contact. */
@@ -53,9 +54,14 @@ export class ScriptedParty {
   /** Stands in our Contact instead of what is right. */
   contactUri: string | undefined;
 
+  /** Our address as it stands in SIP. */
+  get host(): string {
+    return hostText(this.place.ip);
+  }
+
   get contact(): string {
     const transport = this.place.tls !== undefined && this.scheme === "sip" ? ";transport=tls" : "";
-    return this.contactUri ?? `<${this.scheme}:${this.name}@${this.place.ip}:${this.contactPort}${transport}>`;
+    return this.contactUri ?? `<${this.scheme}:${this.name}@${this.host}:${this.contactPort}${transport}>`;
   }
 
   // — Calling
@@ -63,8 +69,8 @@ export class ScriptedParty {
   /** A new call. Returns the text as sent. */
   invite(number: string, extra: Extra = { sdp: audio(this.place.ip) }): string {
     this.#calls += 1;
-    this.#callId = `${this.name}-call-${this.#calls}@${this.place.ip}`;
-    this.#local = `"${this.name}" <sip:${this.name}@${this.place.ip}>${this.tagless ? "" : `;tag=${this.name}-tag`}`;
+    this.#callId = `${this.name}-call-${this.#calls}@${this.host}`;
+    this.#local = `"${this.name}" <sip:${this.name}@${this.host}>${this.tagless ? "" : `;tag=${this.name}-tag`}`;
     this.#remote = `<sip:${number}@${this.#box}>`;
     this.#target = `${this.scheme}:${number}@${this.#box}`;
     this.#cseq += 1;
@@ -124,11 +130,11 @@ export class ScriptedParty {
 
   /** A request outside any dialog. */
   outside(method: string, number: string, extra: Extra = {}): string {
-    this.#local = `<sip:${this.name}@${this.place.ip}>;tag=${this.name}-tag`;
+    this.#local = `<sip:${this.name}@${this.host}>;tag=${this.name}-tag`;
     this.#remote = `<sip:${number}@${this.#box}>`;
     this.#target = `sip:${number}@${this.#box}`;
     this.#calls += 1;
-    this.#callId = `${this.name}-call-${this.#calls}@${this.place.ip}`;
+    this.#callId = `${this.name}-call-${this.#calls}@${this.host}`;
     this.#cseq += 1;
     return this.#send(method, this.#cseq, extra);
   }
@@ -138,7 +144,7 @@ export class ScriptedParty {
     this.#branch += 1;
     const invite = this.asked(method);
     const rest = invite.slice(invite.indexOf("\r\n"));
-    const via = `Via: SIP/2.0/UDP ${this.place.ip}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch}`;
+    const via = `Via: SIP/2.0/UDP ${this.host}:${this.place.port};branch=z9hG4bK-${this.name}-${this.#branch}`;
     this.#stage.deliver(this, `${method} sip:${number}@${this.#box} SIP/2.0\r\n${via}${rest}`);
   }
 
@@ -225,7 +231,7 @@ export class ScriptedParty {
     this.#branch += 1;
     const lines = [
       `${method} ${this.#target} SIP/2.0`,
-      `Via: SIP/2.0/${this.place.tls === undefined ? "UDP" : "TLS"} ${this.place.ip}:${this.place.port};branch=${this.cookie}-${this.name}-${this.#branch};rport`,
+      `Via: SIP/2.0/${this.place.tls === undefined ? "UDP" : "TLS"} ${this.host}:${this.place.port};branch=${this.cookie}-${this.name}-${this.#branch};rport`,
       ...(extra.headers?.some((line) => /^Max-Forwards:/i.test(line)) ? [] : ["Max-Forwards: 70"]),
       `From: ${this.#local}`,
       `To: ${this.#remote}`,
@@ -254,7 +260,8 @@ const MAKING: ReadonlySet<string> = new Set(["INVITE", "SUBSCRIBE", "REFER"]);
 /** One audio stream, PCMU, with everything that must not cross. */
 export function audio(ip: string, options: { direction?: string; version?: number; port?: number } = {}): string {
   const { direction = "sendrecv", version = 1, port = 4000 } = options;
-  return `v=0\r\no=- 77 ${version} IN IP4 ${ip}\r\ns=-\r\nc=IN IP4 ${ip}\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=${direction}\r\n`;
+  const typed = `IN IP${ip.includes(":") ? 6 : 4} ${ip}`;
+  return `v=0\r\no=- 77 ${version} ${typed}\r\ns=-\r\nc=${typed}\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=${direction}\r\n`;
 }
 
 export const headersOf = (text: string, name: string): string[] =>

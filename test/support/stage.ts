@@ -4,6 +4,7 @@
  */
 import {
   type Fact,
+  hostText,
   type Millis,
   type PeerSettings,
   type RealmSettings,
@@ -33,7 +34,9 @@ export interface Actor {
   took(text: string): void;
 }
 
-export const BOX: Record<"outside" | "inside", string> = { outside: "203.0.113.1", inside: "10.9.0.1" };
+type Box = Readonly<Record<"outside" | "inside", string>>;
+
+export const BOX: Box = { outside: "203.0.113.1", inside: "10.9.0.1" };
 
 /** `tcp`: every connection is refused, on this stage. */
 export interface Target {
@@ -49,6 +52,8 @@ export interface StageOptions {
   readonly names?: Readonly<Record<string, string>>;
   readonly change?: (settings: Settings) => Settings;
   readonly seed?: number;
+  /** Addresses of the box in place of the usual ones. */
+  readonly box?: Partial<Box>;
 }
 
 export class Stage {
@@ -69,7 +74,10 @@ export class Stage {
 
   readonly #names: Readonly<Record<string, string>>;
 
+  readonly box: Box;
+
   constructor(options: StageOptions = {}) {
+    this.box = { ...BOX, ...options.box };
     this.#names = options.names ?? {};
     const settings = stageSettings(options);
     this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1", hash: machineHash });
@@ -78,7 +86,7 @@ export class Stage {
   }
 
   party(name: string, place: Place): ScriptedParty {
-    const party = this.join(new ScriptedParty(this, name, place, BOX[place.realm]));
+    const party = this.join(new ScriptedParty(this, name, place, hostText(this.box[place.realm])));
     if (place.tls !== undefined) this.connect(party, place.tls);
     return party;
   }
@@ -240,9 +248,9 @@ export class Stage {
 
   #carry(listener: string, remote: { ip: string; port: number }, text: string): void {
     const realm = listener.startsWith("outside") ? "outside" : "inside";
-    if (remote.ip === BOX[realm]) {
+    if (remote.ip === this.box[realm]) {
       // A dialog of the box with itself: what a proxy sent back to it.
-      return this.#step({ in: "datagram", listener, remote: { ip: BOX[realm], port: 5060 }, text });
+      return this.#step({ in: "datagram", listener, remote: { ip: this.box[realm], port: 5060 }, text });
     }
     this.sent[realm].push(text);
     const party = this.#parties.find(({ place }) => place.ip === remote.ip && place.port === remote.port);
@@ -277,9 +285,9 @@ export function twoSides(options: StageOptions = {}) {
   return { stage, alice: stage.party("alice", ALICE), bob: stage.party("bob", BOB) };
 }
 
-function stageSettings({ insideTargets = [BOB], change = (same) => same }: StageOptions): Settings {
+function stageSettings({ insideTargets = [BOB], change = (same) => same, box }: StageOptions): Settings {
   const peers = [peer("carrier", "outside", [ALICE]), peer("pbx", "inside", insideTargets)];
-  const realms = [realmOf("outside", "none"), realmOf("inside", "full")];
+  const realms = [realmOf("outside", "none", box), realmOf("inside", "full", box)];
   return change({
     name: "stage",
     control: "",
@@ -303,16 +311,17 @@ function stageSettings({ insideTargets = [BOB], change = (same) => same }: Stage
   });
 }
 
-function realmOf(name: "outside" | "inside", trust: "none" | "full"): RealmSettings {
+function realmOf(name: "outside" | "inside", trust: "none" | "full", box: Partial<Box> = {}): RealmSettings {
+  const ip = box[name] ?? BOX[name];
   return {
     name,
     trust,
-    listeners: [{ id: `${name}/udp`, realm: name, protocol: "udp", address: { ip: BOX[name], port: 5060 } }],
+    listeners: [{ id: `${name}/udp`, realm: name, protocol: "udp", address: { ip, port: 5060 } }],
     domain: undefined,
     advertise: undefined,
     publicDomains: [],
     tls: undefined,
-    media: { addresses: [BOX[name]], firstPort: 20_000, lastPort: 20_099, path: "socket", silenceLimitMs: 30_000 },
+    media: { addresses: [ip], firstPort: 20_000, lastPort: 20_099, path: "socket", silenceLimitMs: 30_000 },
     srtp: "off",
     srtpKeys: ["sdes"],
     sdesWithoutTls: false,
