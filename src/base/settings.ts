@@ -20,6 +20,12 @@ export type ReasonPolicy = "pass" | "q850" | "sip" | "both" | "off";
 export type SessionIdPolicy = "pass" | "create" | "off";
 /** What a peer does with reliable 1xx (RFC 3262): `pass`: as the other side does; `require`: always; `off`: never. */
 export type Reliable1xx = "pass" | "require" | "off";
+/**
+ * What becomes of a REFER inside a call (RFC 3515): `pass` hands it on to the far end, its names mapped; `execute` makes
+ * the transfer here, so that the far end sees nothing but a re-INVITE; `assist` passes it to a far end whose Allow names
+ * REFER, and executes it for any other.
+ */
+export type ReferPolicy = "pass" | "execute" | "assist";
 export type TlsVerify = "none" | "server" | "mutual";
 
 export interface Settings {
@@ -100,6 +106,8 @@ export interface RealmSettings {
   /** What becomes of a request from here whose method is of no RFC that we know: 405, or it crosses like a MESSAGE. */
   readonly otherMethods: "refuse" | "pass";
   readonly sessionId: SessionIdPolicy;
+  /** REFERs that come from here, unless the peer says otherwise. */
+  readonly refer: ReferPolicy;
 }
 
 export interface RealmMediaSettings {
@@ -167,6 +175,8 @@ export interface PeerSettings {
   readonly maxCallsPerSecond: number | undefined;
   /** Requests outside of calls (MESSAGE, SUBSCRIBE, PUBLISH …) to and from the peer in a second, in one sum. */
   readonly maxRequestsPerSecond: number | undefined;
+  /** REFERs that come from this peer; `undefined`: what its realm says. */
+  readonly refer: ReferPolicy | undefined;
   /** May a request over the UDP size limit go by TCP to this peer? RFC 3261 §18.1.1. */
   readonly tcpForLargeRequests: boolean;
   /**

@@ -86,6 +86,7 @@ function realm(
     allowHeaders: [],
     otherMethods: "refuse",
     sessionId: "pass",
+    refer: "pass",
   };
 }
 
@@ -97,6 +98,7 @@ const peer = (name: string, realmName: string): Omit<PeerSettings, "targets"> =>
   maxCalls: undefined,
   maxCallsPerSecond: undefined,
   maxRequestsPerSecond: undefined,
+  refer: undefined,
   tcpForLargeRequests: false,
   redirects: "refuse",
   responses: new Map(),

@@ -330,6 +330,7 @@ function realmOf(name: "outside" | "inside", trust: "none" | "full", box: Partia
     allowHeaders: [],
     otherMethods: "refuse",
     sessionId: "pass",
+    refer: "pass",
   };
 }
 
@@ -342,6 +343,7 @@ const peer = (name: string, realm: string, targets: readonly Target[]): PeerSett
   maxCalls: undefined,
   maxCallsPerSecond: undefined,
   maxRequestsPerSecond: undefined,
+  refer: undefined,
   tcpForLargeRequests: false,
   redirects: "refuse",
   responses: new Map(),

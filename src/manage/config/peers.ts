@@ -54,6 +54,7 @@ export function readPeer(
     maxCalls: peer.maxCalls,
     maxCallsPerSecond: peer.maxCallsPerSecond,
     maxRequestsPerSecond: peer.maxRequestsPerSecond,
+    refer: peer.refer,
     tcpForLargeRequests: peer.tcpForLargeRequests ?? false,
     reliable1xx: peer.reliable1xx ?? "pass",
     redirects: peer.redirects ?? "refuse",

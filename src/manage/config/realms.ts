@@ -59,6 +59,7 @@ export function readRealm(name: string, realm: ConfigRealm, context: ReadingCont
     allowHeaders: readHeaders(realm, path, findings),
     otherMethods: realm.otherMethods ?? "refuse",
     sessionId: realm.sessionId ?? "pass",
+    refer: realm.refer ?? "pass",
   };
   // Listeners that could not be read may be the TLS ones: their own fault is enough.
   checkKeys(settings, hasTls || listeners.length < realm.listen.length, path, findings);

@@ -124,6 +124,9 @@ const Dscp = Type.Object(
   { ...closed, description: "DiffServ code points of what we send into this realm." },
 );
 
+/** RFC 3515. */
+const refer = (description: string) => Type.Optional(word(description, ["pass", "execute", "assist"]));
+
 const Realm = Type.Object(
   {
     trust: word("How far this side is trusted.", ["none", "peer", "full"]),
@@ -165,6 +168,9 @@ const Realm = Type.Object(
         "Session-ID (RFC 7989): taken from and told to this realm as the ends say; made for ends that say none; or never. Default pass.",
         ["pass", "create", "off"],
       ),
+    ),
+    refer: refer(
+      "Transfers asked for from here: handed on to the far end, made by the box, or made where the far end cannot. Default pass.",
     ),
   },
   closed,
@@ -233,6 +239,7 @@ const Peer = Type.Object(
     ),
     auth: Type.Optional(Auth),
     media: Type.Optional(PeerMedia),
+    refer: refer("Transfers that this peer asks for. Default: as its realm says."),
     tcpForLargeRequests: Type.Optional(
       Type.Boolean({
         description: "May a request over the UDP size limit go by TCP? RFC 3261 §18.1.1. Default false.",

@@ -29,6 +29,7 @@ export function realm(name: string, ip: string, changes: Partial<RealmSettings> 
     allowHeaders: [],
     otherMethods: "refuse",
     sessionId: "pass",
+    refer: "pass",
     ...changes,
   };
 }

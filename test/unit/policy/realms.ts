@@ -20,6 +20,7 @@ export function realm(name: string, set: Partial<RealmSettings> = {}): RealmSett
     allowHeaders: [],
     otherMethods: "refuse",
     sessionId: "pass",
+    refer: "pass",
     ...set,
   };
 }

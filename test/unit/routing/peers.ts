@@ -11,6 +11,7 @@ export function peer(name: string, set: Partial<PeerSettings> = {}): PeerSetting
     maxCalls: undefined,
     maxCallsPerSecond: undefined,
     maxRequestsPerSecond: undefined,
+    refer: undefined,
     tcpForLargeRequests: false,
     redirects: "refuse",
     responses: new Map(),

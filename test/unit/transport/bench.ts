@@ -167,6 +167,7 @@ function realm(name: string, listen: readonly string[], more: Partial<RealmSetti
     allowHeaders: [],
     otherMethods: "refuse",
     sessionId: "pass",
+    refer: "pass",
     ...more,
   };
 }
