@@ -72,6 +72,18 @@ export type Fact =
       readonly notifies: number;
       readonly totalMs: number;
     }
+  /** A transfer that the box made has come to its end. */
+  | {
+      readonly fact: "call.transferred";
+      readonly call: string;
+      /** The new call; "": it never came so far. */
+      readonly made: string;
+      /** Which side of `call` asked for it. */
+      readonly by: Side;
+      readonly kind: "blind" | "attended";
+      /** 200: transferee and target are together. Else why not. */
+      readonly status: number;
+    }
   | { readonly fact: "sips.refused"; readonly call: string; readonly realm: string; readonly status: number }
   | {
       readonly fact: "media.latched";
@@ -173,6 +185,7 @@ export type EndCause =
   | "no-ack"
   | "session-expired"
   | "protocol-error"
+  | "transfer"
   | "shutdown"
   | "operator";
 

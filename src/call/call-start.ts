@@ -2,6 +2,7 @@ import type { PeerSettings, RealmSettings } from "../base/index.ts";
 import type { MediaParty } from "../media/index.ts";
 import type { Request, Uri } from "../message/index.ts";
 import type { Call } from "./call.ts";
+import type { Introduction } from "./introduction.ts";
 import type { Asked100rel } from "./reliability.ts";
 import type { Pickup } from "./setup.ts";
 
@@ -20,6 +21,10 @@ export interface CallStart {
   readonly maxForwards: number;
   readonly sdp: string | undefined;
   readonly caller100rel: Asked100rel;
+  /** The transfer that it is made for; `undefined`: somebody called. */
+  readonly introduction?: Introduction;
+  /** A dialog that is not ours is to be taken over, by its name, in the one realm where that means anything. */
+  readonly replaces?: { readonly realm: string; readonly value: string } | undefined;
   /** The call that this one is the echo of, when our own INVITE came back with another address (a spiral). */
   readonly cameFrom: Call | undefined;
 }

@@ -25,17 +25,30 @@ import type { Request, Response } from "../message/index.ts";
 import { reasonHeadersToward, reasonToward } from "../policy/index.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
+import type { Called } from "./called.ts";
 import { CalledSide } from "./called-side.ts";
 import { Changes } from "./changes.ts";
 import { parcelOf } from "./crossing.ts";
 import type { CallHouse } from "./house.ts";
+import type { Reunion } from "./introduction.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
 import { takePrack } from "./pracks.ts";
 import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
 import { SILENT_TARGET_LIMIT } from "./setup.ts";
 import { Silence } from "./silence.ts";
-import { BYE_REASON, LONGEST_CALL, NO_ACK, NO_ANSWER, SESSION_EXPIRED, sipReason, type Verdict } from "./verdict.ts";
+import { ReunionSide, TargetSide } from "./target-side.ts";
+import type { Transfer } from "./transfer.ts";
+import {
+  BYE_REASON,
+  LONGEST_CALL,
+  NO_ACK,
+  NO_ANSWER,
+  SESSION_EXPIRED,
+  sipReason,
+  TRANSFERRED,
+  type Verdict,
+} from "./verdict.ts";
 
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
@@ -59,7 +72,11 @@ export class Call implements LegOwner, Punctual {
   settled = false;
   readonly #timers = new TimerTable<Timer>();
   readonly #silence = new Silence();
-  readonly #called: CalledSide;
+  readonly #called: Called;
+  /** The transfer that one side has asked for. */
+  transfer: Transfer | undefined;
+  /** Whose limits the caller's side counts against. */
+  #charged: PeerSettings | undefined;
   #state: JointState = "setup";
   #rang = false;
   #verdict: Verdict | undefined;
@@ -76,7 +93,11 @@ export class Call implements LegOwner, Punctual {
     this.lateOffer = start.sdp === undefined;
     this.report = new Report(start);
     this.changes = new Changes(this);
-    this.#called = new CalledSide(this);
+    const { introduction } = start;
+    this.#charged = introduction === undefined ? start.fromPeer : introduction.charged;
+    if (introduction === undefined) this.#called = new CalledSide(this);
+    else if (introduction.reunion === undefined) this.#called = new TargetSide(this, introduction);
+    else this.#called = new ReunionSide(this, introduction, introduction.reunion);
   }
 
   get state(): JointState {
@@ -88,7 +109,15 @@ export class Call implements LegOwner, Punctual {
   }
 
   get calleePeer(): PeerSettings | undefined {
-    return this.#called.setup.peer;
+    return this.#called.peer;
+  }
+
+  peerOf(leg: Leg): PeerSettings | undefined {
+    return leg === this.caller ? this.start.fromPeer : this.#called.peer;
+  }
+
+  realmOf(leg: Leg): RealmSettings {
+    return leg === this.caller ? this.callerRealm : (this.calleeRealm ?? this.callerRealm);
   }
 
   get legs(): number {
@@ -107,7 +136,45 @@ export class Call implements LegOwner, Punctual {
     this.#called.start(now);
   }
 
+  /** A call for a transfer: both of its ends, or the one that is there, belong to other calls until they are adopted. */
+  introduce(caller: Leg, reunion: Reunion | undefined, now: Millis): void {
+    this.caller = caller;
+    this.callee = reunion?.leg;
+    this.calleeRealm = reunion?.realm;
+    this.report.began(now);
+    this.house.fact(this.report.started(), now);
+    this.#timers.set("ring", now + timing.RING_LIMIT);
+    this.house.agenda.watch(this);
+    this.#called.start(now);
+  }
+
+  /** A leg of another call goes on as one of ours, and what it counts against comes with it. */
+  adopt(leg: Leg, from: Call, now: Millis): void {
+    const peer = from.surrender(leg);
+    this.#legs += 1;
+    leg.moveTo(this, leg === this.caller ? "caller" : "callee", now);
+    if (this.#state === "over") return this.house.routing.release(peer);
+    if (leg === this.caller) {
+      this.house.routing.release(this.#charged);
+      this.#charged = peer;
+    } else if (this.#called instanceof ReunionSide) this.#called.peer = peer;
+  }
+
+  surrender(leg: Leg): PeerSettings | undefined {
+    this.#legs -= 1;
+    if (leg !== this.caller) return this.#called.surrender();
+    const peer = this.#charged;
+    this.#charged = undefined;
+    return peer;
+  }
+
+  /** The far end is in another call now. This leg is let go by the transfer. */
+  transferredBy(leg: Leg, now: Millis): void {
+    this.happen("transferred", { ...TRANSFERRED, by: leg.side }, now);
+  }
+
   end(cause: EndCause, now: Millis): void {
+    if (cause === "transfer") return this.happen("told to end", TRANSFERRED, now);
     const status = cause === "shutdown" ? 503 : 480;
     this.happen(
       "told to end",
@@ -126,7 +193,7 @@ export class Call implements LegOwner, Punctual {
       }
       case "silent":
         this.house.fact({ fact: "media.silent", call, side: news.side, stream: news.stream }, now);
-        if (this.#state !== "up" && this.#state !== "answered") return;
+        if ((this.#state !== "up" && this.#state !== "answered") || this.transfer?.active) return;
         if (this.#silence.fell(news, this.house.media.query(this.id))) this.#noMedia("media-silent", "No media", now);
         return;
       case "failed":
@@ -219,6 +286,7 @@ export class Call implements LegOwner, Punctual {
 
   legBye(leg: Leg, bye: Request, now: Millis): void {
     const by: Side = leg === this.caller ? "caller" : "callee";
+    this.transfer?.left(leg, now);
     const answered = this.#state !== "setup";
     const reason = (bye.headers.has("reason") ? this.#reasonOf(bye, leg) : undefined) ?? BYE_REASON;
     const cause = answered ? "bye" : "cancelled";
@@ -294,7 +362,7 @@ export class Call implements LegOwner, Punctual {
 
   view(now: Millis): CallView {
     const state = this.#state === "setup" ? (this.#rang ? "ringing" : "trying") : this.#state;
-    const media = this.#called.setup.mediaOpen ? this.house.media.query(this.id) : undefined;
+    const media = this.#called.mediaOpen ? this.house.media.query(this.id) : undefined;
     return this.report.view(state, media, now);
   }
 
@@ -319,12 +387,14 @@ export class Call implements LegOwner, Punctual {
   #do(effect: JointEffect, now: Millis): void {
     switch (effect) {
       case "try next":
-        return this.#called.setup.next(now);
+        return this.#called.next(now);
       case "refuse caller":
       case "end caller":
-        return this.caller.end(this.#endingFor(this.start.fromPeer), now);
+        if (this.caller.owner === this) this.caller.end(this.#endingFor(this.start.fromPeer), now);
+        return;
       case "end callee":
-        return this.callee?.end(this.#endingFor(this.calleePeer), now);
+        if (this.callee?.owner === this) this.callee.end(this.#endingFor(this.calleePeer), now);
+        return;
       case "answer caller":
         this.#timers.clear();
         this.#limitLength(now);
@@ -358,10 +428,13 @@ export class Call implements LegOwner, Punctual {
   #finish(now: Millis): void {
     this.#timers.clear();
     const { routing, media } = this.house;
-    routing.release(this.start.fromPeer);
-    routing.release(this.#called.setup.peer);
-    this.report.over(this.#verdict as Verdict, now);
-    const streams = this.#called.setup.mediaOpen ? media.delete(this.id) : 0;
+    routing.release(this.#charged);
+    routing.release(this.#called.peer);
+    const verdict = this.#verdict as Verdict;
+    this.report.over(verdict, now);
+    this.start.introduction?.over(verdict.status, now);
+    this.transfer?.ended(this, now);
+    const streams = this.#called.mediaOpen ? media.delete(this.id) : 0;
     if (streams === 0) return this.#tellEnd(now);
     this.#timers.set("counters", now + COUNTERS_LIMIT);
     this.house.agenda.watch(this);

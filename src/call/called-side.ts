@@ -2,7 +2,7 @@
  * The called side of a call until it has answered: whoever is being asked, what they say, and what of it the caller hears.
  * One leg follows the other (setup.ts); the call tells apart whose word still counts.
  */
-import { type Millis, PeerError } from "../base/index.ts";
+import { type Millis, PeerError, type PeerSettings } from "../base/index.ts";
 import {
   type Dialog,
   type InviteServer,
@@ -15,6 +15,7 @@ import {
 import type { Request, Response } from "../message/index.ts";
 import { contactsToward, mapStatus, q850In, reasonPhrase, reasonToward } from "../policy/index.ts";
 import type { Call } from "./call.ts";
+import type { Called } from "./called.ts";
 import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
 import { passage } from "./reliability.ts";
@@ -23,14 +24,14 @@ import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
 
 const IGNORED: LegClient = { response() {}, failed() {} };
 
-export class CalledSide {
+export class CalledSide implements Called {
   readonly setup: Setup;
-  readonly #call: Call;
+  protected readonly call: Call;
   readonly #first: FirstExchange;
 
   constructor(call: Call) {
     const { request, uri, peers, pickup, sdp, maxForwards } = call.start;
-    this.#call = call;
+    this.call = call;
     this.#first = new FirstExchange(call);
     this.setup = new Setup(call, request, uri, peers, pickup, sdp, maxForwards);
   }
@@ -39,12 +40,28 @@ export class CalledSide {
     this.setup.start(now);
   }
 
+  get peer(): PeerSettings | undefined {
+    return this.setup.peer;
+  }
+
+  get mediaOpen(): boolean {
+    return this.setup.mediaOpen;
+  }
+
+  surrender(): PeerSettings | undefined {
+    return this.setup.surrender();
+  }
+
+  next(now: Millis): void {
+    this.setup.next(now);
+  }
+
   trying(now: Millis): void {
     if (this.setup.heard()) this.setup.answered(now);
   }
 
   progress(leg: Leg, { dialog, response, rseq }: Progress, now: Millis): void {
-    const call = this.#call;
+    const { call } = this;
     const twin = this.#first.pair(dialog);
     const reliable = rseq !== undefined;
     const way = passage(call.start, reliable);
@@ -70,7 +87,7 @@ export class CalledSide {
   }
 
   answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
-    const call = this.#call;
+    const { call } = this;
     const twin = this.#first.pair(dialog);
     this.trying(now);
     let sdp: string | undefined;
@@ -89,7 +106,7 @@ export class CalledSide {
   }
 
   refused(response: Response, now: Millis): void {
-    const call = this.#call;
+    const { call } = this;
     const contacts = response.status < 400 ? this.#passedContacts(response, now) : undefined;
     const { status, reason } =
       contacts === undefined ? mapStatus(response.status, this.setup.peer?.responses) : same(response.status);
@@ -108,9 +125,10 @@ export class CalledSide {
 
   /** The Contacts of a 3xx as the caller gets them; `undefined`: it gets no 3xx. */
   #passedContacts(response: Response, now: Millis): readonly (readonly [string, string])[] | undefined {
-    const { id, house, caller, start } = this.#call;
+    const { id, house, caller, start } = this.call;
     const { peer } = this.setup;
-    if (peer?.redirects !== "pass") return undefined;
+    // Nobody has called, in a transfer: there is nobody to be told where to go instead.
+    if (peer?.redirects !== "pass" || start.introduction !== undefined) return undefined;
     const { hop } = caller.inviteServer as InviteServer;
     const place = { ...house.transport.localFor(hop), protocol: hop.protocol };
     const contacts = contactsToward(response, this.#back, place, start.uri);
@@ -121,7 +139,7 @@ export class CalledSide {
   }
 
   failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void {
-    const call = this.#call;
+    const { call } = this;
     this.#refusedFact(cause === "timeout" ? 408 : 503, cause, now);
     if (this.setup.failed(cause, now)) return call.happen("callee retry", undefined, now);
     this.#refuse("no way", now);
@@ -130,7 +148,7 @@ export class CalledSide {
   /** A target without a sign of life: its leg is cancelled and ends by itself, the call goes on. */
   silent(now: Millis): void {
     if (!this.setup.more) return;
-    const call = this.#call;
+    const { call } = this;
     this.#refusedFact(408, "silent", now);
     this.setup.failed("timeout", now);
     const silent = call.callee;
@@ -146,7 +164,7 @@ export class CalledSide {
 
   /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
   passLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
-    const call = this.#call;
+    const { call } = this;
     try {
       const answer = this.#first.late(dialog, ack);
       call.callee?.ack(dialog.twin as Dialog, call.callee.invitation?.seq ?? 1, sdpParcel(answer), now);
@@ -165,11 +183,11 @@ export class CalledSide {
     const cause = received === undefined ? causeOfOurs(refusal) : causeOf(received);
     const by = received === undefined ? undefined : "callee";
     const reason = headers.find(([name]) => name === "Reason")?.[1] ?? sipReason(status, "Call refused");
-    this.#call.happen(event, { cause, by, status, phrase, headers, reason }, now);
+    this.call.happen(event, { cause, by, status, phrase, headers, reason }, now);
   }
 
   #refusedFact(status: number, reason: string, now: Millis, q850?: number): void {
-    const { id, house } = this.#call;
+    const { id, house } = this.call;
     const { target, peer } = this.setup;
     const told = { call: id, side: "callee", peer: peer?.name, target, status, reason } as const;
     house.fact({ fact: "leg.refused", ...told, ...(q850 === undefined ? {} : { q850 }) }, now);
@@ -177,7 +195,7 @@ export class CalledSide {
 
   /** What comes from the callee goes to the caller. */
   get #back(): Direction {
-    const { callerRealm, calleeRealm } = this.#call;
+    const { callerRealm, calleeRealm } = this.call;
     return { from: calleeRealm ?? callerRealm, to: callerRealm };
   }
 }

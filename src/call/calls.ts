@@ -93,8 +93,15 @@ export class Calls {
       this.#calls.delete(call.id);
     };
     const { accounts } = options;
-    const told = { fact, version, aliases, book, forget };
-    this.#house = { settings, random, agenda, legs, transport, media, routing, accounts, ...told };
+    const isFull = (): boolean => this.#isFull;
+    const place = (start: Omit<CallStart, "id">, now: Millis): Call | undefined => this.#place(start, now);
+    const told = { fact, version, aliases, book, forget, place };
+    this.#house = {
+      ...{ settings, random, agenda, legs, transport, media, routing, accounts, ...told },
+      get full() {
+        return isFull();
+      },
+    };
     this.#outsideCalls = new Outside(this.#house);
   }
 
@@ -289,7 +296,7 @@ export class Calls {
     if (request.headers.raw("max-breadth") === "0") {
       return this.#refuse(request, server, hop, 440, "Max-Breadth is 0", now);
     }
-    if (this.#closing || this.#calls.size >= house.settings.limits.calls) {
+    if (this.#isFull) {
       return this.#full(request, server, hop, this.#closing ? "shutting down" : "limits.calls is reached", now);
     }
     const nated = isNated(request, hop);
@@ -318,6 +325,18 @@ export class Calls {
     const caller = this.#callerLeg(call, request, server, realm, nated);
     this.#calls.set(call.id, call);
     call.begin(caller, now);
+  }
+
+  get #isFull(): boolean {
+    return this.#closing || this.#calls.size >= this.#house.settings.limits.calls;
+  }
+
+  #place(start: Omit<CallStart, "id">, now: Millis): Call | undefined {
+    const house = this.#house;
+    if (this.#isFull || !house.routing.admit(start.introduction?.charged, now).admitted) return undefined;
+    const call = new Call(house, { ...start, id: token(house.random, CALL_ID_CHARS) });
+    this.#calls.set(call.id, call);
+    return call;
   }
 
   #callerLeg(call: Call, request: Request, server: ServerTransaction, realm: RealmSettings, nated: boolean): Leg {

@@ -22,6 +22,7 @@ import { dialogHeaders } from "./dialog-names.ts";
 import { answerHere, offerVerdict } from "./early-offer.ts";
 import { packagesInstead } from "./info.ts";
 import { passesUnknown } from "./outside.ts";
+import { executes, refer } from "./referral.ts";
 import { later, maxForwards, reply } from "./replies.ts";
 
 /** Methods that cross inside a dialog as they are. */
@@ -62,8 +63,12 @@ export class Changes {
   }
 
   request(leg: Leg, dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    if (this.#ofTransfer(dialog, request, server, now)) return;
     const twin = dialog.twin;
     const other = twin?.leg;
+    if (twin === undefined && this.#call.state !== "over" && leg.state === "up") {
+      return this.#alone(dialog, request, server, now);
+    }
     if (twin === undefined || other === undefined) return reply(request, server, dialog, 481, NOTHING, now);
     if (request.method === "UPDATE") return this.#update(leg, dialog, twin, request, server, now);
     const direction = this.#call.directionFrom(leg);
@@ -82,6 +87,27 @@ export class Changes {
     const named = dialogHeaders(request, direction.to, host, this.#call.house.book);
     const onward = { ...parcel, headers: [...parcel.headers.map(withoutNumber), ...named] };
     other.send(twin, request.method, onward, new Relay(this.#call, dialog, request, server), maxForwards(request), now);
+  }
+
+  /** A REFER that we carry out, and what its sender asks about it. */
+  #ofTransfer(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): boolean {
+    const call = this.#call;
+    if (request.method === "REFER" && (call.transfer?.active || executes(call, dialog))) {
+      refer(call, dialog, request, server, now);
+      return true;
+    }
+    const { transfer } = call;
+    if (request.method !== "SUBSCRIBE" || transfer?.subscription.owns(dialog, request) !== true) return false;
+    transfer.subscription.subscribed(request, server, now);
+    return true;
+  }
+
+  /** Whoever is about to be transferred has nobody at the other end for a moment. */
+  #alone(dialog: Dialog, request: Request, server: ServerTransaction, now: Millis): void {
+    if (request.method === "UPDATE" && offerIn(request) === undefined) {
+      return reply(request, server, dialog, 200, NOTHING, now);
+    }
+    later(this.#call.house.random, request, server, dialog, now);
   }
 
   #update(leg: Leg, dialog: Dialog, twin: Dialog, request: Request, server: ServerTransaction, now: Millis): void {

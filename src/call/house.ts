@@ -5,6 +5,7 @@ import type { Accounts } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Aliases } from "./aliases.ts";
 import type { Call } from "./call.ts";
+import type { CallStart } from "./call-start.ts";
 import type { CallTransport } from "./call-transport.ts";
 
 /** What all calls of the box share. */
@@ -25,6 +26,10 @@ export interface CallHouse {
   readonly aliases: Aliases;
   /** All dialogs by our own tag. */
   readonly book: SteadyMap<string, Dialog>;
+  /** No new call is taken: shutting down, or at `limits.calls`. */
+  readonly full: boolean;
+  /** A call that nobody has placed; `undefined`: there is no room for it, or its peer may have no more. */
+  place(start: Omit<CallStart, "id">, now: Millis): Call | undefined;
   /** The call is over and its legs are gone. */
   forget(call: Call): void;
 }

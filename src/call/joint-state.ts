@@ -24,6 +24,7 @@ export type JointEvent =
   | "callee BYE"
   | "leg lost" // A request inside the dialog got 408 or 481, or found no way.
   | "no media"
+  | "transferred" // The far end goes on in another call; whoever asked for that is let go by the transfer.
   | "told to end"; // The operator, a shutdown.
 
 export type JointEffect =
@@ -51,6 +52,7 @@ export const jointFigure: Record<JointState, Partial<Record<JointEvent, JointRul
     "ring limit":      ["over", "end callee", "end caller", "finish"],
     "caller cancel":   ["over", "end caller", "end callee", "finish"], // A 200 that comes now gets ACK and BYE.
     "caller BYE":      ["over", "end callee", "finish"],
+    "callee BYE":      ["over", "end caller", "finish"], // Of a callee that was in another call before (a transfer).
     "caller lost":     ["over", "end callee", "end caller", "finish"],
     "leg lost":        ["over", "end callee", "end caller", "finish"],
     "no media":        ["over", "end callee", "end caller", "finish"],
@@ -77,6 +79,7 @@ export const jointFigure: Record<JointState, Partial<Record<JointEvent, JointRul
     "caller no ACK":   ["over", "end callee", "end caller", "finish"],
     "leg lost":        ["over", "end callee", "end caller", "finish"],
     "no media":        ["over", "end callee", "end caller", "finish"],
+    "transferred":     ["over", "finish"],
     "told to end":     ["over", "end callee", "end caller", "finish"],
   },
   over: {}, // BYE against BYE, 200 against CANCEL, a lost leg after its end: nothing happens twice.

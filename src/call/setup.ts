@@ -115,6 +115,13 @@ export class Setup {
     return this.#refusal ?? this.#moved ?? UNREACHABLE;
   }
 
+  /** Another call counts against it from now on. */
+  surrender(): PeerSettings | undefined {
+    const peer = this.#peer;
+    this.#peer = undefined;
+    return peer;
+  }
+
   get target(): string {
     return this.#current?.target?.id ?? "";
   }
@@ -323,7 +330,7 @@ export class Setup {
       this.#tell({ status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) });
       return false;
     }
-    const asks = asks100rel(call.start, this.#peer);
+    const asks = call.start.introduction === undefined ? asks100rel(call.start, this.#peer) : "none";
     leg.wording.supported = asks === "none" ? "replaces" : "100rel, replaces";
     leg.wording.required = asks === "required" ? "100rel" : undefined;
     this.#attempts += 1;
@@ -366,9 +373,16 @@ export class Setup {
 
   #parcel(realm: RealmSettings, sdp: string | undefined, target: string): Parcel {
     const parcel = parcelOf(this.#request, { from: this.#call.callerRealm, to: realm }, false, sdp);
-    const pickup = this.#pickup;
-    if (pickup === undefined) return this.#retold(parcel, realm, target);
-    return { ...parcel, headers: [["Require", "replaces"], ["Replaces", pickup.replaces], ...parcel.headers] };
+    const named = this.#pickup?.replaces ?? this.#namedIn(realm);
+    if (named === undefined) return this.#retold(parcel, realm, target);
+    return { ...parcel, headers: [["Require", "replaces"], ["Replaces", named], ...parcel.headers] };
+  }
+
+  /** Throws PeerError(481): on another side the dialog is not known, or is another one. */
+  #namedIn(realm: RealmSettings): string | undefined {
+    const { replaces } = this.#call.start;
+    if (replaces === undefined || replaces.realm === realm.name) return replaces?.value;
+    throw new PeerError(481, "Replaces names a dialog of another side");
   }
 
   /** Whom the call was meant for before, as this peer wants to hear it. A redirect is told to those who are trusted. */

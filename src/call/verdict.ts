@@ -32,6 +32,9 @@ export const SESSION_EXPIRED = byUs("session-expired", 408, "Session expired");
 /** Limit: `limits.callSeconds`. */
 export const LONGEST_CALL = byUs("limit", 480, "Longest call reached");
 
+/** The two others go on without the one who referred them to each other. */
+export const TRANSFERRED = byUs("transfer", 487, "Call transferred");
+
 /** Why nobody could be asked. */
 export function causeOfOurs({ status, headers }: Refusal): EndCause {
   if (headers.some(([name]) => name === "Retry-After")) return "limit";

@@ -46,6 +46,8 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   acked: SentAck | undefined;
   /** What this dialog is called toward others: see Leg.aliasOf. */
   alias: string | undefined;
+  /** A REFER came in it: those that follow have an id (RFC 3515 §2.4.6). */
+  referred = false;
   /** The answer as the peer gave it before its 2xx, and what the other side was told of it. */
   earlyRemote: string | undefined;
   earlyLocal: string | undefined;

@@ -24,7 +24,7 @@ const MAX_FORWARDS = 70;
 
 export class Leg implements InviteServerOwner, InvitationOwner {
   readonly house: LegHouse;
-  readonly side: "caller" | "callee";
+  side: "caller" | "callee";
   readonly realm: string;
   readonly secure: boolean;
   readonly tcpForLargeRequests: boolean;
@@ -41,7 +41,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   reinvite: Reinvite | undefined;
   readonly session: Session;
   readonly wording: Wording;
-  readonly owner: LegOwner;
+  owner: LegOwner;
   readonly authenticator: Authenticator | undefined;
   /** Credentials of the INVITE of ours with this CSeq: its ACK bears them too (RFC 3261 §22.1). */
   proof: { readonly seq: number; readonly headers: Parcel["headers"] } | undefined;
@@ -231,6 +231,14 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   prack(dialog: Dialog, rseq: number, parcel: Parcel, owner: LegClient, now: Millis): void {
     const rack: readonly [string, string] = ["RAck", `${rseq} ${this.invitation?.seq ?? 1} INVITE`];
     this.send(dialog, "PRACK", { ...parcel, headers: [rack, ...parcel.headers] }, owner, MAX_FORWARDS, now);
+  }
+
+  /** It belongs to another call from now on, on that side of it. An INVITE that was to cross has to come again. */
+  moveTo(owner: LegOwner, side: "caller" | "callee", now: Millis): void {
+    const invite = this.inviteServer;
+    if (invite?.pending && invite !== this.firstInvite) invite.refuse(this.dialog ?? this.first, 491, NOTHING, now);
+    this.owner = owner;
+    this.side = side;
   }
 
   /** The call is over: however far this leg came, it ends, once. */

@@ -137,7 +137,7 @@ export class Reinvite implements ClientOwner, Punctual {
     const { random, agenda } = this.dialog.leg.house;
     this.#retries += 1;
     this.#transaction = undefined;
-    const ours = this.dialog.leg.side === "callee"; // We sent the INVITE that made this dialog.
+    const ours = this.dialog.leg.invitation !== undefined; // We sent the INVITE that made this dialog.
     const wait = ours ? 2.1 * SECOND + 10 * below(random, 191) : 10 * below(random, 201);
     this.#againAt = now + wait;
     agenda.watch(this);

@@ -178,7 +178,7 @@ export class Session implements Punctual, LegClient {
   /** RFC 3261 §14.1, RFC 3311 §5.1: the owner of the Call-ID waits longer. */
   #glareWait(): Millis {
     const { random } = this.#leg.house;
-    return this.#leg.side === "callee" ? 2.1 * SECOND + 10 * below(random, 191) : 10 * below(random, 201);
+    return this.#leg.invitation !== undefined ? 2.1 * SECOND + 10 * below(random, 191) : 10 * below(random, 201);
   }
 
   #lost(now: Millis): void {

@@ -16,6 +16,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "call.started": "info",
   "call.answered": "info",
   "call.ended": "info",
+  "call.transferred": "info",
   "call.refused": "info",
   "leg.refused": "info",
   "request.relayed": "info",

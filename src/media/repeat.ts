@@ -16,6 +16,7 @@ export function repetition(settled: State, to: SideIndex, said: Sdp): Pending {
     answered: false,
     stale: false,
     repeated: true,
+    text: "",
   };
 }
 

@@ -35,6 +35,8 @@ export interface Pending {
   stale: boolean;
   /** Nobody's new offer: the answerer hears once more what it was told. */
   readonly repeated: boolean;
+  /** The offer as it came. */
+  readonly text: string;
 }
 
 export interface Relay {
@@ -59,6 +61,8 @@ export interface Session {
   gates: readonly Gate[] | undefined;
   pending: Pending | undefined;
   lastAnswerer: SideIndex | undefined;
+  /** What each side said of itself when they agreed last, as it came; "": nothing yet. */
+  said: readonly [string, string];
   /** Legs that take their place with the next offer. */
   upcoming: [Leg | undefined, Leg | undefined];
   /** By position. */

@@ -19,8 +19,9 @@ import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
 import { repetition } from "./repeat.ts";
 import { currentState, type Gate, type Leg, type Pending, type Session, type State } from "./session.ts";
+import { type Standing, standingOf } from "./standing.ts";
 import { type MediaView, mediaView } from "./view.ts";
-import { newVoice, say, unsaid } from "./voice.ts";
+import { carriedOn, newVoice, type Spoken, say, unsaid } from "./voice.ts";
 
 export interface MediaOptions {
   readonly settings: Settings;
@@ -67,6 +68,7 @@ export class MediaSessions {
       gates: undefined,
       pending: undefined,
       lastAnswerer: undefined,
+      said: NOTHING_SAID,
       upcoming: [undefined, undefined],
       relays: [],
       locals: [],
@@ -134,6 +136,7 @@ export class MediaSessions {
       answered: false,
       stale: false,
       repeated: false,
+      text: sdp,
     };
     held.upcoming = [undefined, undefined];
     for (const local of reserved) held.locals.push(local);
@@ -157,7 +160,7 @@ export class MediaSessions {
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
     if (options?.aside === true) return text;
     if (options?.provisional === true) this.#preview(held, pending, state);
-    else this.#settle(held, state, index);
+    else this.#settle(held, state, index, sdp);
     return text;
   }
 
@@ -184,6 +187,29 @@ export class MediaSessions {
     held.gates = gates;
     const state = currentState(held);
     if (state.lines.length > 0) this.#relays.follow(held, state);
+  }
+
+  /** A side as it stands, to be carried on in another session; `undefined`: nothing is agreed. */
+  standing(session: string, side: MediaSide): Standing | undefined {
+    const held = this.#sessions.get(session);
+    return held?.confirmed === true ? standingOf(held, indexOf(side)) : undefined;
+  }
+
+  /**
+   * That side has heard so much from us already, in another session: what it is told from now on is a later version of the
+   * same (RFC 3264 §8). What was said to it in this session, if not later than that, it will not hear.
+   */
+  carryOn(session: string, side: MediaSide, voice: Spoken): void {
+    const held = this.#get(session);
+    const index = indexOf(side);
+    for (const state of [held.settled, held.pending?.state]) {
+      const leg = state?.legs[index];
+      if (state === undefined || leg === undefined) continue;
+      const later = carriedOn(leg.voice, voice);
+      const legs = withVoice(state.legs, index, later);
+      if (state === held.settled) held.settled = { lines: state.lines, legs };
+      else if (held.pending !== undefined) held.pending.state = { lines: state.lines, legs };
+    }
   }
 
   /** That side's offer was refused: everything but version numbers is again as it was before it, early media included. */
@@ -243,7 +269,9 @@ export class MediaSessions {
     if (!held.confirmed) this.#relays.follow(held, state);
   }
 
-  #settle(held: Session, state: State, answerer: SideIndex): void {
+  #settle(held: Session, state: State, answerer: SideIndex, sdp: string): void {
+    const offered = held.pending?.repeated === false ? held.pending.text : held.said[otherSide(answerer)];
+    held.said = answerer === 0 ? [sdp, offered] : [offered, sdp];
     held.settled = state;
     held.confirmed = true;
     held.pending = undefined;
@@ -280,6 +308,8 @@ export class MediaSessions {
     return { party, realm, cname: token(this.#random, 16), voice: newVoice(this.#random) };
   }
 }
+
+const NOTHING_SAID: readonly [string, string] = ["", ""];
 
 const holds = (state: State, local: Local): boolean => holdsIn(state.lines, local);
 

@@ -39,3 +39,12 @@ export function unsaid(standing: Voice, refused: Voice): Voice {
   const { sessionId, body, text } = standing;
   return { sessionId, version: refused.version, ip: refused.ip, body, text, spoilt: true };
 }
+
+/** How far a voice has come: under which name, and to which version. */
+export type Spoken = Pick<Voice, "sessionId" | "version" | "ip">;
+
+/** The voice as one that goes on from there: whatever it says next is a later version. */
+export function carriedOn(voice: Voice, { sessionId, version, ip }: Spoken): Voice {
+  if (voice.sessionId !== sessionId) return { sessionId, version, ip, body: "", text: "", spoilt: true };
+  return version > voice.version ? { ...voice, version, spoilt: true } : voice;
+}

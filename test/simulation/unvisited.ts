@@ -33,11 +33,11 @@ const ROWS: readonly Row[] = [
   {
     machine: "joint",
     state: "setup",
-    events: ["callee retry", "caller BYE", "leg lost", "no media", "told to end"],
+    events: ["callee retry", "caller BYE", "callee BYE", "leg lost", "no media", "told to end"],
     why: NOT_YET,
   },
   { machine: "joint", state: "answered", events: ["caller cancel", "told to end"], why: NOT_YET },
-  { machine: "joint", state: "up", events: ["caller no ACK"], why: NOT_YET },
+  { machine: "joint", state: "up", events: ["caller no ACK", "transferred"], why: NOT_YET },
   { machine: "session", state: "ours", events: ["expiry"], why: NOT_YET },
   { machine: "session", state: "refreshing", events: ["expiry", "refused"], why: NOT_YET },
   { machine: "session", state: "again", events: ["agreed ours", "agreed theirs", "expiry"], why: NOT_YET },

@@ -8,6 +8,13 @@ import {
   type JointState,
   jointFigure,
 } from "../../../src/call/joint-state.ts";
+import {
+  type TransferEffect,
+  type TransferEvent,
+  type TransferRule,
+  type TransferState,
+  transferFigure,
+} from "../../../src/call/transfer-state.ts";
 import { type LegEffect, type LegEvent, type LegRule, type LegState, legFigure } from "../../../src/leg/leg-state.ts";
 
 const jointEvents = [...new Set(Object.values(jointFigure).flatMap((rules) => Object.keys(rules)))] as JointEvent[];
@@ -33,6 +40,28 @@ test("a call: in any order of events, media and limits are given back once, and 
   );
 });
 
+test("a transfer: in any order of events it is told of once, joins at most once, and closes as it ends", () => {
+  const events = [...new Set(Object.values(transferFigure).flatMap((rules) => Object.keys(rules)))] as TransferEvent[];
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...events), { maxLength: 40 }), (order) => {
+      const effects: TransferEffect[] = [];
+      let state: TransferState = "waiting";
+      for (const event of order) {
+        const rule: TransferRule = transferFigure[state][event] ?? [state];
+        const [next, ...more] = rule;
+        state = next;
+        effects.push(...more);
+      }
+      const count = (effect: TransferEffect): number => effects.filter((one) => one === effect).length;
+      expect(count("close")).toBe(state === "over" ? 1 : 0);
+      expect(count("tell end")).toBe(state === "waiting" || state === "asking" || state === "joining" ? 0 : 1);
+      expect(count("join")).toBe(count("await BYE"));
+      expect(count("join") + count("end target") + count("call off")).toBeLessThanOrEqual(2);
+      if (state === "leaving") expect(count("join")).toBe(1);
+    }),
+  );
+});
+
 test("a call that is over absorbs everything", () => {
   for (const event of jointEvents) expect(jointFigure.over[event]).toBeUndefined();
 });
@@ -47,7 +76,8 @@ test("every way out of a call tells both legs, but the one that ended it or told
   };
   for (const [state, rules] of Object.entries(jointFigure)) {
     for (const [event, [next, ...effects]] of Object.entries(rules)) {
-      if (next !== "over") continue;
+      // The far end belongs to another call by then, and the transfer lets the referrer go once it was told.
+      if (next !== "over" || event === "transferred") continue;
       const side = own[event as JointEvent];
       const where = `${state}: ${event}`;
       const tells = (leg: "caller" | "callee"): boolean =>
