@@ -29,6 +29,8 @@ export class TargetSide extends CalledSide {
     this.#introduction.progress(mapStatus(response.status).status, now);
   }
 
+  override hear(): void {}
+
   override answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
     const { call } = this;
     this.trying(now);
@@ -123,6 +125,7 @@ export class ReunionSide implements Called, Outcome {
   noWay(): void {}
   trying(): void {}
   progress(): void {}
+  hear(): void {}
   answered(): void {}
   refused(): void {}
   failed(): void {}
