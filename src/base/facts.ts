@@ -101,6 +101,14 @@ export type Fact =
       readonly limit: "maxCalls" | "maxCallsPerSecond" | "maxRequestsPerSecond";
     }
   | {
+      readonly fact: "trunk.registered";
+      readonly peer: string;
+      readonly target: string;
+      readonly expiresSeconds: number;
+    }
+  /** `retrySeconds`: when it is tried again. */
+  | { readonly fact: "trunk.failed"; readonly peer: string; readonly reason: string; readonly retrySeconds: number }
+  | {
       /** A challenge of a peer was not answered, or our answer was not taken. */
       readonly fact: "auth.failed";
       readonly peer: string;

@@ -193,6 +193,23 @@ export interface PeerSettings {
   readonly media?: MediaRules | undefined;
   /** What we answer its challenges with; absent: nothing. */
   readonly auth?: AuthSettings | undefined;
+  /** We register there; absent: we do not. */
+  readonly register?: RegisterSettings | undefined;
+}
+
+/** A registration of ours at a peer: RFC 3261 §10.2, RFC 6140. */
+export interface RegisterSettings {
+  /** The address of record, and what it is made of. */
+  readonly aor: string;
+  readonly scheme: "sip" | "sips";
+  readonly user: string;
+  readonly host: string;
+  /** The user part of the Contact that we register; calls for it are calls for the address of record. */
+  readonly contactUser: string;
+  /** For how long we ask, in seconds; the registrar may grant less. */
+  readonly everySeconds: number;
+  /** All numbers of the account at once, each to be the user part of its calls. */
+  readonly gin: boolean;
 }
 
 /** An account of ours at a peer: RFC 3261 §22, RFC 8760. */

@@ -30,7 +30,7 @@ import {
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import { parseUri, Replaces, type Request, type Response, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
-import type { Accounts } from "../registration/index.ts";
+import type { Accounts, TrunkBook } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import { Aliases } from "./aliases.ts";
 import { forwardsLeft, isNated, wantsSips } from "./arrival.ts";
@@ -56,6 +56,7 @@ export interface CallsOptions {
   readonly media: MediaSessions;
   readonly routing: Routing;
   readonly accounts?: Accounts | undefined;
+  readonly trunks?: TrunkBook | undefined;
   readonly fact: (fact: Fact, now: Millis) => void;
   /** As User-Agent and Server show it on trusted sides. */
   readonly version: string;
@@ -92,12 +93,12 @@ export class Calls {
     const forget = (call: Call): void => {
       this.#calls.delete(call.id);
     };
-    const { accounts } = options;
+    const { accounts, trunks } = options;
     const isFull = (): boolean => this.#isFull;
     const place = (start: Omit<CallStart, "id">, now: Millis): Call | undefined => this.#place(start, now);
     const told = { fact, version, aliases, book, forget, place };
     this.#house = {
-      ...{ settings, random, agenda, legs, transport, media, routing, accounts, ...told },
+      ...{ settings, random, agenda, legs, transport, media, routing, accounts, trunks, ...told },
       get full() {
         return isFull();
       },
@@ -216,9 +217,11 @@ export class Calls {
     const realm = settings.realms.get(hop.realm);
     // A reload has taken the realm away while the request was under way.
     if (realm === undefined) return this.#refuse(request, server, hop, 480, "the realm is gone", now);
-    const from = routing.recognise(hop, now);
+    const requested = parseUri(request.uri);
+    const called = this.#house.trunks?.calledAt(requested, hop);
+    const from = called === undefined ? routing.recognise(hop, now) : settings.peers.get(called.peer);
     const pickup = request.headers.has("replaces") ? this.#pickup(request, hop) : undefined;
-    const uri = parseUri(request.uri);
+    const uri = called?.uri ?? requested;
     const { method } = request;
     const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
     const known = from !== undefined || realm.trust === "full";

@@ -53,6 +53,8 @@ export interface Pickup {
   readonly peer: PeerSettings | undefined;
 }
 
+const REQUIRE_REPLACES = ["Require", "replaces"] as const;
+
 interface Place {
   readonly destination: Destination;
   readonly target: TargetState | undefined;
@@ -323,7 +325,7 @@ export class Setup {
       this.#openMedia(place);
       const sdp = this.#sdp === undefined ? undefined : call.house.media.offer(call.id, "caller", this.#sdp);
       target = this.#requestUri(place, scheme);
-      parcel = this.#parcel(realm, sdp, target);
+      parcel = this.#parcel(place, sdp, target);
       parties = this.#parties(place, realm);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
@@ -371,11 +373,13 @@ export class Setup {
     this.#mediaOpen = true;
   }
 
-  #parcel(realm: RealmSettings, sdp: string | undefined, target: string): Parcel {
+  #parcel(place: Place, sdp: string | undefined, target: string): Parcel {
+    const { realm } = place;
     const parcel = parcelOf(this.#request, { from: this.#call.callerRealm, to: realm }, false, sdp);
     const named = this.#pickup?.replaces ?? this.#namedIn(realm);
-    if (named === undefined) return this.#retold(parcel, realm, target);
-    return { ...parcel, headers: [["Require", "replaces"], ["Replaces", named], ...parcel.headers] };
+    if (named === undefined) return this.#routed(this.#retold(parcel, realm, target), place);
+    const replacing = { ...parcel, headers: [REQUIRE_REPLACES, ["Replaces", named] as const, ...parcel.headers] };
+    return this.#routed(replacing, place);
   }
 
   /** Throws PeerError(481): on another side the dialog is not known, or is another one. */
@@ -383,6 +387,14 @@ export class Setup {
     const { replaces } = this.#call.start;
     if (replaces === undefined || replaces.realm === realm.name) return replaces?.value;
     throw new PeerError(481, "Replaces names a dialog of another side");
+  }
+
+  /** RFC 3608 §6.1: the way that the registrar wants its clients to come. */
+  #routed(parcel: Parcel, { target, destination }: Place): Parcel {
+    const { trunks } = this.#call.house;
+    const routes = target === undefined ? undefined : trunks?.routesTo(target.peer, destination);
+    if (routes === undefined || routes.length === 0) return parcel;
+    return { ...parcel, headers: [...routes.map((route) => ["Route", route] as const), ...parcel.headers] };
   }
 
   /** Whom the call was meant for before, as this peer wants to hear it. A redirect is told to those who are trusted. */
@@ -395,14 +407,22 @@ export class Setup {
     return { ...parcel, headers: tellDiversions(parcel.headers, policy, target, shown) };
   }
 
+  /** Where we have an account the host of it is what others are called by, and we. */
+  #domain(target: TargetState | undefined): string | undefined {
+    return target === undefined ? undefined : this.#call.house.trunks?.domainAt(target.peer);
+  }
+
   #requestUri({ target, destination }: Place, scheme: "sip" | "sips"): string {
     if (this.#pickup !== undefined) return this.#pickup.dialog.target;
-    return requestUriFor(this.#wanted.uri, { ...hostOf(target, destination), scheme });
+    const domain = this.#domain(target);
+    const host = domain === undefined ? hostOf(target, destination) : { host: domain };
+    return requestUriFor(this.#wanted.uri, { ...host, scheme });
   }
 
   #parties({ target, destination }: Place, realm: RealmSettings): { from: string; to: string } {
-    const host = this.#call.house.transport.localFor(destination).host;
-    const peerHost = hostOf(target, destination).host;
+    const domain = this.#domain(target);
+    const host = domain ?? this.#call.house.transport.localFor(destination).host;
+    const peerHost = domain ?? hostOf(target, destination).host;
     return {
       from: From.format(hideNameAddr(this.#request.from, { to: realm, host })),
       to: To.format(hideNameAddr(this.#request.to, { to: realm, host, peerHost })),

@@ -3,7 +3,7 @@
  * so a box, its peers and a bad network fit into one process in virtual time (architecture: the engine seam).
  */
 import { Agenda, type EndCause, type Fact, type Hash, type Millis, type Random, type Settings } from "../base/index.ts";
-import { Calls } from "../call/index.ts";
+import { Calls, productFor } from "../call/index.ts";
 import { type MediaNews, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
 import { Accounts } from "../registration/index.ts";
@@ -12,6 +12,8 @@ import { type ServerTransaction, Transactions } from "../transaction/index.ts";
 import { type Hop, Transport, type TransportInput, type TransportOutput } from "../transport/index.ts";
 import { Prober } from "./prober.ts";
 import { Recorder } from "./recorder.ts";
+import { TrunkFlow } from "./trunk.ts";
+import { Trunks } from "./trunks.ts";
 import type { EngineView } from "./view.ts";
 
 export type EngineInput =
@@ -45,12 +47,17 @@ export class Engine {
   readonly #calls: Calls;
   readonly #prober: Prober;
   readonly #accounts: Accounts;
+  readonly #trunks: Trunks;
   readonly #recorder: Recorder;
   #realms: ReadonlyMap<string, string>;
+  #settings: Settings;
+  /** Of the last step. */
+  #now: Millis = 0;
   #outputs: EngineOutput[] = [];
 
   constructor({ settings, random, version, hash }: EngineOptions) {
     const agenda = this.#agenda;
+    this.#settings = settings;
     this.#realms = realmsByListener(settings);
     this.#recorder = new Recorder((listener) => this.#realms.get(listener) ?? listener);
     const emit = (output: EngineOutput): void => {
@@ -65,7 +72,10 @@ export class Engine {
       agenda,
       user: {
         message: (message: Message, hop: Hop, now: Millis) => this.#transactions.message(message, hop, now),
-        unreachable: (token, reason, now) => this.#transactions.unreachable(token, reason, now),
+        unreachable: (token, reason, now) => {
+          if (token instanceof TrunkFlow) token.lost(now);
+          else this.#transactions.unreachable(token, reason, now);
+        },
         undelivered: (branch, method, now) => this.#transactions.undelivered(branch, method, now),
       },
     });
@@ -102,6 +112,22 @@ export class Engine {
       isAt: (peer, place) => this.#routing.isAt(peer, place),
       fact,
     });
+    this.#trunks = new Trunks(
+      {
+        random,
+        agenda,
+        transport: this.#transport,
+        transactions: this.#transactions,
+        routing: this.#routing,
+        accounts: this.#accounts,
+        fact,
+        product: (realm) => {
+          const found = this.#settings.realms.get(realm);
+          return found === undefined ? undefined : productFor(found, version);
+        },
+      },
+      settings,
+    );
     this.#calls = new Calls({
       settings,
       random,
@@ -111,6 +137,7 @@ export class Engine {
       media: this.#media,
       routing: this.#routing,
       accounts: this.#accounts,
+      trunks: this.#trunks,
       fact,
       version,
     });
@@ -122,6 +149,7 @@ export class Engine {
    * Throws only by our own mistake; then what was done before it comes out of the next step.
    */
   step(input: EngineInput, now: Millis): readonly EngineOutput[] {
+    this.#now = now;
     try {
       this.#agenda.expire(now);
     } finally {
@@ -145,11 +173,16 @@ export class Engine {
         transactions: this.#transactions.counts(),
         transport: this.#transport.view(),
         media: this.#media.view(),
+        trunks: this.#trunks.counts(),
         timers: this.#agenda.size,
         drops: { ...this.#transport.counters.snapshot(), ...this.#transactions.counters.snapshot() },
       }),
       calls: () => this.#calls.view(),
-      peers: () => this.#routing.view(),
+      peers: () =>
+        this.#routing.view().map((peer) => {
+          const registration = this.#trunks.view(peer.name, this.#now);
+          return registration === undefined ? peer : { ...peer, registration };
+        }),
       trace: (callIds) => this.#recorder.entries(callIds),
     };
   }
@@ -166,6 +199,7 @@ export class Engine {
         return;
       case "shutdown":
         this.#calls.shutdown(now);
+        this.#trunks.leave(now);
         return;
       case "end-calls":
         this.#calls.endAll(input.cause, now);
@@ -185,18 +219,23 @@ export class Engine {
   }
 
   #onRouting(output: RoutingOutput): void {
-    if (output.out === "fact") this.#outputs.push(output);
-    else this.#prober.handle(output, output.now);
+    if (output.out === "fact") {
+      const { fact } = output;
+      this.#outputs.push(output);
+      if (fact.fact === "peer.down") this.#trunks.targetDown(fact.peer, fact.target, this.#now);
+    } else this.#prober.handle(output, output.now);
   }
 
   /** A new configuration: what is in use lives on under the old values, what comes next sees the new ones. */
   #reload(settings: Settings, now: Millis): void {
+    this.#settings = settings;
     this.#realms = realmsByListener(settings);
     this.#transport.apply(settings, now);
     this.#transactions.setLimit(settings.limits.transactions);
     this.#routing.apply(settings, now);
     this.#media.apply(settings);
     this.#accounts.apply(settings);
+    this.#trunks.apply(settings, now);
     this.#calls.apply(settings);
   }
 }

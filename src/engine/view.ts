@@ -1,12 +1,13 @@
 import type { CallView } from "../call/index.ts";
 import type { PeerView } from "../routing/index.ts";
 import type { TraceEntry } from "./recorder.ts";
+import type { TrunkView } from "./trunk.ts";
 
 /** What is going on, as plain values for the control socket. Every part is made when asked for. */
 export interface EngineView {
   status(): StatusView;
   calls(): readonly CallView[];
-  peers(): readonly PeerView[];
+  peers(): readonly (PeerView & { readonly registration?: TrunkView })[];
   /** The last messages on every wire, or those of some Call-IDs only, oldest first. */
   trace(callIds?: ReadonlySet<string>): readonly TraceEntry[];
 }
@@ -16,6 +17,8 @@ export interface StatusView {
   readonly transactions: object;
   readonly transport: object;
   readonly media: object;
+  /** Our registrations at peers: how many, and how many of them hold. */
+  readonly trunks: object;
   /** Owners of deadlines. Zero when nothing is going on, but for health checks and idle connections. */
   readonly timers: number;
   /** What was dropped or refused below the calls, by reason. */

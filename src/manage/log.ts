@@ -29,6 +29,8 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "media.failed": "error",
   "peer.up": "info",
   "peer.down": "warn",
+  "trunk.registered": "info",
+  "trunk.failed": "error",
   "auth.failed": "warn",
   "peer.limited": "warn",
   "message.bad": "warn",

@@ -54,7 +54,11 @@ export function isAt(peer: PeerSettings, place: Standing, resolved: readonly str
   if (place.tlsNames?.some((name) => names.includes(name.toLowerCase())) === true) return true;
   const ip = canonicalIp(place.remote.ip);
   if ([...hostsOf(peer), ...resolved].some((host) => canonicalIp(host) === ip)) return true;
-  const words = parseIp(ip);
+  return isInSources(peer, place);
+}
+
+export function isInSources(peer: PeerSettings, { realm, remote }: Standing): boolean {
+  const words = realm === peer.realm ? parseIp(remote.ip) : undefined;
   return words !== undefined && peer.sources.some((text) => contains(text, words));
 }
 

@@ -4,7 +4,7 @@ import type { Uri } from "../message/index.ts";
 import { ADMITTED, type AdmitVerdict, CallLimits } from "./call-limits.ts";
 import { type Outcome, type TargetHealth, TargetState, targetId } from "./health.ts";
 import { numberOf } from "./number.ts";
-import { type Caller, isAt, Recognition, type Standing } from "./recognition.ts";
+import { type Caller, isAt, isInSources, Recognition, type Standing } from "./recognition.ts";
 
 export type RoutingOutput =
   /** Send an OPTIONS to this target and tell `probed` how it went. */
@@ -70,6 +70,16 @@ export class Routing {
   /** The peer that sent this, or `undefined`: a stranger. A peer with `sources` is told by them alone. */
   recognise(caller: Caller, _now?: Millis): PeerSettings | undefined {
     return this.#recognition.peerOf(caller);
+  }
+
+  /** May this have been sent by the peer of this name, even if another one at the same place would be recognised? */
+  mayBe(name: string, caller: Caller): boolean {
+    const peer = this.#settings.peers.get(name);
+    if (peer === undefined) return false;
+    if (this.recognise(caller)?.name === name) return true;
+    const isCertified = caller.protocol === "tls" && this.#settings.realms.get(peer.realm)?.tls?.verify === "mutual";
+    if (isCertified) return false;
+    return peer.sources.length > 0 ? isInSources(peer, caller) : this.isAt(name, caller);
   }
 
   /** Is the peer of this name at that place: at a target of its, or in its `sources`? */

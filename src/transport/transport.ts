@@ -245,6 +245,22 @@ export class Transport {
     this.#agenda.watch(held);
   }
 
+  /** `token` hears of the end of this connection for as long as it waits; nothing when there is none. */
+  expect(connection: number, token: SendToken): void {
+    this.#connections.get(connection)?.expect(token);
+  }
+
+  /**
+   * Reminds a NAT on the way of a UDP flow.
+   *
+   * Deviation: RFC 5626 §4.4.2 wants STUN, whose answer would prove the way; we send the CRLFs of streams, which servers
+   * pass over in silence, and learn of a dead way at the next refresh.
+   */
+  keepAlive(hop: Hop): void {
+    if (hop.protocol !== "udp" || this.#listeners.get(hop.listener) === undefined) return;
+    this.#emit({ out: "datagram", listener: hop.listener, remote: hop.remote, text: "\r\n\r\n" });
+  }
+
   /** After a reload: listeners come and go (their sockets are io's); connections in use live on with what they had. */
   apply(settings: Settings, _now: Millis): void {
     this.#listeners = new Listeners(settings);

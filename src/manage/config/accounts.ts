@@ -1,12 +1,14 @@
 /** Our accounts at peers: from the file and the files that it names to settings. */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { type AuthSettings, type HashName, Secret } from "../../base/index.ts";
+import { type AuthSettings, type HashName, type RegisterSettings, Secret } from "../../base/index.ts";
+import { canonicalIp, isHostName } from "./addresses.ts";
 import { fileTrouble } from "./certificates.ts";
-import type { Path } from "./fault.ts";
+import { type Path, quoted } from "./fault.ts";
 import type { Findings } from "./findings.ts";
 import type { ConfigPeer } from "./schema.ts";
 
+type ConfigRegister = NonNullable<ConfigPeer["register"]>;
 type ConfigAuth = NonNullable<ConfigPeer["auth"]>;
 
 /** Limit: a password file over this is refused unread. In bytes. */
@@ -35,6 +37,33 @@ export function readAuth(auth: ConfigAuth, path: Path, directory: string, findin
     hashes,
   };
 }
+
+const DEFAULT_REGISTER_SECONDS = 600;
+
+export function readRegister(register: ConfigRegister, path: Path, findings: Findings): RegisterSettings {
+  const [, scheme = "sip", user = "", host = ""] = ADDRESS_OF_RECORD.exec(register.aor) ?? [];
+  if (host === "" || (canonicalIp(host) === undefined && !isHostName(host)))
+    findings.fault(
+      [...path, "aor"],
+      `${quoted(register.aor)} is no address of record`,
+      "write it as in sip:12345@carrier.example.com",
+    );
+  const gin = register.gin ?? false;
+  if (gin && register.contactUser !== undefined)
+    findings.fault([...path, "contactUser"], "with gin the numbers are the users", "take one of both out");
+  return {
+    aor: `${scheme.toLowerCase()}:${user}@${host.toLowerCase()}`,
+    scheme: scheme.toLowerCase() === "sips" ? "sips" : "sip",
+    user,
+    host: host.toLowerCase(),
+    contactUser: register.contactUser ?? user,
+    everySeconds: register.everySeconds ?? DEFAULT_REGISTER_SECONDS,
+    gin,
+  };
+}
+
+/** RFC 3261 §10.3: no parameters, no port, no password. */
+const ADDRESS_OF_RECORD = /^(sips?):([A-Za-z0-9\-_.!~*'()&=+$,;?/%]+)@([A-Za-z0-9.-]+)$/i;
 
 /** One way to prove who we are: not none, and not two that may contradict each other. */
 function checkWays(

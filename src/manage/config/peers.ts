@@ -8,7 +8,7 @@ import {
   type RouteSettings,
   type TargetSettings,
 } from "../../base/index.ts";
-import { readAuth } from "./accounts.ts";
+import { readAuth, readRegister } from "./accounts.ts";
 import { canonicalIp, familyName, isHostName, Malformed, parseCidr, parseTarget } from "./addresses.ts";
 import { didYouMean, type Path, quoted } from "./fault.ts";
 import type { Findings } from "./findings.ts";
@@ -63,6 +63,7 @@ export function readPeer(
     reasons: peer.reason ?? "pass",
     ...(peer.auth !== undefined && { auth: readAuth(peer.auth, [...path, "auth"], directory, findings) }),
     media: readMediaRules(peer.media ?? {}, realm?.media.rules, [...path, "media"], findings),
+    ...(peer.register !== undefined && { register: readRegister(peer.register, [...path, "register"], findings) }),
   };
 }
 

@@ -211,6 +211,23 @@ const Auth = Type.Object(
   { ...closed, description: "What its challenges are answered with (RFC 3261 §22, RFC 8760). Absent: nothing." },
 );
 
+const Register = Type.Object(
+  {
+    aor: text("Our address of record there, as in sip:12345@carrier.example.com."),
+    contactUser: Type.Optional(
+      Type.String({
+        description: "The user of the Contact that we register. Default: that of the address of record.",
+        pattern: "^[A-Za-z0-9._+-]{1,64}$",
+      }),
+    ),
+    everySeconds: Type.Optional(count("For how long we register, in seconds. Default 600.", 60, 86_400)),
+    gin: Type.Optional(
+      Type.Boolean({ description: "Register all numbers of the account at once (RFC 6140). Default false." }),
+    ),
+  },
+  { ...closed, description: "We register there. Absent: we do not." },
+);
+
 const Peer = Type.Object(
   {
     realm: text("The realm that it lives in."),
@@ -240,6 +257,7 @@ const Peer = Type.Object(
     auth: Type.Optional(Auth),
     media: Type.Optional(PeerMedia),
     refer: refer("Transfers that this peer asks for. Default: as its realm says."),
+    register: Type.Optional(Register),
     tcpForLargeRequests: Type.Optional(
       Type.Boolean({
         description: "May a request over the UDP size limit go by TCP? RFC 3261 §18.1.1. Default false.",

@@ -96,6 +96,8 @@ function badPattern(document: ConfigDocument, path: Path, error: ErrorObject): F
     );
   if (path.includes("ha1"))
     return document.fault(path, "this is no digest", "write 32 hex digits for MD5, 64 for the others");
+  if (path.at(-1) === "contactUser")
+    return document.fault(path, `${quoted(error.data)} is no user`, "write 1 to 64 letters, digits, dots, -, + and _");
   const isMethod = path.at(-1) === "method";
   return document.fault(
     path,

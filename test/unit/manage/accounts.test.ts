@@ -78,6 +78,52 @@ test("a new password is a change that does not tell it", () => {
   expect(changes[0]).toMatch(/^peers\.p\.auth\.password: "••• \([0-9a-f]{8}\)" -> "••• \([0-9a-f]{8}\)"; at once/);
 });
 
+test("a registration: the account of record and what it is made of", () => {
+  expect(registerOf('{ "aor": "sip:+4930123@Carrier.example" }')).toEqual({
+    aor: "sip:+4930123@carrier.example",
+    scheme: "sip",
+    user: "+4930123",
+    host: "carrier.example",
+    contactUser: "+4930123",
+    everySeconds: 600,
+    gin: false,
+  });
+  expect(registerOf('{ "aor": "sips:a@b", "contactUser": "x", "everySeconds": 3600 }')).toMatchObject({
+    scheme: "sips",
+    contactUser: "x",
+    everySeconds: 3_600,
+  });
+});
+
+test("no address of record, numbers and a user at once, and a time that would hammer are faults", () => {
+  for (const [register, fault] of [
+    [
+      '{ "aor": "carrier.example" }',
+      'aor: "carrier.example" is no address of record; write it as in sip:12345@carrier.example.com',
+    ],
+    [
+      '{ "aor": "sip:a@b:5060" }',
+      'aor: "sip:a@b:5060" is no address of record; write it as in sip:12345@carrier.example.com',
+    ],
+    [
+      '{ "aor": "sip:a@b", "gin": true, "contactUser": "x" }',
+      "contactUser: with gin the numbers are the users; take one of both out",
+    ],
+    [
+      '{ "aor": "sip:a@b", "contactUser": "x y" }',
+      'contactUser: "x y" is no user; write 1 to 64 letters, digits, dots, -, + and _',
+    ],
+    ['{ "aor": "sip:a@b", "everySeconds": 5 }', "everySeconds: 5 is out of range; write 60 to 86400"],
+  ] as const) {
+    expect(faultsOf('{ "user": "u", "password": "p" }', register)).toEqual([`peers.p.register.${fault}`]);
+  }
+});
+
+function registerOf(register: string) {
+  const loaded = read('{ "user": "u", "password": "p" }', register);
+  return loaded.ok ? loaded.settings.peers.get("p")?.register : loaded.faults;
+}
+
 function authOf(auth: string) {
   const loaded = read(auth);
   const settings = loaded.ok ? loaded.settings.peers.get("p")?.auth : undefined;
@@ -85,15 +131,15 @@ function authOf(auth: string) {
   return settings;
 }
 
-const faultsOf = (auth: string): string[] => {
-  const loaded = read(auth);
+const faultsOf = (auth: string, register?: string): string[] => {
+  const loaded = read(auth, register);
   return loaded.ok ? [] : loaded.faults.map((fault) => faultText(fault).replace(/^[^:]*:\d+:\d+: /, ""));
 };
 
-const read = (auth: string) =>
+const read = (auth: string, register?: string) =>
   readSettings(
     join(folder, "x.jsonc"),
     `{ "realms": { "a": { "trust": "full", "listen": ["udp:127.0.0.1:5060"], "media": { "address": "127.0.0.1", "ports": "20000-59999" }, "srtp": "off" } },
-       "peers": { "p": { "realm": "a", "targets": ["udp:127.0.0.9:5060"], "auth": ${auth} } } }`,
+       "peers": { "p": { "realm": "a", "targets": ["udp:127.0.0.9:5060"], "auth": ${auth}${register === undefined ? "" : `, "register": ${register}`} } } }`,
     1_790_000_000_000,
   );
