@@ -147,6 +147,8 @@ export interface CallAnswered {
   readonly call: string;
   readonly afterMs: number;
   readonly callee: Party;
+  /** RFC 7989: the UUIDs of both ends, the caller's first; absent when the call has none. */
+  readonly sessionId?: string;
   readonly media: readonly { readonly kind: string; readonly caller: MediaEnd; readonly callee: MediaEnd }[];
 }
 
@@ -167,6 +169,7 @@ export interface CallEnded {
   readonly status: number;
   /** Q.850: as the end that ended it said (RFC 3326), or what RFC 3398 makes of the status. */
   readonly q850: number;
+  readonly sessionId?: string;
   readonly totalMs: number;
   readonly answeredMs: number;
   readonly from: Party;

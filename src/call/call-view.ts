@@ -11,5 +11,7 @@ export interface CallView {
   readonly answeredMs: Millis | undefined;
   readonly from: Party;
   readonly to: Party | undefined;
+  /** RFC 7989: the UUIDs of both ends, the caller's first; absent when the call has none. */
+  readonly sessionId?: string;
   readonly media: MediaView | undefined;
 }

@@ -17,6 +17,7 @@ import {
   type LegOwner,
   type Progress,
   type ServerTransaction,
+  SessionIds,
   timing,
   type Unacknowledged,
 } from "../leg/index.ts";
@@ -63,6 +64,8 @@ export class Call implements LegOwner, Punctual {
   readonly callerParty: MediaParty;
   readonly report: Report;
   readonly changes: Changes;
+  /** RFC 7989; `undefined`: the caller gave none. */
+  readonly ids: SessionIds | undefined;
   caller!: Leg;
   callee: Leg | undefined;
   calleeRealm: RealmSettings | undefined;
@@ -91,7 +94,8 @@ export class Call implements LegOwner, Punctual {
     this.callerRealm = start.realm;
     this.callerParty = start.party;
     this.lateOffer = start.sdp === undefined;
-    this.report = new Report(start);
+    this.ids = SessionIds.of(start.request, start.realm.sessionId, house.random);
+    this.report = new Report(start, this.ids);
     this.changes = new Changes(this);
     const { introduction } = start;
     this.#charged = introduction === undefined ? start.fromPeer : introduction.charged;

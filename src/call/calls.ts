@@ -357,6 +357,7 @@ export class Calls {
           nated: nated || !request.headers.has("contact"), // RFC 2543: where it came from is all we know of its place.
           sessionTimer: house.settings.sessionTimer,
           authenticator: house.accounts?.of(call.start.fromPeer),
+          ids: call.ids,
           book: house.book,
         },
         request,

@@ -1,6 +1,6 @@
 /** Answers to what comes inside a dialog. */
 import { below, type Millis, type Random } from "../base/index.ts";
-import { type Dialog, fill, NOTHING, type Parcel, type ServerTransaction } from "../leg/index.ts";
+import { type Dialog, fill, markAnswer, NOTHING, type Parcel, type ServerTransaction } from "../leg/index.ts";
 import { type Request, responseTo } from "../message/index.ts";
 
 /** RFC 3261 §14.2, RFC 3311 §5.2. */
@@ -23,6 +23,7 @@ export function reply(
     // RFC 6141 §4.6: a refused request moves nothing.
     if (request.method === "UPDATE") dialog.refresh(request, server.hop);
   }
+  markAnswer(draft, dialog);
   fill(draft, parcel);
   server.respond(draft, now);
 }

@@ -10,7 +10,7 @@ import {
   type Side,
   type StreamQuality,
 } from "../base/index.ts";
-import type { Dialog } from "../leg/index.ts";
+import type { Dialog, SessionIds } from "../leg/index.ts";
 import type { MediaNews, MediaView } from "../media/index.ts";
 import { parseUri, unescapeUser } from "../message/index.ts";
 import { NORMAL_CLEARING, q850Of } from "../policy/index.ts";
@@ -27,6 +27,7 @@ interface Stream {
 
 export class Report {
   readonly #start: CallStart;
+  readonly #ids: SessionIds | undefined;
   #from: Party;
   #to: Party | undefined;
   #beganAt: Millis = 0;
@@ -37,8 +38,9 @@ export class Report {
     | undefined;
   readonly #streams: (Stream | undefined)[] = [];
 
-  constructor(start: CallStart) {
+  constructor(start: CallStart, ids: SessionIds | undefined) {
     this.#start = start;
+    this.#ids = ids;
     const { request } = start;
     this.#from = {
       realm: start.realm.name,
@@ -86,13 +88,14 @@ export class Report {
       caller: { codecs: caller.codecs, profile: caller.profile, suite: caller.suite },
       callee: { codecs: callee.codecs, profile: callee.profile, suite: callee.suite },
     }));
-    return {
+    const fact: CallAnswered = {
       fact: "call.answered",
       call: call.id,
       afterMs: Math.round(now - this.#beganAt),
       callee: this.#to as Party,
       media,
     };
+    return this.#ids === undefined ? fact : { ...fact, sessionId: this.#ids.text };
   }
 
   over({ cause, by, status, reason }: Verdict, now: Millis): void {
@@ -115,7 +118,7 @@ export class Report {
 
   ended(): CallEnded {
     const { cause, by, status, q850 } = this.#end ?? UNTOLD;
-    return {
+    const fact: CallEnded = {
       fact: "call.ended",
       call: this.#start.id,
       cause,
@@ -128,10 +131,11 @@ export class Report {
       to: this.#to,
       streams: this.#streams.filter((stream) => stream !== undefined),
     };
+    return this.#ids === undefined ? fact : { ...fact, sessionId: this.#ids.text };
   }
 
   view(state: string, media: MediaView | undefined, now: Millis): CallView {
-    return {
+    const seen: CallView = {
       call: this.#start.id,
       state,
       ageMs: Math.round(now - this.#beganAt),
@@ -140,6 +144,7 @@ export class Report {
       to: this.#to,
       media,
     };
+    return this.#ids === undefined ? seen : { ...seen, sessionId: this.#ids.text };
   }
 }
 

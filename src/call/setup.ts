@@ -305,6 +305,7 @@ export class Setup {
     if (scheme === undefined) return false;
     this.#current = place;
     this.#heard = false;
+    call.ids?.asking(realm.sessionId);
     const leg = Leg.inviting({
       house: call.house.legs,
       owner: call,
@@ -316,6 +317,7 @@ export class Setup {
       nated: false,
       sessionTimer: call.house.settings.sessionTimer,
       authenticator: call.house.accounts?.of(this.#peer),
+      ids: realm.sessionId === "off" ? undefined : call.ids,
       book: call.house.book,
     });
     let parcel: Parcel;

@@ -3,6 +3,7 @@ import type { Millis } from "../base/index.ts";
 import { type Request, type Response, responseTo } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { ClientTransaction, LegClient, ServerTransaction } from "./ports.ts";
+import { markAnswer } from "./session-ids.ts";
 
 /** Whose answers nobody waits for. */
 export const IGNORED: LegClient = { response() {}, failed() {} };
@@ -46,5 +47,6 @@ export function reply(
 ): void {
   const draft = responseTo(request, status, dialog.localTag);
   if (header !== undefined) draft.add(header[0], header[1]);
+  markAnswer(draft, dialog);
   server.respond(draft, now);
 }

@@ -48,6 +48,9 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   alias: string | undefined;
   /** A REFER came in it: those that follow have an id (RFC 3515 §2.4.6). */
   referred = false;
+  /** UUID of the end that this dialog leads to (RFC 7989), and the one that it gave in a request not answered yet. */
+  end: string | undefined;
+  newEnd: string | undefined;
   /** The answer as the peer gave it before its 2xx, and what the other side was told of it. */
   earlyRemote: string | undefined;
   earlyLocal: string | undefined;

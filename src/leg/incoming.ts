@@ -19,6 +19,7 @@ export function receive(dialog: Dialog, request: Request, server: ServerTransact
   if (dialog.remoteSeq !== undefined && seq <= dialog.remoteSeq) return reply(request, server, dialog, 500, now);
   dialog.remoteSeq = seq;
   dialog.heardFrom(server.hop);
+  leg.ids?.hear(dialog, request);
   if (request.method === "BYE") return onBye(leg, dialog, request, server, now);
   if (leg.state === "gone" || leg.state === "leaving") return reply(request, server, dialog, 481, now);
   if (request.method === "INVITE" || request.method === "UPDATE") {
@@ -37,6 +38,7 @@ export function receiveAck(dialog: Dialog, ack: Request, now: Millis): void {
   const invite = leg.inviteServer;
   if (invite === undefined || invite.dialog !== dialog || ack.cseq.number !== invite.seq) return;
   if (!invite.acked()) return;
+  leg.ids?.learn(dialog, ack);
   if (invite === leg.firstInvite) leg.happen("ACK", now);
   leg.owner.legAcked(leg, dialog, ack, invite, now);
 }

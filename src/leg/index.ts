@@ -11,5 +11,6 @@ export { carriesSdp, fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts
 export type * from "./ports.ts";
 export { Reinvite, type ReinviteOwner } from "./reinvite.ts";
 export type { PrackNote, Unacknowledged } from "./reliable.ts";
+export { markAnswer, SessionIds } from "./session-ids.ts";
 export { knowsTimers, tooShort } from "./session-terms.ts";
 export * as timing from "./timing.ts";

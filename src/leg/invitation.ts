@@ -82,6 +82,7 @@ export class Invitation implements ClientOwner {
       return;
     if (response.status === 422 && this.#askForMore(response, now)) return;
     this.#finished = true;
+    this.#leg.ids?.learn(this.#leg.first, response);
     this.#owner.invitationRefused(response, now);
   }
 
@@ -95,6 +96,7 @@ export class Invitation implements ClientOwner {
   accept(response: Response, hop: Hop, now: Millis): void {
     const dialog = this.#dialogOf(response, hop, 2 * FORK_LIMIT);
     if (dialog === undefined) return;
+    this.#leg.ids?.learn(dialog, response);
     if (dialog === this.#winner || dialog.acked !== undefined) {
       dialog.acked?.handle.resend(now);
       return;
@@ -152,6 +154,7 @@ export class Invitation implements ClientOwner {
     if (this.#finished) return;
     const dialog = this.#dialogOf(response, hop, FORK_LIMIT);
     if (dialog === undefined) return;
+    this.#leg.ids?.learn(dialog, response);
     let rseq: number | undefined;
     try {
       if (response.headers.has("contact")) dialog.takeResponse(response, hop);

@@ -8,6 +8,7 @@ import type { Dialog } from "./dialog.ts";
 import { carriesSdp, fill, type Parcel } from "./parcel.ts";
 import type { LegHouse, ServerOwner, ServerTransaction } from "./ports.ts";
 import { type PrackNote, Reliable, type ReliableOwner, type Unacknowledged } from "./reliable.ts";
+import { markAnswer } from "./session-ids.ts";
 import { ACK_LIMIT, T1, T2 } from "./timing.ts";
 
 export interface InviteServerOwner {
@@ -123,6 +124,7 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     this.#answered = true;
     this.#quiet();
     const draft = responseTo(this.request, status, dialog.localTag, reason);
+    markAnswer(draft, dialog);
     fill(draft, parcel);
     this.#server.respond(draft, now);
   }
@@ -207,6 +209,7 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     const draft = responseTo(this.request, status, dialog.localTag);
     for (const value of this.request.headers.rawAll("record-route")) draft.add("Record-Route", value);
     this.#owner.dress(draft, this);
+    markAnswer(draft, dialog);
     fill(draft, parcel);
     return draft;
   }

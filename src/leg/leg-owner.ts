@@ -8,6 +8,7 @@ import type { InviteServer } from "./invite-server.ts";
 import type { Leg } from "./leg.ts";
 import type { LegHouse, ServerTransaction } from "./ports.ts";
 import type { Unacknowledged } from "./reliable.ts";
+import type { SessionIds } from "./session-ids.ts";
 
 /** The call, as its legs see it. Every word says which leg speaks. */
 export interface LegOwner {
@@ -67,6 +68,8 @@ export interface LegOptions {
   readonly sessionTimer: SessionTimerSettings;
   /** Who answers the challenges of the leg's peer; absent: they are refusals like others. */
   readonly authenticator?: Authenticator | undefined;
+  /** Session-ID of the call; absent: this side neither says nor hears any. */
+  readonly ids?: SessionIds | undefined;
   /** All dialogs of the box by our own tag. */
   readonly book: Registry<string, Dialog>;
 }

@@ -16,6 +16,7 @@ import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
 import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
 import type { PrackNote } from "./reliable.ts";
 import { Noted, Session } from "./session.ts";
+import { heeding, mark, type SessionIds } from "./session-ids.ts";
 import { Wording } from "./wording.ts";
 
 const TAG_CHARS = 20;
@@ -40,6 +41,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   invitation: Invitation | undefined;
   reinvite: Reinvite | undefined;
   readonly session: Session;
+  readonly ids: SessionIds | undefined;
   readonly wording: Wording;
   owner: LegOwner;
   readonly authenticator: Authenticator | undefined;
@@ -62,6 +64,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.tcpForLargeRequests = options.tcpForLargeRequests;
     this.owner = options.owner;
     this.authenticator = options.authenticator;
+    this.ids = options.ids;
     this.#book = options.book;
     this.#state = state;
     this.session = new Session(this, options.sessionTimer);
@@ -166,6 +169,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       .add("Call-ID", this.callId)
       .add("CSeq", "1 INVITE");
     this.wording.dressRequest(draft, "INVITE");
+    mark(draft, dialog);
     fill(draft, parcel);
     this.invitation = new Invitation(this, this, 1);
     this.invitation.start(draft, destination, now);
@@ -201,6 +205,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (dialog.acked !== undefined && dialog.acked.seq >= seq) return; // It was asked for twice while we looked for the way.
       const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
       if (this.proof?.seq === seq) for (const [name, value] of this.proof.headers) draft.add(name, value);
+      mark(draft, dialog);
       fill(draft, parcel);
       dialog.acked = { seq, handle: this.house.transactions.ack(draft, destination, at) };
     });
@@ -218,8 +223,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (destination === undefined) return owner.failed("unreachable", undefined, at);
       const draft = dialog.draft(method, ++dialog.localSeq, maxForwards);
       this.wording.dressRequest(draft, method);
+      mark(draft, dialog);
       fill(draft, parcel);
-      const client = method === "UPDATE" && this.session.wanted ? new Noted(this.session, owner) : owner;
+      const heeded = this.ids === undefined ? owner : heeding(dialog, owner);
+      const client = method === "UPDATE" && this.session.wanted ? new Noted(this.session, heeded) : heeded;
       const { transactions } = this.house;
       const { authenticator } = this;
       if (authenticator === undefined) transactions.request(draft, destination, client, at);

@@ -8,6 +8,7 @@ import type { Authentication } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import { fill, NOTHING, type Parcel } from "./parcel.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
+import { mark } from "./session-ids.ts";
 import { GLARE_RETRIES } from "./timing.ts";
 
 export interface ReinviteOwner {
@@ -63,6 +64,7 @@ export class Reinvite implements ClientOwner, Punctual {
 
   response(response: Response, transaction: ClientTransaction, now: Millis): void {
     const { status } = response;
+    this.dialog.leg.ids?.learn(this.dialog, response);
     if (status < 200) {
       if (status > 100 && this.pending) this.#owner.progress(this, response, now);
       return;
@@ -150,6 +152,7 @@ export class Reinvite implements ClientOwner, Punctual {
     this.seq = ++dialog.localSeq;
     const draft = dialog.draft("INVITE", this.seq, this.#maxForwards);
     dialog.leg.wording.dressRequest(draft, "INVITE");
+    mark(draft, dialog);
     fill(draft, this.parcel);
     const { authenticator } = dialog.leg;
     if (authenticator !== undefined) {

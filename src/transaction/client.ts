@@ -256,12 +256,20 @@ function eventOf(status: number, method: string): Event {
 /** RFC 3261 §17.1.1.3: everything as in the INVITE, but the To of the response; with its credentials (§22.1). */
 function ackText(inviteText: string, response: Response): string {
   const draft = likeInvite(inviteText, "ACK", response.headers.raw("To"));
+  const id = draft.get("Session-ID");
+  if (id !== undefined) draft.set("Session-ID", answeredId(id, response));
   if (!inviteText.includes("uthorization: ")) return draft.toText();
   const { headers } = parseMessage(inviteText);
   for (const name of ["Authorization", "Proxy-Authorization"]) {
     for (const value of headers.rawAll(name)) draft.add(name, value);
   }
   return draft.toText();
+}
+
+/** RFC 7989 §10.8.1: whoever answered is known now. */
+function answeredId(id: string, response: Response): string {
+  const told = /^[0-9a-f]{32}/.exec(response.headers.raw("session-id") ?? "")?.[0];
+  return told === undefined || !id.includes(";remote=") ? id : `${id.slice(0, id.indexOf(";"))};remote=${told}`;
 }
 
 /** RFC 3261 §9.1: everything as in the INVITE. */
@@ -278,10 +286,11 @@ function likeInvite(inviteText: string, method: string, to: string | undefined):
   const copy = (name: string): string => headers.raw(name) ?? "";
   const draft = new RequestDraft(method, invite.uri).add("Via", copy("Via"));
   for (const route of headers.rawAll("Route")) draft.add("Route", route);
-  return draft
+  draft
     .add("Max-Forwards", "70")
     .add("From", copy("From"))
     .add("To", to ?? copy("To"))
     .add("Call-ID", copy("Call-ID"))
     .add("CSeq", `${Number.parseInt(copy("CSeq"), 10)} ${method}`);
+  return headers.has("session-id") ? draft.add("Session-ID", copy("Session-ID")) : draft; // RFC 7989 §7.
 }
