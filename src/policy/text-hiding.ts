@@ -1,7 +1,7 @@
 /** Single values inside bodies, as the other side may read them. */
 import type { RealmSettings } from "../base/index.ts";
 import type { DialogName } from "../message/index.ts";
-import { mentionsAddress, mentionsUri, type SideNames } from "./leaks.ts";
+import { mentionsAddress, type SideNames } from "./leaks.ts";
 import { hideNameAddr } from "./topology.ts";
 
 interface HidingWords {
@@ -20,6 +20,8 @@ const HOST_LIKE = /[a-z0-9]\.[a-z0-9-]*[a-z]{2}/i;
 /** What an id may look like that nobody needs to hide. */
 const HARMLESS_ID = /^[\w+~=-]{1,80}$/;
 
+const FEATURE = /^\+?sip\.[\w-]{1,40}$/;
+
 export class Hider {
   readonly #names: SideNames;
   readonly #words: HidingWords;
@@ -31,6 +33,12 @@ export class Hider {
 
   /** A URI of a person or a device: the user stays, the host is ours. `undefined`: it is none that we can hide. */
   uri(text: string): string | undefined {
+    const hidden = this.#hidden(text);
+    if (hidden === undefined) return undefined;
+    return this.#names.inUri(hidden.replace(this.#words.host, "")) ? undefined : hidden; // Its user part may tell.
+  }
+
+  #hidden(text: string): string | undefined {
     if (SIP_URI.test(text)) {
       try {
         return hideNameAddr({ uri: text, params: new Map() }, { to: this.#words.to, host: this.#words.host }).uri;
@@ -45,7 +53,7 @@ export class Hider {
       const shown = this.#words.to.publicDomains.includes(host.toLowerCase()) ? host : this.#words.host;
       return `${scheme}:${user}@${shown}`;
     }
-    return URN.test(text) && !this.#names.inUri(text) ? text : undefined;
+    return URN.test(text) ? text : undefined;
   }
 
   /** What people or machines wrote; `undefined` when a word of it may be a place. */
@@ -71,8 +79,13 @@ export class Hider {
     return this.#words.dialog(name);
   }
 
-  /** Names of formats are URIs too, and no places: only one that names the other side itself goes. */
+  /** Names of formats are URIs too, and no places, unless they name the other side itself. */
   namespace(text: string): string | undefined {
-    return mentionsAddress(text) || (mentionsUri(text) && this.#names.inUri(text)) ? undefined : text;
+    return this.#names.inUri(text) ? undefined : text;
+  }
+
+  /** A feature tag with its dots: RFC 3840 §9. */
+  feature(text: string): string | undefined {
+    return FEATURE.test(text) && !this.#names.inUri(text) ? text : this.prose(text);
   }
 }

@@ -42,6 +42,7 @@ function attribute(element: string, name: string, value: string, hider: Hider): 
   if (name === "xmlns" || name.startsWith("xmlns:")) return hider.namespace(value);
   if (ALWAYS_NEW.has(name)) return hider.pseudonym(value);
   if (name === "id") return element === "dialog" ? hider.pseudonym(value) : hider.id(value);
+  if (name === "pname") return hider.feature(value);
   if (name.toLowerCase().endsWith("schemalocation")) return undefined;
   return hider.value(value);
 }
