@@ -11,7 +11,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run build install deps native tls test check bench demo image fuzz sim sim-million format clean
+.PHONY: help run build install deps native tls test check bench demo image fuzz sim sim-million soak format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -68,6 +68,11 @@ sim: install ## the box in virtual time: SEED= replays one world, CALLS= plays s
 
 sim-million: install ## a million simulated calls, at low priority (half an hour to two)
 	@SEED="$(or $(SEED),1000000)" CALLS=1000000 nice -n 19 $(NODE) test/simulation/replay.ts
+
+soak: ## 20 calls a second of many kinds through the box, FOR=30m; tells memory, pauses and what is left (root)
+	@.ci/install packages-build packages-test
+	@$(MAKE) --no-print-directory build
+	@$(NODE) test/soak/soak.ts "$(if $(filter command,$(firstword $(origin FOR))),$(FOR),30m)"
 
 format: ## let biome format and fix
 	@biome check --write .

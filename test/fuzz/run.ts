@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { below, PeerError, type Random, seededRandom } from "../../src/base/index.ts";
 import * as message from "../../src/message/index.ts";
 import { parseSdp } from "../../src/sdp/index.ts";
+import { secondsOf } from "../support/seconds-of.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CORPUS = join(ROOT, "../shared/testdata");
@@ -17,7 +18,7 @@ const CORPUS_FILE_BYTES = 65_536;
 /** A parser that thinks longer than this about one message can be made to think for ever. */
 const SLOW_MS = 250;
 
-const seconds = duration(process.argv[2] ?? "60s");
+const seconds = secondsOf(process.argv[2] ?? "60s");
 const seed = Number(process.env["SEED"] ?? Math.floor(performance.timeOrigin) % 1_000_000);
 const dice = seededRandom(seed);
 const seeds = [...builtIn(), ...corpus()].filter((text) => text !== "");
@@ -144,13 +145,6 @@ function keep(name: string, text: string, error: unknown): void {
 
 function isField(value: unknown): value is message.HeaderField<unknown> {
   return typeof value === "object" && value !== null && "parse" in value && "format" in value && "name" in value;
-}
-
-/** `60s`, `5m` or a bare number of seconds. */
-function duration(text: string): number {
-  const match = /^(\d+)(s|m|h)?$/.exec(text);
-  if (match === null) throw new Error(`FOR=${text}: write it like 60s, 5m or 1h`);
-  return Number(match[1]) * { s: 1, m: 60, h: 3_600 }[(match[2] ?? "s") as "s" | "m" | "h"];
 }
 
 function corpus(): string[] {
