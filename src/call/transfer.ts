@@ -118,6 +118,11 @@ export class Transfer implements Introduction, Outcome, Punctual {
   over(status: number, now: Millis): void {
     // It may have had the transferee already: then there is nobody left to go back to.
     const kept = this.#made !== undefined && this.#transferee.leg.owner === this.#made;
+    const { reunion } = this;
+    // A target that has changed over already, but belongs to its own call still.
+    if (this.#target !== undefined && reunion !== undefined && reunion.leg.owner === this.#second) {
+      this.restore(reunion.dialog, now);
+    }
     this.#lose(kept ? "transferee gone" : "target lost", status, now);
   }
 

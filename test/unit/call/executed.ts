@@ -1,7 +1,7 @@
 /** Scenes of transfers that the box makes by itself. */
 
 import { expect } from "vitest";
-import type { ReferPolicy, Settings } from "../../../src/base/index.ts";
+import type { PeerSettings, ReferPolicy, Settings } from "../../../src/base/index.ts";
 import { audio, bodyOf, headerOf, type ScriptedParty, tagOf } from "../../support/scripted-party.ts";
 import { ALICE, BOB, type Place, type Stage, type StageOptions, twoSides } from "../../support/stage.ts";
 import { NOTHING, sdpOfBob } from "./scenes.ts";
@@ -12,10 +12,8 @@ export const DAVE: Place = { realm: "inside", ip: "10.9.0.8", port: 5060 };
 
 /** What begins with 5 goes to carol, with 6 to dave; everything else as ever. */
 function widened(policy: ReferPolicy, settings: Settings): Settings {
-  const [carrier, pbx] = ["carrier", "pbx"].map((name) => settings.peers.get(name)!) as [
-    NonNullable<ReturnType<Settings["peers"]["get"]>>,
-    NonNullable<ReturnType<Settings["peers"]["get"]>>,
-  ];
+  const carrier = settings.peers.get("carrier") as PeerSettings;
+  const pbx = settings.peers.get("pbx") as PeerSettings;
   const at = ({ ip, port }: Place) => ({ kind: "host", protocol: "udp", host: ip, port }) as const;
   const peers = new Map(settings.peers)
     .set("carrier", { ...carrier, refer: policy })
@@ -23,10 +21,10 @@ function widened(policy: ReferPolicy, settings: Settings): Settings {
     .set("other", { ...carrier, name: "other", targets: [at(CAROL)] })
     .set("branch", { ...pbx, name: "branch", targets: [at(DAVE)] });
   const routes = [
-    { when: { number: /^5/ }, to: ["other"] },
-    { when: { number: /^6/ }, to: ["branch"] },
+    { when: { realm: "inside", number: /^5/ }, to: ["other"] },
+    { when: { realm: "inside", number: /^6/ }, to: ["branch"] },
     ...settings.routes,
-  ].map((route, index) => (index < 2 ? { ...route, when: { ...route.when, from: "pbx" } } : route));
+  ];
   return { ...settings, peers, routes };
 }
 
@@ -104,4 +102,27 @@ export function mayHaveLeaked(stage: Stage): string[] {
     /198\.51\.100\.|203\.0\.113\.|alice-phone|carol-phone|alice-tag|carol-tag/.test(text),
   );
   return [...outside, ...inside];
+}
+
+/** Bob's second line. */
+export const DESK: Place = { realm: "inside", ip: BOB.ip, port: 5070 };
+export const sdpOfDesk = audio(BOB.ip, { port: 6100 });
+
+/** Alice and bob talk; bob has called carol on his second line, and they talk as well. */
+export function consulting(cast: Cast = talking()): Cast & { readonly desk: ScriptedParty } {
+  const { stage, carol } = cast;
+  const desk = stage.party("desk", DESK);
+  desk.invite("555", { sdp: sdpOfDesk });
+  carol.answer(200, { sdp: sdpOfCarol });
+  desk.ack();
+  stage.look();
+  return { ...cast, desk };
+}
+
+/** Bob asks that alice takes his place in the call of his second line. */
+export function referToDesk({ stage, bob, desk }: ReturnType<typeof consulting>, flags = ""): void {
+  const replaces = encodeURIComponent(`${replacesOf(desk)}${flags}`);
+  bob.request("REFER", { headers: [`Refer-To: <sip:555@10.9.0.1?Replaces=${replaces}>`] });
+  if (bob.got.some((one) => one.startsWith("NOTIFY "))) bob.answer(200, { method: "NOTIFY" });
+  stage.look();
 }
