@@ -30,10 +30,10 @@ export class CalledSide implements Called {
   readonly #first: FirstExchange;
 
   constructor(call: Call) {
-    const { request, uri, peers, pickup, sdp, maxForwards } = call.start;
+    const { uri, peers, pickup, sdp, maxForwards } = call.start;
     this.call = call;
     this.#first = new FirstExchange(call);
-    this.setup = new Setup(call, request, uri, peers, pickup, sdp, maxForwards);
+    this.setup = new Setup(call, uri, peers, pickup, sdp, maxForwards);
   }
 
   start(now: Millis): void {

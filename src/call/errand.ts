@@ -5,7 +5,8 @@ import { From, type Request, RequestDraft, type ResponseDraft, responseTo, To, t
 import { crossingHeaders, hideNameAddr, requestUriFor } from "../policy/index.ts";
 import type { Place } from "./asking.ts";
 import { type CallHouse, productFor } from "./house.ts";
-import { hostOf, type Refusal } from "./setup.ts";
+import { hostOf } from "./invite-words.ts";
+import type { Refusal } from "./setup.ts";
 import { headersFor } from "./strangers.ts";
 
 export interface Errand {

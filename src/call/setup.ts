@@ -11,21 +11,13 @@ import {
   type RealmSettings,
   SECOND,
 } from "../base/index.ts";
-import { type Dialog, Leg, type Parcel } from "../leg/index.ts";
-import { From, formatUri, parseUri, type Request, type Response, RetryAfter, To, type Uri } from "../message/index.ts";
-import {
-  endsSearch,
-  hideNameAddr,
-  ourHost,
-  rankOf,
-  requestUriFor,
-  sipsVerdict,
-  tellDiversions,
-} from "../policy/index.ts";
+import { type Dialog, Leg } from "../leg/index.ts";
+import { type Response, RetryAfter, type Uri } from "../message/index.ts";
+import { endsSearch, rankOf, sipsVerdict } from "../policy/index.ts";
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
-import { parcelOf } from "./crossing.ts";
 import { productFor } from "./house.ts";
+import { type InviteWords, type Place, wordsOf } from "./invite-words.ts";
 import { before, Redirects, type Wanted } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
 import { refusalHeaders } from "./warning.ts";
@@ -53,13 +45,7 @@ export interface Pickup {
   readonly peer: PeerSettings | undefined;
 }
 
-const REQUIRE_REPLACES = ["Require", "replaces"] as const;
-
-interface Place {
-  readonly destination: Destination;
-  readonly target: TargetState | undefined;
-  readonly realm: RealmSettings;
-}
+const NO_MOVES: Wanted["moves"] = [];
 
 const UNREACHABLE: Refusal = { status: 503, headers: [] };
 
@@ -68,7 +54,6 @@ const fullFor = (seconds: number): Refusal => ({ status: 503, headers: [["Retry-
 
 export class Setup {
   readonly #call: Call;
-  readonly #request: Request;
   /** What is asked for now, and what may be asked for next: a redirect makes more than one. */
   #wanted: Wanted;
   #others: readonly Wanted[] = [];
@@ -92,7 +77,6 @@ export class Setup {
 
   constructor(
     call: Call,
-    request: Request,
     uri: Uri,
     peers: readonly PeerSettings[],
     pickup: Pickup | undefined,
@@ -100,8 +84,7 @@ export class Setup {
     maxForwards: number,
   ) {
     this.#call = call;
-    this.#request = request;
-    this.#wanted = { uri, peers, moves: [] };
+    this.#wanted = { uri, peers, moves: NO_MOVES };
     this.#pickup = pickup;
     this.#sdp = sdp;
     this.#maxForwards = maxForwards;
@@ -320,15 +303,11 @@ export class Setup {
       ids: realm.sessionId === "off" ? undefined : call.ids,
       book: call.house.book,
     });
-    let parcel: Parcel;
-    let target: string;
-    let parties: { readonly from: string; readonly to: string };
+    let words: InviteWords;
     try {
       this.#openMedia(place);
       const sdp = this.#sdp === undefined ? undefined : call.house.media.offer(call.id, "caller", this.#sdp);
-      target = this.#requestUri(place, scheme);
-      parcel = this.#parcel(place, sdp, target);
-      parties = this.#parties(place, realm);
+      words = wordsOf({ call, wanted: this.#wanted, pickup: this.#pickup, peer: this.#peer, place }, scheme, sdp);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       this.#tell({ status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) });
@@ -339,7 +318,7 @@ export class Setup {
     leg.wording.required = asks === "required" ? "100rel" : undefined;
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now);
-    leg.invite({ target, ...parties, maxForwards: this.#maxForwards - 1 }, parcel, destination, now);
+    leg.invite({ ...words, maxForwards: this.#maxForwards - 1 }, words.parcel, destination, now);
     return true;
   }
 
@@ -374,82 +353,7 @@ export class Setup {
     media.open(this.#call.id, { caller: this.#call.callerParty, callee });
     this.#mediaOpen = true;
   }
-
-  #parcel(place: Place, sdp: string | undefined, target: string): Parcel {
-    const { realm } = place;
-    const parcel = parcelOf(this.#request, { from: this.#call.callerRealm, to: realm }, false, sdp);
-    const named = this.#pickup?.replaces ?? this.#namedIn(realm);
-    if (named === undefined) return this.#routed(this.#retold(parcel, realm, target), place);
-    const replacing = { ...parcel, headers: [REQUIRE_REPLACES, ["Replaces", named] as const, ...parcel.headers] };
-    return this.#routed(replacing, place);
-  }
-
-  /** Throws PeerError(481): on another side the dialog is not known, or is another one. */
-  #namedIn(realm: RealmSettings): string | undefined {
-    const { replaces } = this.#call.start;
-    if (replaces === undefined || replaces.realm === realm.name) return replaces?.value;
-    throw new PeerError(481, "Replaces names a dialog of another side");
-  }
-
-  /** RFC 3608 §6.1: the way that the registrar wants its clients to come. */
-  #routed(parcel: Parcel, { target, destination }: Place): Parcel {
-    const { trunks } = this.#call.house;
-    const routes = target === undefined ? undefined : trunks?.routesTo(target.peer, destination);
-    if (routes === undefined || routes.length === 0) return parcel;
-    return { ...parcel, headers: [...routes.map((route) => ["Route", route] as const), ...parcel.headers] };
-  }
-
-  /** Whom the call was meant for before, as this peer wants to hear it. A redirect is told to those who are trusted. */
-  #retold(parcel: Parcel, realm: RealmSettings, target: string): Parcel {
-    const policy = this.#peer?.diversion ?? "pass";
-    const { moves } = this.#wanted;
-    if (policy === "pass" && moves.length === 0) return parcel;
-    const shown = realm.trust === "none" ? [] : moves.map(({ uri, status }) => ({ uri: shownIn(realm, uri), status }));
-    if (realm.trust === "none" && policy !== "off") return parcel;
-    return { ...parcel, headers: tellDiversions(parcel.headers, policy, target, shown) };
-  }
-
-  /** Where we have an account the host of it is what others are called by, and we. */
-  #domain(target: TargetState | undefined): string | undefined {
-    return target === undefined ? undefined : this.#call.house.trunks?.domainAt(target.peer);
-  }
-
-  #requestUri({ target, destination }: Place, scheme: "sip" | "sips"): string {
-    if (this.#pickup !== undefined) return this.#pickup.dialog.target;
-    const domain = this.#domain(target);
-    const host = domain === undefined ? hostOf(target, destination) : { host: domain };
-    return requestUriFor(this.#wanted.uri, { ...host, scheme });
-  }
-
-  #parties({ target, destination }: Place, realm: RealmSettings): { from: string; to: string } {
-    const domain = this.#domain(target);
-    const host = domain ?? this.#call.house.transport.localFor(destination).host;
-    const peerHost = domain ?? hostOf(target, destination).host;
-    return {
-      from: From.format(hideNameAddr(this.#request.from, { to: realm, host })),
-      to: To.format(hideNameAddr(this.#request.to, { to: realm, host, peerHost })),
-    };
-  }
 }
-
-/** What the target is called, as Request-URI and To name it. A port is written when it is not the usual one. */
-export function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
-  const settings = target?.settings;
-  if (settings?.kind === "host")
-    return withPort(settings.host, settings.port, settings.protocol === "tls" ? 5061 : 5060);
-  if (settings?.kind === "uri") {
-    const uri = parseUri(settings.uri);
-    if ("host" in uri) return uri.port === undefined ? { host: uri.host } : { host: uri.host, port: uri.port };
-  }
-  const { remote, protocol } = destination;
-  return withPort(destination.serverName ?? remote.ip, remote.port, protocol === "tls" ? 5061 : 5060);
-}
-
-/** Somebody of another side, by our own name on this one. */
-const shownIn = (realm: RealmSettings, uri: Uri): string =>
-  hideNameAddr({ uri: formatUri(uri), params: new Map() }, { to: realm, host: ourHost(realm) }).uri;
-
-const withPort = (host: string, port: number, usual: number) => (port === usual ? { host } : { host, port });
 
 function retryAfterOf(response: Response): number | undefined {
   try {
