@@ -7,6 +7,7 @@
  */
 import { type Family, familyOf, type RealmSettings } from "../base/index.ts";
 import { attribute, type Media, profileOf, type Sdp } from "../sdp/index.ts";
+import { mediaLimits } from "./limits.ts";
 import type { Position } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 
@@ -25,8 +26,9 @@ export function groupsOf(sdp: Sdp): readonly Group[] {
   let groups: Group[] | undefined;
   for (const { name, value } of sdp.attributes) {
     if (name !== "group" || value === undefined) continue;
-    const [semantics = "", ...tags] = value.trim().split(/ +/);
+    const [semantics = "", ...tags] = value.trim().split(/ +/, 1 + mediaLimits.groupNames);
     groups ??= [];
+    if (groups.length === mediaLimits.groups) break;
     groups.push({ semantics, tags: [...new Set(tags)] });
   }
   return groups ?? NONE;

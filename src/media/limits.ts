@@ -3,6 +3,9 @@ export const mediaLimits = {
   pairs: 20_000,
   /** Live media sessions. Limit: one more is refused with 503. */
   sessions: 65_536,
-  /** Streams of one session that are carried. Limit: an offer with more is refused with 488. */
+  /** Streams of one session that are carried. Limit: those after them are declined. */
   streams: 16,
+  /** `a=group` lines of one description, and names in each. Limit: more are left alone, as if they were not there. */
+  groups: 16,
+  groupNames: 64,
 } as const;

@@ -28,39 +28,6 @@ function ownDirection(described: Described): Direction | undefined {
   return undefined;
 }
 
-/** RFC 8866 §6.6. */
-export interface RtpMap {
-  readonly format: string;
-  readonly encoding: string;
-  readonly clockRate: number;
-  /** Channels of audio; "" when not told. */
-  readonly parameters: string;
-}
-
-/** Some write a space after the colon of `a=rtpmap:`. */
-export function parseRtpMap(text: string): RtpMap | undefined {
-  const value = text.startsWith(" ") ? text.trimStart() : text;
-  const space = value.indexOf(" ");
-  if (space < 1) return undefined;
-  const [encoding = "", rate = "", parameters = ""] = value
-    .slice(space + 1)
-    .trim()
-    .split("/", 3);
-  const clockRate = numberIn(rate, 0xffff_ffff);
-  return encoding === "" || clockRate < 0
-    ? undefined
-    : { format: value.slice(0, space), encoding, clockRate, parameters };
-}
-
-export function rtpmaps(media: Media): RtpMap[] {
-  const found: RtpMap[] = [];
-  for (const { name, value } of media.attributes) {
-    const map = name === "rtpmap" && value !== undefined ? parseRtpMap(value) : undefined;
-    if (map !== undefined) found.push(map);
-  }
-  return found;
-}
-
 /** Where RTCP goes when it is not the port after RTP's. RFC 3605. */
 export interface RtcpAttribute {
   readonly port: number;

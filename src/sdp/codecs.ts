@@ -1,5 +1,5 @@
 /** What a line carries: the codec of each of its formats. */
-import { parseRtpMap, rtpmaps } from "./attributes.ts";
+import { numberIn } from "./parse.ts";
 import type { Media } from "./sdp.ts";
 
 /** Payload types with a fixed meaning, and the clock rate of each. RFC 3551 §6. */
@@ -35,12 +35,16 @@ const LONG_NAMES: ReadonlyMap<string, string> = new Map([["telephone-event", "te
 
 /** The encoding of each format in order; the format itself where nobody said what it is. */
 export function codecNames(media: Media): string[] {
-  const maps = rtpmaps(media);
-  return media.formats.map((format) => {
-    const encoding = maps.find((map) => map.format === format)?.encoding;
-    if (encoding === undefined) return STATIC.get(format)?.[0] ?? format;
-    return LONG_NAMES.get(encoding) ?? encoding;
-  });
+  const names: string[] = [];
+  for (const format of media.formats) {
+    const map = mapOf(media, format);
+    if (map === undefined) names.push(STATIC.get(format)?.[0] ?? format);
+    else {
+      const name = map.slice(0, map.indexOf("/"));
+      names.push(LONG_NAMES.get(name) ?? name);
+    }
+  }
+  return names;
 }
 
 export interface Codec {
@@ -55,17 +59,27 @@ export interface Codec {
 export function codecsOf(media: Media, offered?: Media): Codec[] {
   return media.formats.map((format) => {
     const map = mapOf(media, format) ?? (offered === undefined ? undefined : mapOf(offered, format));
-    if (map !== undefined) return { format, name: map.encoding.toLowerCase(), clockRate: map.clockRate };
+    if (map !== undefined) {
+      const [name = "", rate = ""] = map.split("/", 2);
+      return { format, name: name.toLowerCase(), clockRate: Math.max(0, numberIn(rate.trimEnd(), 0xffff_ffff)) };
+    }
     const [name, clockRate] = STATIC.get(format) ?? [format, 0];
     return { format, name: name.toLowerCase(), clockRate };
   });
 }
 
-function mapOf({ attributes }: Media, format: string) {
+/** What rtpmap says of the format: `opus/48000/2`; `undefined`: nothing that can be read. Cuts out nothing else. */
+function mapOf({ attributes }: Media, format: string): string | undefined {
   for (const { name, value } of attributes) {
     if (name !== "rtpmap" || value === undefined) continue;
-    const map = parseRtpMap(value);
-    if (map?.format === format) return map;
+    let start = 0;
+    while (value.charCodeAt(start) === SPACE) start++;
+    const end = start + format.length;
+    if (value.charCodeAt(end) !== SPACE || !value.startsWith(format, start)) continue;
+    const map = value.slice(end).trimStart();
+    if (map.indexOf("/") > 0) return map;
   }
   return undefined;
 }
+
+const SPACE = 32;

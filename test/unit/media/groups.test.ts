@@ -92,6 +92,15 @@ test("lip synchronisation crosses in the other leg's names, and only as far as i
   expect(groups(media.answer("call", "callee", answer(...taken)))).toEqual([]);
 });
 
+test("groups beyond the limit are as if they were not there", () => {
+  const { media } = call([OPEN, INSIDE]);
+  const many = Array.from({ length: 40 }, () => "a=group:LS voice");
+  const text = offer(...many, "m=audio 4000 RTP/AVP 0", "a=mid:voice");
+  expect(groups(media.offer("call", "caller", text)).length).toBe(16);
+  const long = offer(`a=group:LS${" x".repeat(64)} voice`, "m=audio 4000 RTP/AVP 0", "a=mid:voice");
+  expect(groups(media.offer("call", "caller", long))).toEqual([]);
+});
+
 const dual = { ...INSIDE.media, addresses: ["198.51.100.1", "2001:db8::1"] };
 const anat = [
   "a=group:ANAT 1 2",
