@@ -10,13 +10,14 @@ import {
   type PeerSettings,
   type Punctual,
   type RealmSettings,
+  SECOND,
 } from "../base/index.ts";
 import { type Authentication, type ClientOwner, type ClientTransaction, nextAttempt, timing } from "../leg/index.ts";
 import { type RequestDraft, type Response, RetryAfter, type Uri } from "../message/index.ts";
 import { mapStatus, sipsVerdict } from "../policy/index.ts";
 import type { TargetState } from "../routing/index.ts";
 import type { CallHouse } from "./house.ts";
-import { type Refusal, SILENT_TARGET_LIMIT } from "./setup.ts";
+import { fullFor, type Refusal, SILENT_TARGET_LIMIT } from "./setup.ts";
 
 /** Limit: requests sent for one of somebody's; after that he gets the last refusal. */
 const ATTEMPT_LIMIT = 12;
@@ -154,7 +155,10 @@ export class Asking implements ClientOwner, Punctual {
       const target = this.#targets[this.#targetIndex];
       if (target !== undefined) {
         this.#targetIndex += 1;
-        return this.#resolve(target, now);
+        const restMs = target.restsFor(now);
+        if (restMs === 0) return this.#resolve(target, now);
+        this.#refusal = fullFor(Math.ceil(restMs / SECOND));
+        continue;
       }
       if (!this.#nextPeer(now)) break;
     }
@@ -170,7 +174,7 @@ export class Asking implements ClientOwner, Punctual {
       if (peer === undefined) return false;
       const verdict = routing.admitRequest(peer, now);
       if (!verdict.admitted) {
-        this.#refusal = { status: 503, headers: [["Retry-After", String(verdict.retryAfterSeconds)]] };
+        this.#refusal = fullFor(verdict.retryAfterSeconds);
         continue;
       }
       this.#peer = peer;

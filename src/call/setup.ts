@@ -50,7 +50,7 @@ const NO_MOVES: Wanted["moves"] = [];
 const UNREACHABLE: Refusal = { status: 503, headers: [] };
 
 /** RFC 3261 §21.5.4: all that we could ask would say 503, so this one may be passed on, as our own. */
-const fullFor = (seconds: number): Refusal => ({ status: 503, headers: [["Retry-After", String(seconds)]] });
+export const fullFor = (seconds: number): Refusal => ({ status: 503, headers: [["Retry-After", String(seconds)]] });
 
 export class Setup {
   readonly #call: Call;

@@ -151,3 +151,15 @@ test("a plain call ends with normal clearing", () => {
   expect(headerOf(bob.asked("BYE"), "Reason")).toMatch(/^Q\.850;cause=16/);
   expect(stage.factsOf("call.ended")[0]).toMatchObject({ q850: 16 });
 });
+
+test("a target that rests gets no MESSAGE either", () => {
+  const { stage, alice, bob } = twoSides();
+  alice.invite("1");
+  bob.answer(503, { headers: ["Retry-After: 30"] });
+  alice.ackRefusal();
+  stage.look();
+  alice.outside("MESSAGE", "4711", { body: { type: "text/plain", text: "hello" } });
+  expect(alice.response("MESSAGE")).toMatch(/^SIP\/2\.0 503 /);
+  expect(headerOf(alice.response("MESSAGE"), "Retry-After")).toBe("30");
+  expect(stage.look().filter((line) => line.includes("bob"))).toEqual([]);
+});
