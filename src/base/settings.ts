@@ -20,6 +20,8 @@ export type ReasonPolicy = "pass" | "q850" | "sip" | "both" | "off";
 export type SessionIdPolicy = "pass" | "create" | "off";
 /** What a peer does with reliable 1xx (RFC 3262): `pass`: as the other side does; `require`: always; `off`: never. */
 export type Reliable1xx = "pass" | "require" | "off";
+/** Preconditions (RFC 3312) with a peer: none, those of the other side or ours in their place, or always. */
+export type PreconditionPolicy = "off" | "pass" | "require";
 /**
  * What becomes of a REFER inside a call (RFC 3515): `pass` hands it on to the far end, its names mapped; `execute` makes
  * the transfer here, so that the far end sees nothing but a re-INVITE; `assist` passes it to a far end whose Allow names
@@ -184,6 +186,12 @@ export interface PeerSettings {
    * reliably when the callee's came so, whenever it can take them, or never (then Require: 100rel gets 420).
    */
   readonly reliable1xx: Reliable1xx;
+  /**
+   * Does it wait for resources before it rings? `off`: it is told nothing of preconditions, and 420 when it requires them.
+   * `pass`: they cross to a peer that has them, too; for any other the box answers as an end that has all it needs.
+   * `require`: calls to it state them even when the caller's side has none.
+   */
+  readonly preconditions: PreconditionPolicy;
   readonly redirects: RedirectPolicy;
   /** By a final status of this peer, 400 to 699: the one that the caller is told instead. */
   readonly responses: ReadonlyMap<number, number>;

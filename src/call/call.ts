@@ -15,6 +15,7 @@ import {
   type InviteServer,
   type Leg,
   type LegOwner,
+  type Loss,
   type Progress,
   type ServerTransaction,
   SessionIds,
@@ -29,11 +30,12 @@ import type { CallView } from "./call-view.ts";
 import type { Called } from "./called.ts";
 import { CalledSide } from "./called-side.ts";
 import { Changes } from "./changes.ts";
-import { parcelOf } from "./crossing.ts";
+import { type Direction, parcelOf } from "./crossing.ts";
 import type { CallHouse } from "./house.ts";
 import type { Reunion } from "./introduction.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
 import { takePrack } from "./pracks.ts";
+import { bothWait } from "./preconditions.ts";
 import { Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
 import { SILENT_TARGET_LIMIT } from "./setup.ts";
@@ -53,6 +55,9 @@ import {
 
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
+
+/** What the caller is told when a response to its INVITE came to nothing: RFC 3262 §3, RFC 3312 §8. */
+const LOSSES: Readonly<Record<Loss, number>> = { unreachable: 500, "no-prack": 504, unmet: 580 };
 
 type Timer = "ring" | "silent target" | "longest call" | "counters";
 
@@ -266,9 +271,9 @@ export class Call implements LegOwner, Punctual {
     this.happen("caller cancel", verdict, now);
   }
 
-  legLost(leg: Leg, cause: "unreachable" | "no-prack", now: Millis): void {
-    const status = cause === "no-prack" ? 504 : 500;
-    const ends: EndCause = cause === "no-prack" ? "no-ack" : "unreachable";
+  legLost(leg: Leg, cause: Loss, now: Millis): void {
+    const status = LOSSES[cause];
+    const ends: EndCause = cause === "unreachable" ? "unreachable" : "no-ack";
     const event = leg === this.caller && this.#state !== "up" ? "caller lost" : "leg lost";
     this.happen(event, { cause: ends, by: undefined, status, reason: sipReason(status, "Peer lost") }, now);
   }
@@ -347,10 +352,18 @@ export class Call implements LegOwner, Punctual {
     return leg === this.caller ? this.callee : this.caller;
   }
 
+  /** An offer of the caller inside its dialog was answered. */
+  offered(leg: Leg, sdp: string, now: Millis): void {
+    if (leg === this.caller && this.#state !== "over") this.#called.offered(sdp, now);
+  }
+
   /** The realms of a message that came on `leg`. */
-  directionFrom(leg: Leg): { from: RealmSettings; to: RealmSettings } {
+  directionFrom(leg: Leg): Direction {
     const callee = this.calleeRealm ?? this.callerRealm;
-    return leg === this.caller ? { from: this.callerRealm, to: callee } : { from: callee, to: this.callerRealm };
+    const preconditions = bothWait(this);
+    return leg === this.caller
+      ? { from: this.callerRealm, to: callee, preconditions }
+      : { from: callee, to: this.callerRealm, preconditions };
   }
 
   // — Punctual

@@ -14,10 +14,12 @@ import {
 } from "../leg/index.ts";
 import type { Request, Response } from "../message/index.ts";
 import { contactsToward, mapStatus, q850In, reasonPhrase, reasonToward } from "../policy/index.ts";
+import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import type { Called } from "./called.ts";
 import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
+import { bothWait, hasPreconditions, toldStatus, Waiting } from "./preconditions.ts";
 import { passage } from "./reliability.ts";
 import { type Refusal, Setup } from "./setup.ts";
 import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
@@ -28,9 +30,13 @@ export class CalledSide implements Called {
   readonly setup: Setup;
   protected readonly call: Call;
   readonly #first: FirstExchange;
+  /** Of a caller that may wait for resources, and has 100rel to be answered with. */
+  readonly #waiting: Waiting | undefined;
 
   constructor(call: Call) {
-    const { uri, peers, pickup, sdp, maxForwards } = call.start;
+    const { uri, peers, pickup, sdp, maxForwards, fromPeer, caller100rel } = call.start;
+    const waits = hasPreconditions(fromPeer) && sdp !== undefined && caller100rel !== "none";
+    this.#waiting = waits ? new Waiting(call, sdp) : undefined;
     this.call = call;
     this.#first = new FirstExchange(call);
     this.setup = new Setup(call, uri, peers, pickup, sdp, maxForwards);
@@ -64,7 +70,8 @@ export class CalledSide implements Called {
     const { call } = this;
     const twin = this.#first.pair(dialog);
     const reliable = rseq !== undefined;
-    const way = passage(call.start, reliable);
+    const waits = this.#waiting?.keeps === true;
+    const way = waits && contentOf(response).sdp !== undefined ? "reliable" : passage(call.start, reliable);
     const reliably = way === "reliable";
     let sdp: string | undefined;
     try {
@@ -76,9 +83,24 @@ export class CalledSide implements Called {
     if (way === "withheld") return;
     if (reliable && !reliably) leg.prack(dialog, rseq, NOTHING, IGNORED, now);
     const note: PrackNote | undefined = reliable && reliably ? { dialog, rseq } : undefined;
+    let { status } = mapStatus(response.status);
+    if (waits && status === 180 && twin.exchange === "settled") {
+      const ringing = parcelOf(response, this.#back, true, undefined);
+      const required = call.start.caller100rel === "required";
+      this.#waiting?.keep((at) => call.caller.progress(twin, 180, ringing, required, undefined, at));
+      status = 183;
+      if (sdp === undefined) {
+        if (note !== undefined) leg.prack(dialog, note.rseq, NOTHING, IGNORED, now);
+        return;
+      }
+    }
     const parcel = parcelOf(response, this.#back, true, sdp);
-    const told = call.caller.progress(twin, mapStatus(response.status).status, parcel, reliably, note, now);
+    const told = call.caller.progress(twin, status, parcel, reliably, note, now);
     if (note !== undefined && !told) leg.prack(dialog, note.rseq, NOTHING, IGNORED, now); // Nobody else will.
+  }
+
+  offered(sdp: string, now: Millis): void {
+    this.#waiting?.offered(sdp, now);
   }
 
   /** An UPDATE of the callee's side, before the answer. */
@@ -97,6 +119,12 @@ export class CalledSide implements Called {
       if (!(error instanceof PeerError)) throw error;
       return call.badAnswer("callee", error.status, now);
     }
+    if (this.#waiting?.keeps === true) {
+      // The caller needs the answer to get its resources, and gets the 200 when it has them.
+      if (sdp !== undefined) call.caller.progress(twin, 183, sdpParcel(sdp), true, undefined, now);
+      sdp = undefined;
+      call.caller.inviteServer?.block();
+    }
     call.happen("callee answer", undefined, now);
     if (dialog.exchange === "settled") leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
     const parcel = parcelOf(response, this.#back, true, sdp);
@@ -108,8 +136,9 @@ export class CalledSide implements Called {
   refused(response: Response, now: Millis): void {
     const { call } = this;
     const contacts = response.status < 400 ? this.#passedContacts(response, now) : undefined;
+    const answered = toldStatus(response.status, bothWait(call));
     const { status, reason } =
-      contacts === undefined ? mapStatus(response.status, this.setup.peer?.responses) : same(response.status);
+      contacts === undefined ? mapStatus(answered, this.setup.peer?.responses) : same(response.status);
     const crossing = parcelOf(response, this.#back, true, undefined).headers;
     const headers = contacts === undefined ? crossing : [...contacts, ...crossing];
     this.#refusedFact(
@@ -196,7 +225,7 @@ export class CalledSide implements Called {
   /** What comes from the callee goes to the caller. */
   get #back(): Direction {
     const { callerRealm, calleeRealm } = this.call;
-    return { from: calleeRealm ?? callerRealm, to: callerRealm };
+    return { from: calleeRealm ?? callerRealm, to: callerRealm, preconditions: bothWait(this.call) };
   }
 }
 

@@ -13,6 +13,8 @@ export interface Called {
   noWay(now: Millis): void;
   trying(now: Millis): void;
   progress(leg: Leg, progress: Progress, now: Millis): void;
+  /** An offer of the caller inside its dialog was answered. */
+  offered(sdp: string, now: Millis): void;
   /** An UPDATE before the answer. */
   hear(dialog: Dialog, request: Request): void;
   answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void;

@@ -43,6 +43,7 @@ import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
 import { type CallHouse, productFor } from "./house.ts";
 import { isEcho, Loops } from "./loops.ts";
 import { Outside, type Refused } from "./outside.ts";
+import { hasPreconditions } from "./preconditions.ts";
 import { asked100rel } from "./reliability.ts";
 import type { Pickup } from "./setup.ts";
 import { answerOptions, headersFor, respond, statusOutside, unsupportedIn } from "./strangers.ts";
@@ -195,7 +196,7 @@ export class Calls {
     }
     // A BYE goes no further than this: the other leg's is one of ours.
     if (forwardsLeft(request) === 0 && request.method !== "BYE") return respond(request, server, 483, "", now);
-    const unsupported = unsupportedIn(request, this.#timers);
+    const unsupported = unsupportedIn(request, this.#timers, undefined, dialog.leg.wording.preconditions);
     if (unsupported !== undefined) return respond(request, server, 420, "", now, [["Unsupported", unsupported]]);
     receive(dialog, request, server, now);
   }
@@ -326,6 +327,7 @@ export class Calls {
     }
     const call = new Call(house, start);
     const caller = this.#callerLeg(call, request, server, realm, nated);
+    caller.wording.preconditions = hasPreconditions(fromPeer);
     this.#calls.set(call.id, call);
     call.begin(caller, now);
   }
@@ -438,4 +440,5 @@ const partyOf = (hop: Hop, nat: boolean, peer: PeerSettings | undefined): MediaP
   signallingSource: hop.remote.ip,
   nat,
   rules: peer?.media,
+  preconditions: peer?.preconditions,
 });

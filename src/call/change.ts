@@ -20,6 +20,7 @@ import { contentOf, offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { parcelOf, sdpParcel } from "./crossing.ts";
 import { restoreEarly } from "./early-offer.ts";
+import { bothWait, toldStatus } from "./preconditions.ts";
 import { maxForwards, reply } from "./replies.ts";
 import { lists } from "./strangers.ts";
 import { refusalHeaders } from "./warning.ts";
@@ -189,7 +190,7 @@ export class Change implements ReinviteOwner, LegClient {
 
   #refusedBy(response: Response, now: Millis): void {
     this.#withdraw();
-    const { status } = mapStatus(response.status);
+    const { status } = mapStatus(toldStatus(response.status, bothWait(this.#call)));
     this.#refuse(status, parcelOf(response, this.#back, true, undefined), now);
     if (response.status === 408 || response.status === 481) this.#call.lost(response.status, now);
   }

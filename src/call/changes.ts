@@ -119,6 +119,7 @@ export class Changes {
       return twin.leg.send(twin, "UPDATE", parcel, relay, maxForwards(request), now);
     }
     const verdict = offerVerdict(this.#call, dialog, twin);
+    let change: Change;
     switch (verdict) {
       case "glare":
         return reply(request, server, dialog, 491, NOTHING, now);
@@ -127,14 +128,14 @@ export class Changes {
       case "here": {
         const answer = answerHere(this.#call, dialog, sdp);
         if (answer === undefined) return later(this.#call.house.random, request, server, dialog, now);
-        return reply(request, server, dialog, 200, sdpParcel(answer), now);
+        reply(request, server, dialog, 200, sdpParcel(answer), now);
+        return this.#call.offered(leg, sdp, now);
       }
       case "pass":
       case "as re-INVITE":
-        return new Change(this.#call, dialog, twin, { request, server }, verdict === "as re-INVITE").start(
-          request,
-          now,
-        );
+        change = new Change(this.#call, dialog, twin, { request, server }, verdict === "as re-INVITE");
+        change.afterwards = (at) => this.#call.offered(leg, sdp, at);
+        return change.start(request, now);
       default:
         verdict satisfies never;
     }

@@ -6,20 +6,24 @@ import { crossingHeaders } from "../policy/index.ts";
 import { contentOf } from "./bodies.ts";
 import { bodyOf, type Crossway, eventBodyOf } from "./carried-body.ts";
 import type { CallHouse } from "./house.ts";
+import { preconditionTag } from "./preconditions.ts";
 
 export interface Direction {
   readonly from: RealmSettings;
   readonly to: RealmSettings;
+  /** Both sides have them: the option tag crosses as well. */
+  readonly preconditions?: boolean;
 }
 
 /** The end-to-end headers, and an SDP body of our own making when there is one. */
 export function parcelOf(
   message: Message,
-  { from, to }: Direction,
+  { from, to, preconditions }: Direction,
   inDialog: boolean,
   sdp: string | undefined,
 ): Parcel {
-  const headers = crossingHeaders(message, { from, to, kind: message.kind, inDialog });
+  const end = crossingHeaders(message, { from, to, kind: message.kind, inDialog });
+  const headers = preconditions === true ? [...preconditionTag(message), ...end] : end;
   return sdp === undefined ? { headers, body: "", type: undefined } : { headers, body: sdp, type: "application/sdp" };
 }
 

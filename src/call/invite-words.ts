@@ -6,6 +6,7 @@ import { hideNameAddr, ourHost, requestUriFor, tellDiversions } from "../policy/
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
+import { preconditionTagTo } from "./preconditions.ts";
 import type { Wanted } from "./redirects.ts";
 import type { Pickup } from "./setup.ts";
 
@@ -54,7 +55,9 @@ export function wordsOf(attempt: Attempt, scheme: "sip" | "sips", sdp: string | 
 function parcelFor(attempt: Attempt, sdp: string | undefined, target: string): Parcel {
   const { call, pickup, place } = attempt;
   const { realm } = place;
-  const parcel = parcelOf(call.start.request, { from: call.callerRealm, to: realm }, false, sdp);
+  const crossing = parcelOf(call.start.request, { from: call.callerRealm, to: realm }, false, sdp);
+  const tag = preconditionTagTo(call, attempt.peer);
+  const parcel = tag.length === 0 ? crossing : { ...crossing, headers: [...tag, ...crossing.headers] };
   const named = pickup?.replaces ?? namedIn(call, realm);
   if (named === undefined) return routed(call, retold(attempt, parcel, target), place);
   const replacing = { ...parcel, headers: [REQUIRE_REPLACES, ["Replaces", named] as const, ...parcel.headers] };

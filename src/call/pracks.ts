@@ -76,12 +76,17 @@ function offered(
   const { exchange } = dialog;
   if (exchange === "settled" && note?.dialog.exchange === "settled") {
     const change = new Change(call, dialog, note.dialog, { request: prack, server, prack: note });
-    change.afterwards = (at) => dialog.leg.inviteServer?.releaseHeld(at);
+    change.afterwards = (at) => {
+      call.offered(dialog.leg, sdp, at);
+      dialog.leg.inviteServer?.releaseHeld(at);
+    };
     return change.start(prack, now);
   }
   const answer = exchange === "settled" ? answerHere(call, dialog, sdp) : undefined;
-  if (answer !== undefined) reply(prack, server, dialog, 200, sdpParcel(answer), now);
-  else if (exchange === "ours") reply(prack, server, dialog, 491, NOTHING, now);
+  if (answer !== undefined) {
+    reply(prack, server, dialog, 200, sdpParcel(answer), now);
+    call.offered(dialog.leg, sdp, now);
+  } else if (exchange === "ours") reply(prack, server, dialog, 491, NOTHING, now);
   else later(call.house.random, prack, server, dialog, now);
   goOn(dialog, told, now);
 }

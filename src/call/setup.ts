@@ -18,6 +18,7 @@ import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { productFor } from "./house.ts";
 import { type InviteWords, type Place, wordsOf } from "./invite-words.ts";
+import { hasPreconditions } from "./preconditions.ts";
 import { before, Redirects, type Wanted } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
 import { refusalHeaders } from "./warning.ts";
@@ -316,6 +317,7 @@ export class Setup {
     const asks = call.start.introduction === undefined ? asks100rel(call.start, this.#peer) : "none";
     leg.wording.supported = asks === "none" ? "replaces" : "100rel, replaces";
     leg.wording.required = asks === "required" ? "100rel" : undefined;
+    leg.wording.preconditions = hasPreconditions(this.#peer);
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now);
     leg.invite({ ...words, maxForwards: this.#maxForwards - 1 }, words.parcel, destination, now);
@@ -345,6 +347,7 @@ export class Setup {
       signallingSource: destination.remote.ip,
       nat: false,
       rules: this.#peer?.media,
+      preconditions: this.#peer?.preconditions,
     };
     if (this.#mediaOpen) {
       media.setParty(this.#call.id, "callee", callee);

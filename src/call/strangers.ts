@@ -2,12 +2,12 @@
 import type { Millis, PeerSettings, RealmSettings } from "../base/index.ts";
 import { PeerError } from "../base/index.ts";
 import { ALLOW, type ServerTransaction } from "../leg/index.ts";
-import { type HeaderField, ProxyRequire, type Request, Require, responseTo } from "../message/index.ts";
+import { type HeaderField, type Message, ProxyRequire, type Request, Require, responseTo } from "../message/index.ts";
 import { ACCEPT } from "./bodies.ts";
 import { productFor } from "./house.ts";
 
 /** Extensions that a peer may require of us. */
-const UNDERSTOOD: ReadonlySet<string> = new Set(["100rel", "replaces", "norefersub"]);
+const UNDERSTOOD: ReadonlySet<string> = new Set(["100rel", "replaces", "norefersub", "precondition"]);
 const WITH_TIMERS: ReadonlySet<string> = new Set([...UNDERSTOOD, "timer"]);
 
 /** Methods that live inside dialogs only: without one there is nothing they could mean (RFC 3261 §12.2.2). */
@@ -51,24 +51,29 @@ const without = (list: string, word: string): string =>
     .join(", ");
 
 /** Extensions that are required and that we do not know, or not with this peer; `undefined`: none. RFC 3261 §8.2.2.3. */
-export function unsupportedIn(request: Request, timers: boolean, peer?: PeerSettings): string | undefined {
+export function unsupportedIn(
+  request: Request,
+  timers: boolean,
+  peer: PeerSettings | undefined,
+  preconditions = peer !== undefined && peer.preconditions !== "off",
+): string | undefined {
   const { headers } = request;
   if (!headers.has("require") && !headers.has("proxy-require")) return undefined;
   const understood = timers ? WITH_TIMERS : UNDERSTOOD;
   const unknown = [...request.getAll(Require), ...request.getAll(ProxyRequire)].filter(
-    (option) => !understood.has(option.toLowerCase()) || !allowedWith(peer, option.toLowerCase()),
+    (option) => !understood.has(option.toLowerCase()) || !allowedWith(peer, preconditions, option.toLowerCase()),
   );
   return unknown.length === 0 ? undefined : unknown.join(", ");
 }
 
-const allowedWith = (peer: PeerSettings | undefined, option: string): boolean =>
-  option !== "100rel" || peer?.reliable1xx !== "off";
+const allowedWith = (peer: PeerSettings | undefined, preconditions: boolean, option: string): boolean =>
+  option === "100rel" ? peer?.reliable1xx !== "off" : option !== "precondition" || preconditions;
 
 /** Does a list of tokens hold this one, whatever its case? A header that cannot be read holds nothing. */
-export function lists(request: Request, field: HeaderField<string>, option: string): boolean {
-  if (!request.headers.has(field.name)) return false;
+export function lists(message: Message, field: HeaderField<string>, option: string): boolean {
+  if (!message.headers.has(field.name)) return false;
   try {
-    return request.getAll(field).some((one) => one.toLowerCase() === option);
+    return message.getAll(field).some((one) => one.toLowerCase() === option);
   } catch (error) {
     if (error instanceof PeerError) return false;
     throw error;

@@ -31,6 +31,8 @@ export class TargetSide extends CalledSide {
 
   override hear(): void {}
 
+  override offered(): void {}
+
   override answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
     const { call } = this;
     this.trying(now);
@@ -124,6 +126,7 @@ export class ReunionSide implements Called, Outcome {
   next(): void {}
   noWay(): void {}
   trying(): void {}
+  offered(): void {}
   progress(): void {}
   hear(): void {}
   answered(): void {}

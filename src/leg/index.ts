@@ -5,7 +5,7 @@ export { receive, receiveAck } from "./incoming.ts";
 export type { Progress } from "./invitation.ts";
 export { InviteServer } from "./invite-server.ts";
 export { Leg } from "./leg.ts";
-export type { Ending, LegOptions, LegOwner } from "./leg-owner.ts";
+export type { Ending, LegOptions, LegOwner, Loss } from "./leg-owner.ts";
 export type { LegState } from "./leg-state.ts";
 export { carriesSdp, fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 export type * from "./ports.ts";

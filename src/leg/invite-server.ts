@@ -5,11 +5,12 @@
 import { type Hop, type Millis, type Punctual, TimerTable } from "../base/index.ts";
 import { type RAckValue, type Request, type ResponseDraft, responseTo } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
+import type { Loss } from "./leg-owner.ts";
 import { carriesSdp, fill, type Parcel } from "./parcel.ts";
 import type { LegHouse, ServerOwner, ServerTransaction } from "./ports.ts";
 import { type PrackNote, Reliable, type ReliableOwner, type Unacknowledged } from "./reliable.ts";
 import { markAnswer } from "./session-ids.ts";
-import { ACK_LIMIT, T1, T2 } from "./timing.ts";
+import { ACK_LIMIT, PRACK_LIMIT, T1, T2 } from "./timing.ts";
 
 export interface InviteServerOwner {
   /** The headers that the leg itself writes into a response which makes or refreshes the dialog. */
@@ -18,7 +19,7 @@ export interface InviteServerOwner {
   answerSent(server: InviteServer, now: Millis): void;
   cancelled(server: InviteServer, cancel: Request, now: Millis): void;
   /** A response could not be delivered, or a reliable 1xx was never acknowledged. */
-  lost(server: InviteServer, cause: "unreachable" | "no-prack", now: Millis): void;
+  lost(server: InviteServer, cause: Loss, now: Millis): void;
   unacknowledged(server: InviteServer, now: Millis): void;
 }
 
@@ -41,6 +42,7 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
   #answered = false;
   /** By fork, once there is one. */
   #reliables: Reliable[] | undefined;
+  #blocked = false;
   /** A 2xx that may not overtake an offer or answer in a reliable 1xx (RFC 3262 §3). */
   #held: { readonly dialog: Dialog; readonly parcel: Parcel } | undefined;
 
@@ -97,10 +99,21 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     return this.#reliables?.some((one) => one.dialog === dialog && one.describing) === true;
   }
 
+  /** From now on a 2xx waits until the other end has its resources (RFC 3312 §6). Limit: PRACK_LIMIT, then `unmet`. */
+  block(): void {
+    this.#blocked = true;
+  }
+
+  unblock(now: Millis): void {
+    this.#blocked = false;
+    this.#timers.stop("limit");
+    this.releaseHeld(now);
+  }
+
   /** What was held back until the PRACK may go now. Called after the PRACK was answered. */
   releaseHeld(now: Millis): void {
     const held = this.#held;
-    if (held === undefined || this.describing(held.dialog)) return;
+    if (held === undefined || this.#blocked || this.describing(held.dialog)) return;
     this.#held = undefined;
     this.#sendAnswer(held.dialog, held.parcel, now);
   }
@@ -112,8 +125,11 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     if (this.#isDead(dialog)) return this.#owner.lost(this, "no-prack", now);
     this.#final = 200;
     this.dialog = dialog;
-    if (this.describing(dialog)) this.#held = { dialog, parcel };
-    else this.#sendAnswer(dialog, parcel, now);
+    if (!this.#blocked && !this.describing(dialog)) return this.#sendAnswer(dialog, parcel, now);
+    this.#held = { dialog, parcel };
+    if (!this.#blocked) return;
+    this.#timers.set("limit", now + PRACK_LIMIT);
+    this.#house.agenda.watch(this);
   }
 
   /** 300 to 699. `dialog` gives the tag. */
@@ -159,7 +175,7 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now)) {
       if (due === "limit") {
         this.#quiet();
-        return this.#owner.unacknowledged(this, now);
+        return this.#answered ? this.#owner.unacknowledged(this, now) : this.#owner.lost(this, "unmet", now);
       }
       this.#server.resendFinal(now);
       this.#againAfter = Math.min(2 * this.#againAfter, T2); // RFC 3261 §13.3.1.4.

@@ -10,6 +10,9 @@ import type { LegHouse, ServerTransaction } from "./ports.ts";
 import type { Unacknowledged } from "./reliable.ts";
 import type { SessionIds } from "./session-ids.ts";
 
+/** `unmet`: the resources that the other end waits for never came (RFC 3312). */
+export type Loss = "unreachable" | "no-prack" | "unmet";
+
 /** The call, as its legs see it. Every word says which leg speaks. */
 export interface LegOwner {
   /** The called side: 101 to 199. */
@@ -23,7 +26,7 @@ export interface LegOwner {
   /** The calling side gave up. */
   legCancelled(leg: Leg, cancel: Request, now: Millis): void;
   /** A response to the leg's INVITE could not be delivered. */
-  legLost(leg: Leg, cause: "unreachable" | "no-prack", now: Millis): void;
+  legLost(leg: Leg, cause: Loss, now: Millis): void;
   /** The first ACK for a 2xx of ours. */
   legAcked(leg: Leg, dialog: Dialog, ack: Request, invite: InviteServer, now: Millis): void;
   legUnacknowledged(leg: Leg, now: Millis): void;

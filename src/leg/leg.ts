@@ -9,7 +9,7 @@ import { type Authenticator, Challenged } from "./challenged.ts";
 import { Dialog } from "./dialog.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner } from "./invite-server.ts";
-import { type Ending, type LegOptions, type LegOwner, reasonHeaders } from "./leg-owner.ts";
+import { type Ending, type LegOptions, type LegOwner, type Loss, reasonHeaders } from "./leg-owner.ts";
 import { type LegEffect, type LegEvent, type LegState, legFigure } from "./leg-state.ts";
 import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
 import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
@@ -270,7 +270,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     else this.owner.legReinviteCancelled(this, invite, cancel, now);
   }
 
-  lost(_invite: InviteServer, cause: "unreachable" | "no-prack", now: Millis): void {
+  lost(_invite: InviteServer, cause: Loss, now: Millis): void {
     this.owner.legLost(this, cause, now);
   }
 

@@ -12,6 +12,8 @@ export class Wording {
   supported = "replaces";
   /** Extensions that it requires. */
   required: string | undefined;
+  /** The peer of this leg may require preconditions of us. RFC 3312. */
+  preconditions = false;
   /** The user part of our Contact: a peer that was given it means this leg (Refer-To). */
   contactUser = "";
   /** Our name or address on this side. */

@@ -23,6 +23,7 @@ import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Pending, State } from "./session.ts";
 import { shaped } from "./shape.ts";
 import { say } from "./voice.ts";
+import { answeredPreconditions } from "./waiting.ts";
 import { type Writing, writeBody } from "./write-sdp.ts";
 
 export interface Answered {
@@ -54,7 +55,8 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
     if (told === undefined) throw new PeerError(488, "the answer takes none of the codecs that were offered", 305);
     const line = answeredLine(offered, before, sdp, told, from, legs[from], own);
     lines.push(line);
-    writings.push(answeredWriting(line, to, told, line.sides[from].direction));
+    const preconditions = answeredPreconditions(legs[from], legs[to], source, media);
+    writings.push(answeredWriting(line, to, told, line.sides[from].direction, preconditions));
   }
   const shown = shownOn(lines, to, legs[to]);
   const { offer } = pending;
@@ -104,7 +106,13 @@ function answeredLine(
   };
 }
 
-function answeredWriting(line: Line, to: SideIndex, source: Media, answered: Writing["direction"]): Writing {
+function answeredWriting(
+  line: Line,
+  to: SideIndex,
+  source: Media,
+  answered: Writing["direction"],
+  preconditions: Writing["preconditions"],
+): Writing {
   const side = line.sides[to];
   return {
     source,
@@ -114,6 +122,7 @@ function answeredWriting(line: Line, to: SideIndex, source: Media, answered: Wri
     feedback: profileOf(side.profile)?.feedback === true,
     direction: answered,
     keys: side.tx === undefined ? [] : [side.tx],
+    preconditions,
     offer: false,
   };
 }

@@ -25,6 +25,7 @@ import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Session, State } from "./session.ts";
 import { shaped } from "./shape.ts";
 import { say } from "./voice.ts";
+import { offeredPreconditions } from "./waiting.ts";
 import { ALWAYS, type Writing, writeBody } from "./write-sdp.ts";
 
 export interface OfferContext {
@@ -75,7 +76,8 @@ export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
     const line = offeredLine(context, sdp, media, profile, index, lines);
     lines.push(line);
     onward.push(told);
-    writings.push(offeredWriting(line.sides[to], told, profile, line.sides[from].direction));
+    const preconditions = offeredPreconditions(legs[from], legs[to], media);
+    writings.push(offeredWriting(line.sides[to], told, profile, line.sides[from].direction, preconditions));
   }
   if (carried === 0 && unshaped > 0) throw new PeerError(488, "no codec is left that both sides may have", 305);
   if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried", 302);
@@ -184,7 +186,13 @@ function onwardProfile({ realm }: Leg, before: LineSide | undefined, keys: boole
   return profileName(secure, feedback);
 }
 
-function offeredWriting(side: LineSide, source: Media, profile: Profile, offered: Direction): Writing {
+function offeredWriting(
+  side: LineSide,
+  source: Media,
+  profile: Profile,
+  offered: Direction,
+  preconditions: Writing["preconditions"],
+): Writing {
   return {
     source,
     side,
@@ -193,6 +201,7 @@ function offeredWriting(side: LineSide, source: Media, profile: Profile, offered
     feedback: profile.feedback,
     direction: offered,
     keys: side.offered,
+    preconditions,
     offer: true,
   };
 }
@@ -206,6 +215,7 @@ export const placeholder = (source: Media, mid: string | undefined): Writing => 
   feedback: false,
   direction: "inactive",
   keys: [],
+  preconditions: [],
   offer: false,
 });
 

@@ -1,5 +1,5 @@
 /** The two ends of a media session. */
-import type { Family, MediaRules, RealmSettings } from "../base/index.ts";
+import type { Family, MediaRules, PreconditionPolicy, RealmSettings } from "../base/index.ts";
 
 export type MediaSide = "caller" | "callee";
 export type SideIndex = 0 | 1;
@@ -20,6 +20,8 @@ export interface MediaParty {
   readonly nat: boolean;
   /** Of the peer that it is; absent: the realm's hold. */
   readonly rules?: MediaRules | undefined;
+  /** Preconditions (RFC 3312) with it; absent: off. */
+  readonly preconditions?: PreconditionPolicy | undefined;
 }
 
 /** A party with the settings of its realm, as one operation sees them. */

@@ -60,6 +60,8 @@ export interface Writing {
   readonly feedback: boolean;
   readonly direction: Direction;
   readonly keys: readonly OwnKey[];
+  /** Precondition lines for the side that is told. */
+  readonly preconditions: readonly Attribute[];
   /** An offer that would share ports says where RTCP goes when the answer does not. RFC 5761 §5.1.1. */
   readonly offer: boolean;
 }
@@ -118,6 +120,7 @@ function mediaLines(line: Writing, { local, mux }: LineSide, shown: string, more
     const crosses = CROSSING.has(name) ? !namesLines(attribute) : more.includes(name);
     if (crosses || (line.feedback && name === "rtcp-fb")) text += attributeLine(attribute);
   }
+  for (const attribute of line.preconditions) text += attributeLine(attribute);
   text += midLine(line.mid);
   if (!mux || line.offer) text += `a=rtcp:${local.rtcpPort}\r\n`;
   if (mux) text += "a=rtcp-mux\r\n";

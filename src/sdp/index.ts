@@ -6,5 +6,6 @@ export * from "./direction.ts";
 export * from "./format.ts";
 export * from "./limits.ts";
 export { parseSdp } from "./parse.ts";
+export * from "./preconditions.ts";
 export * from "./profile.ts";
 export * from "./sdp.ts";

@@ -105,4 +105,5 @@ const peer = (name: string, realmName: string): Omit<PeerSettings, "targets"> =>
   diversion: "pass",
   reasons: "pass",
   reliable1xx: "pass",
+  preconditions: "off",
 });

@@ -350,4 +350,5 @@ const peer = (name: string, realm: string, targets: readonly Target[]): PeerSett
   diversion: "pass",
   reasons: "pass",
   reliable1xx: "pass",
+  preconditions: "off",
 });

@@ -57,6 +57,7 @@ export function readPeer(
     refer: peer.refer,
     tcpForLargeRequests: peer.tcpForLargeRequests ?? false,
     reliable1xx: peer.reliable1xx ?? "pass",
+    preconditions: peer.preconditions ?? "off",
     redirects: peer.redirects ?? "refuse",
     responses: readResponses(peer, path, findings),
     diversion: peer.diversion ?? "pass",

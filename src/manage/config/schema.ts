@@ -290,6 +290,12 @@ const Peer = Type.Object(
         ["pass", "q850", "sip", "both", "off"],
       ),
     ),
+    preconditions: Type.Optional(
+      word(
+        "Preconditions (RFC 3312): this peer has none, or those that the other side has too (else the box answers them), or always. Default off.",
+        ["off", "pass", "require"],
+      ),
+    ),
     reliable1xx: Type.Optional(
       word("Reliable 1xx (RFC 3262): as the other side of a call does, always, or never. Default pass.", [
         "pass",

@@ -62,6 +62,7 @@ describe("what settings come out", () => {
       maxCallsPerSecond: 50,
       tcpForLargeRequests: false,
       reliable1xx: "pass",
+      preconditions: "off",
     });
     expect(settings.routes[0]).toEqual({ when: { from: "pbx", number: /^\+?[0-9]+$/u }, to: ["carrier"] });
     expect(settings).toMatchObject({ name: "edge-1", control: "/etc/sallyport/run/control.sock", drainSeconds: 0 });

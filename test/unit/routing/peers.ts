@@ -18,6 +18,7 @@ export function peer(name: string, set: Partial<PeerSettings> = {}): PeerSetting
     diversion: "pass",
     reasons: "pass",
     reliable1xx: "pass",
+    preconditions: "off",
     ...set,
   };
 }
