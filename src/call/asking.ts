@@ -85,6 +85,11 @@ export class Asking implements ClientOwner, Punctual {
     this.#letGo();
   }
 
+  /** The CSeq number of the request as it was sent last. */
+  get seq(): number {
+    return Number.parseInt(this.#draft.get("CSeq") ?? "1", 10);
+  }
+
   /** Its target of now has said something that is no answer. */
   heard(): void {
     this.#quiet();

@@ -5,7 +5,7 @@ import { From, type Request, RequestDraft, type ResponseDraft, responseTo, To, t
 import { crossingHeaders, hideNameAddr, requestUriFor } from "../policy/index.ts";
 import type { Place } from "./asking.ts";
 import { type CallHouse, productFor } from "./house.ts";
-import { hostOf } from "./invite-words.ts";
+import { hostsAt } from "./invite-words.ts";
 import type { Refusal } from "./setup.ts";
 import { headersFor } from "./strangers.ts";
 
@@ -33,9 +33,10 @@ export interface Names {
 export function draftOf(house: CallHouse, errand: Errand, place: Place, { callId, tag }: Names): RequestDraft {
   const { request, realm: from } = errand;
   const { destination, target, realm: to, scheme } = place;
-  const { host } = house.transport.localFor(destination);
-  const there = hostOf(target, destination);
-  const draft = new RequestDraft(request.method, requestUriFor(errand.uri, { ...there, scheme }))
+  const { theirs: there, host } = hostsAt(house, target, destination);
+  const draft = new RequestDraft(request.method, requestUriFor(errand.uri, { ...there, scheme }));
+  for (const route of house.trunks?.routesTo(target.peer, destination) ?? []) draft.add("Route", route);
+  draft
     .add("Max-Forwards", String(errand.maxForwards - 1))
     .add("From", `${From.format(hideNameAddr(request.from, { to, host }))};tag=${tag}`)
     .add("To", To.format(hideNameAddr(request.to, { to, host, peerHost: there.host })))

@@ -6,6 +6,7 @@ import { hideNameAddr, ourHost, requestUriFor, tellDiversions } from "../policy/
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
+import type { CallHouse } from "./house.ts";
 import { preconditionTagTo } from "./preconditions.ts";
 import type { Wanted } from "./redirects.ts";
 import type { Pickup } from "./setup.ts";
@@ -39,10 +40,7 @@ export function wordsOf(attempt: Attempt, scheme: "sip" | "sips", sdp: string | 
   const { call, place } = attempt;
   const { target: asked, destination, realm } = place;
   const { request } = call.start;
-  // Where we have an account the host of it is what others are called by, and we.
-  const domain = asked === undefined ? undefined : call.house.trunks?.domainAt(asked.peer);
-  const theirs = domain === undefined ? hostOf(asked, destination) : { host: domain };
-  const host = domain ?? call.house.transport.localFor(destination).host;
+  const { theirs, host } = hostsAt(call.house, asked, destination);
   const target = attempt.pickup?.dialog.target ?? requestUriFor(attempt.wanted.uri, { ...theirs, scheme });
   return {
     target,
@@ -89,8 +87,19 @@ function retold({ peer, wanted, place }: Attempt, parcel: Parcel, target: string
   return { ...parcel, headers: tellDiversions(parcel.headers, policy, target, shown) };
 }
 
+/** What others are called by over there, and what we are: where we have an account both live under its domain. */
+export function hostsAt(
+  house: CallHouse,
+  target: TargetState | undefined,
+  destination: Destination,
+): { readonly theirs: { readonly host: string; readonly port?: number }; readonly host: string } {
+  const domain = target === undefined ? undefined : house.trunks?.domainAt(target.peer);
+  if (domain !== undefined) return { theirs: { host: domain }, host: domain };
+  return { theirs: hostOf(target, destination), host: house.transport.localFor(destination).host };
+}
+
 /** What the target is called, as Request-URI and To name it. A port is written when it is not the usual one. */
-export function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
+function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
   const settings = target?.settings;
   if (settings?.kind === "host")
     return withPort(settings.host, settings.port, settings.protocol === "tls" ? 5061 : 5060);

@@ -67,6 +67,7 @@ export class Subscribing implements AskingOwner {
       secure: wantsSips(request, hop),
       nated: isNated(request, hop),
       tcpForLargeRequests: fromPeer?.tcpForLargeRequests ?? false,
+      authenticator: house.accounts?.of(fromPeer),
     });
     this.host = house.transport.localFor(hop).host;
     this.#asking = new Asking(house, this, errand.uri, errand.peers);
@@ -95,6 +96,7 @@ export class Subscribing implements AskingOwner {
       secure: place.scheme === "sips",
       nated: false,
       tcpForLargeRequests: place.destination.tcpForLargeRequests ?? false,
+      authenticator: house.accounts?.of(place.peer),
     });
     const way = { from: realm, to: place.realm, host: this.far.host };
     const draft = draftOf(house, this.errand, place, { callId: this.#callId, tag: this.#tag });
@@ -195,7 +197,7 @@ export class Subscribing implements AskingOwner {
   #subscriptionOf(remoteTag: string | undefined, notify: Request | undefined): Subscription | undefined {
     for (const one of this.#subscriptions) if (one.far.remoteTag === remoteTag) return one;
     if (this.#subscriptions.length >= FORK_LIMIT) return undefined;
-    const far: SideDialog = new Dialog(this.far, this.#callId, this.#tag, this.#target, 1);
+    const far: SideDialog = new Dialog(this.far, this.#callId, this.#tag, this.#target, this.#asking.seq);
     far.local = this.#local;
     far.remote = notify?.headers.raw("from") ?? this.#remote;
     far.remoteTag = remoteTag;

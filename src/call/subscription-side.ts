@@ -1,7 +1,7 @@
 /** One side of a subscription: how we are called there, and the connection that its other end speaks to us on. */
 import type { Destination, Hop, RealmSettings } from "../base/index.ts";
 import { hostText, token } from "../base/index.ts";
-import { contactOf, type Dialog, type DialogOwner, type LegHouse } from "../leg/index.ts";
+import { type Authenticator, contactOf, type Dialog, type DialogOwner, type LegHouse } from "../leg/index.ts";
 import { type CallHouse, productFor } from "./house.ts";
 
 const CONTACT_CHARS = 12;
@@ -13,6 +13,8 @@ export class SubscriptionSide implements DialogOwner {
   readonly settings: RealmSettings;
   readonly nated: boolean;
   readonly tcpForLargeRequests: boolean;
+  /** Who answers the challenges of its other end. */
+  readonly authenticator: Authenticator | undefined;
   readonly contact: string;
   /** Our name there, as in a URI. */
   readonly host: string;
@@ -24,12 +26,18 @@ export class SubscriptionSide implements DialogOwner {
     house: CallHouse,
     settings: RealmSettings,
     place: Hop | Destination,
-    options: { readonly secure: boolean; readonly nated: boolean; readonly tcpForLargeRequests: boolean },
+    options: {
+      readonly secure: boolean;
+      readonly nated: boolean;
+      readonly tcpForLargeRequests: boolean;
+      readonly authenticator: Authenticator | undefined;
+    },
   ) {
     this.house = house.legs;
     this.settings = settings;
     this.nated = options.nated;
     this.tcpForLargeRequests = options.tcpForLargeRequests;
+    this.authenticator = options.authenticator;
     const local = house.transport.localFor(place);
     this.host = local.host.startsWith("[") ? local.host : hostText(local.host);
     this.contact = contactOf(token(house.random, CONTACT_CHARS), local, place.protocol, options.secure);

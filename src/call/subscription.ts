@@ -3,7 +3,7 @@
  * SUBSCRIBE crosses one way, NOTIFY the other. The figure is in subscription-state.ts.
  */
 import { type Millis, PeerError, type Punctual, SECOND, TimerTable, token } from "../base/index.ts";
-import { type ClientOwner, type ServerTransaction, timing } from "../leg/index.ts";
+import { Challenged, type ClientOwner, type ServerTransaction, timing } from "../leg/index.ts";
 import {
   type EventValue,
   Expires,
@@ -279,7 +279,10 @@ export class Subscription implements Punctual {
   #send(dialog: SideDialog, draft: RequestDraft, owner: ClientOwner, now: Millis): void {
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return owner.failed("unreachable", undefined as never, at);
-      this.#house.legs.transactions.request(draft, destination, owner, at);
+      const { transactions } = this.#house.legs;
+      const { authenticator } = dialog.leg;
+      if (authenticator === undefined) transactions.request(draft, destination, owner, at);
+      else new Challenged(transactions, authenticator, draft, destination, owner, () => ++dialog.localSeq).start(at);
     });
   }
 

@@ -13,7 +13,7 @@ import {
   TimerTable,
   token,
 } from "../base/index.ts";
-import { ALLOW, type Authentication, contactOf, nextAttempt } from "../leg/index.ts";
+import { ALLOW, type Authentication, type Authenticator, contactOf, nextAttempt } from "../leg/index.ts";
 import type { RequestDraft, Response } from "../message/index.ts";
 import {
   type Accounts,
@@ -117,6 +117,7 @@ export class Trunk implements Punctual, ClientOwner {
   #contact = "";
   #draft: RequestDraft | undefined;
   #proof: Authentication | undefined;
+  #account: Authenticator | undefined;
   #transaction: ClientTransaction | undefined;
   // What holds.
   #grant: Grant | undefined;
@@ -165,6 +166,17 @@ export class Trunk implements Punctual, ClientOwner {
       reason: this.#reason,
       associated: this.registered ? (this.#grant?.associated ?? []) : [],
     };
+  }
+
+  /** After a reload. The account may have another password: then what was refused may be taken now. */
+  reloaded(now: Millis): void {
+    const account = this.#house.accounts.of(this.peer);
+    const same = account === this.#account;
+    this.#account = account;
+    if (same || this.#state !== "waiting") return;
+    this.#failures = 0;
+    this.#timers.set("retry", now + soon(this.#house.random));
+    this.#house.agenda.watch(this);
   }
 
   leave(now: Millis): void {
@@ -359,7 +371,8 @@ export class Trunk implements Punctual, ClientOwner {
       product: product(peer.realm),
     });
     this.#draft = draft;
-    this.#proof = accounts.of(peer)?.begin(draft, destination);
+    this.#account = accounts.of(peer);
+    this.#proof = this.#account?.begin(draft, destination);
     this.#send(draft, now);
   }
 

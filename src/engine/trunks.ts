@@ -51,8 +51,10 @@ export class Trunks implements TrunkBook {
   apply({ peers }: Settings, now: Millis): void {
     for (const [name, trunk] of this.#trunks) {
       const peer = peers.get(name);
-      if (peer?.register !== undefined && sameTrunk(trunk.peer, peer)) this.#next.delete(name);
-      else {
+      if (peer?.register !== undefined && sameTrunk(trunk.peer, peer)) {
+        this.#next.delete(name);
+        trunk.reloaded(now);
+      } else {
         if (peer?.register === undefined) this.#next.delete(name);
         else this.#next.set(name, peer);
         trunk.leave(now);

@@ -318,6 +318,23 @@ test("a MESSAGE outside of any call is proven, too", () => {
   expect(stage.remains()).toEqual(NOTHING);
 });
 
+test("a SUBSCRIBE is proven, and so are its refreshes, each with a CSeq of its own", () => {
+  const { alice, bob } = withAccount();
+  const server = new DigestServer(ACCOUNT);
+  alice.outside("SUBSCRIBE", "100", { headers: ["Event: presence", "Expires: 600", "Accept: application/pidf+xml"] });
+  challenge(bob, server, "proxy", "SUBSCRIBE");
+  const first = bob.asked("SUBSCRIBE");
+  expect([server.judge(first, headerOf(first, "Proxy-Authorization")), numberIn(first)]).toEqual(["right", 2]);
+  bob.answer(200, { method: "SUBSCRIBE", headers: ["Expires: 600", `Contact: ${bob.contact}`] });
+  server.expire();
+  alice.subscribed("SUBSCRIBE");
+  alice.request("SUBSCRIBE", { headers: ["Event: presence", "Expires: 600"] });
+  expect(numberIn(bob.asked("SUBSCRIBE"))).toBe(3);
+  challenge(bob, server, "proxy", "SUBSCRIBE", ", stale=true");
+  const second = bob.asked("SUBSCRIBE");
+  expect([server.judge(second, headerOf(second, "Proxy-Authorization")), numberIn(second)]).toEqual(["right", 4]);
+});
+
 test.each([
   ["MD5-sess", "auth"],
   ["SHA-256-sess", "auth"],

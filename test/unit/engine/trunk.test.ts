@@ -1,6 +1,12 @@
 /** Registrations of the box at a peer: bob is the registrar. */
 import { expect, test } from "vitest";
-import { type PeerSettings, type RegisterSettings, Secret, type Settings } from "../../../src/base/index.ts";
+import {
+  type AuthSettings,
+  type PeerSettings,
+  type RegisterSettings,
+  Secret,
+  type Settings,
+} from "../../../src/base/index.ts";
 import { DigestServer } from "../../support/digest-server.ts";
 import { headerOf, headersOf, type ScriptedParty } from "../../support/scripted-party.ts";
 import { BOB, type Stage, type StageOptions, twoSides } from "../../support/stage.ts";
@@ -239,6 +245,36 @@ test("a reload that changes nothing of it asks nothing", () => {
   stage.pass(100 * SECOND);
   expect(bob.got.filter((text) => text.includes("SIP/2.0"))).toHaveLength(before);
   expect(view(stage)).toMatchObject({ state: "registered" });
+});
+
+test("a reload with the right password ends the waiting", () => {
+  const { stage, bob, settings } = scene();
+  const server = new DigestServer({ ...ACCOUNT, password: "another" });
+  challenge(bob, server);
+  challenge(bob, server);
+  expect(view(stage)).toMatchObject({ state: "waiting", reason: "refused with 401" });
+  stage.step({ in: "reload", settings });
+  stage.pass(10 * SECOND);
+  expect(registers(bob)).toBe(2); // Nothing has changed: the wait goes on.
+  const pbx = settings.peers.get("pbx") as PeerSettings;
+  const auth = { ...(pbx.auth as AuthSettings), password: new Secret("another") };
+  stage.step({ in: "reload", settings: { ...settings, peers: new Map(settings.peers).set("pbx", { ...pbx, auth }) } });
+  stage.pass(2 * SECOND);
+  challenge(bob, server);
+  const request = bob.asked("REGISTER");
+  expect(server.judge(request, headerOf(request, "Authorization"))).toBe("right");
+  grant(bob, 600);
+  expect(view(stage)).toMatchObject({ state: "registered" });
+});
+
+test("a MESSAGE goes the way of calls, by the names of the account", () => {
+  const { alice, bob } = scene();
+  grant(bob, 600, ["Service-Route: <sip:edge.carrier.example;lr>"]);
+  alice.outside("MESSAGE", "4711", { body: { type: "text/plain", text: "Watson" } });
+  const message = bob.asked("MESSAGE");
+  expect(message.split(" ")[1]).toBe("sip:4711@carrier.example");
+  expect(headerOf(message, "From")).toMatch(/^<sip:alice@carrier\.example>;tag=/);
+  expect(headersOf(message, "Route")).toEqual(["<sip:edge.carrier.example;lr>"]);
 });
 
 test("a NAT on the way is reminded of the flow every half minute", () => {
