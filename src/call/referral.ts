@@ -143,6 +143,8 @@ function inviteFor(call: Call, dialog: Dialog, refer: Request, target: ReferTarg
   const said = crossingHeaders(refer, { from, to, kind: "request", inDialog: true });
   const headers: Header[] = said.filter(([name]) => name === "Referred-By");
   headers.push(...embeddedAcross(target.embedded, from, to), ...identityOf(call, twin));
+  const id = twin.leg.ids?.beginning(twin);
+  if (id !== undefined) headers.push(["Session-ID", id]);
   const text = formatUri(uri);
   const people = { from: personOf(twin.remote), to: `<${text}>`, callId: twin.callId };
   return parseMessage(requestText("INVITE", text, headers, people)) as Request;

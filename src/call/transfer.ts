@@ -112,6 +112,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
 
   answered(target: Dialog, now: Millis): void {
     this.#target = target;
+    this.#transferee.meets = target;
     this.#happen("target answered", now);
   }
 
@@ -223,6 +224,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
       case "call off":
         return this.#callOff(now);
       case "restore transferee":
+        this.#transferee.meets = undefined;
         this.#heardMore(this.#transferee, this.#standing);
         return restore(this.#transferee.leg.owner as Call, this.#transferee, now);
       case "lose transferee":
@@ -242,6 +244,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
         for (const leg of [this.#referrer, this.#referral.second?.dialog.leg]) leg?.end(LEAVE, now);
         return;
       case "close":
+        this.#transferee.meets = undefined;
         this.#timers.clear();
         this.#first.house.agenda.drop(this);
         return;

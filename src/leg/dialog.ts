@@ -41,6 +41,8 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   exchange: Exchange = "none";
   /** The dialog of the other leg that this one belongs with. */
   twin: Dialog<Owner> | undefined;
+  /** The one that it is about to belong with: a transfer asks its end to change over. */
+  meets: Dialog<Owner> | undefined;
   /** RFC 3262 §4: the last reliable 1xx that we took. */
   lastRSeq: number | undefined;
   acked: SentAck | undefined;

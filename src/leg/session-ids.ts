@@ -63,9 +63,16 @@ export class SessionIds {
   /** The value for a message that goes out in this dialog. */
   toward(dialog: Dialog): string {
     if (this.#single) return this.#shown(this.#caller);
-    const { twin } = dialog;
-    const far = twin === undefined ? (dialog.leg.side === "callee" ? this.#caller : this.#callee) : this.#endOf(twin);
-    return `${far === undefined ? NIL : this.#shown(far)};remote=${this.#endOf(dialog) ?? NIL}`;
+    const twin = dialog.meets ?? dialog.twin;
+    // After a transfer the other end is of another call, which has its own.
+    const far = twin === undefined ? this.#expected(dialog) : twin.leg.ids?.endOf(twin);
+    return `${far === undefined ? NIL : this.#shown(far)};remote=${this.endOf(dialog) ?? NIL}`;
+  }
+
+  /** How the end of this dialog would begin another call, which is of the same session: RFC 7989 §6. */
+  beginning(dialog: Dialog): string | undefined {
+    const end = this.endOf(dialog);
+    return end === undefined ? undefined : `${end};remote=${NIL}`;
   }
 
   /** An answer of the other end, or its ACK: its UUID counts from now on. §8. */
@@ -99,10 +106,15 @@ export class SessionIds {
     if (dialog.leg.side === "callee") this.#callee = told;
   }
 
+  /** Who is at the other side of a dialog that has no counterpart yet. */
+  #expected({ leg }: Dialog): string | undefined {
+    return leg.side === "callee" ? this.#caller : this.#callee;
+  }
+
   /** The UUID of the end of this dialog, as that end itself knows it. */
-  #endOf(dialog: Dialog): string | undefined {
+  endOf(dialog: Dialog): string | undefined {
     const known = dialog.newEnd ?? dialog.end;
-    if (known !== undefined || dialog.leg.ids === undefined) return known;
+    if (known !== undefined) return known;
     if (dialog.leg.side === "caller") return this.#caller;
     if (!this.#makesForCallee || dialog.remoteTag === undefined) return undefined;
     dialog.end = uuid(this.#random);

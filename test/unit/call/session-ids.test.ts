@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { SessionIdPolicy, Settings } from "../../../src/base/index.ts";
 import { audio, headerOf, headersOf, type ScriptedParty } from "../../support/scripted-party.ts";
 import { ALICE, BOB, twoSides } from "../../support/stage.ts";
+import { sdpOfAlice, sdpOfCarol, TO_CAROL, talking } from "./executed.ts";
 import { NOTHING, sdpOfBob } from "./scenes.ts";
 import { TwoBoxes } from "./two-boxes.ts";
 
@@ -195,6 +196,21 @@ test("create: ends that have none get one from dice alone, and keep it", () => {
   alice.ackRefusal();
   stage.pass(70_000);
   expect(stage.remains()).toEqual(NOTHING);
+});
+
+test("a transfer that the box makes: the transferee keeps its UUID, and hears that of the target", () => {
+  const { alice, bob, carol } = talking("execute", undefined, {}, [id(A, NIL)]);
+  bob.request("REFER", { headers: [TO_CAROL, id(B, A)] });
+  bob.answer(200, { method: "NOTIFY" });
+  expect(idOf(carol.asked("INVITE"))).toBe(`${A};remote=${NIL}`);
+  carol.answer(200, { sdp: sdpOfCarol, headers: [id(B2, A)] });
+  expect(idOf(carol.asked("ACK"))).toBe(`${A};remote=${B2}`);
+  expect(idOf(alice.asked("INVITE"))).toBe(`${B2};remote=${A}`);
+  alice.answer(200, { sdp: sdpOfAlice(2), headers: [id(A, B2)] });
+  bob.answer(200, { method: "NOTIFY" });
+  bob.request("BYE");
+  alice.request("INFO", { headers: [id(A, B2)] });
+  expect(idOf(carol.asked("INFO"))).toBe(`${A};remote=${B2}`);
 });
 
 test("two boxes that send a call with a Session-ID to each other know it again at once", () => {
