@@ -3,6 +3,7 @@
  * tell nothing; they stay the same for as long as they are in use, and come home as what they meant.
  */
 import { type Random, token } from "../base/index.ts";
+import type { DialogName } from "../message/index.ts";
 
 /** Limit: names that are remembered; the one that was not used for longest is forgotten, and drawn anew when it returns. */
 const REMEMBERED = 20_000;
@@ -41,6 +42,15 @@ export class Aliases {
   meaning(alias: string, realm: string): string | undefined {
     const meant = this.#meanings.get(alias);
     return meant?.realm === realm ? meant.text : undefined;
+  }
+
+  /** A dialog that somebody of another realm told of, by the name that it was told under here. */
+  dialog({ callId, toTag, fromTag }: DialogName): { readonly realm: string; readonly name: DialogName } | undefined {
+    const call = this.#meanings.get(callId);
+    const to = this.#meanings.get(toTag);
+    const from = this.#meanings.get(fromTag);
+    if (call === undefined || to?.realm !== call.realm || from?.realm !== call.realm) return undefined;
+    return { realm: call.realm, name: { callId: call.text, toTag: to.text, fromTag: from.text } };
   }
 
   #aliasOf(text: string, realm: string): string {

@@ -254,10 +254,11 @@ export class Calls {
       const status = statusOutside(method);
       return this.#refuse(request, server, hop, status, `${method} outside a call`, now, headersFor(status, method));
     }
-    if (request.headers.has("replaces") && pickup === undefined) {
+    const replaces = pickup === undefined ? this.#foreign(request, realm) : undefined;
+    if (request.headers.has("replaces") && pickup === undefined && replaces === undefined) {
       return this.#refuse(request, server, hop, 481, "Replaces names no dialog of ours", now);
     }
-    this.#invite(request, server, hop, realm, from, uri, route === "no route" ? [] : route, pickup, now);
+    this.#invite(request, server, hop, realm, from, uri, route === "no route" ? [] : route, pickup, replaces, now);
   }
 
   /** What no element can serve, whoever is meant: RFC 3261 §8.2.2.1 and §8.2.2.3. */
@@ -288,6 +289,7 @@ export class Calls {
     uri: Uri,
     peers: readonly PeerSettings[],
     pickup: Pickup | undefined,
+    replaces: CallStart["replaces"],
     now: Millis,
   ): void {
     const house = this.#house;
@@ -314,6 +316,7 @@ export class Calls {
       remote: addressText(hop.remote),
       peers,
       pickup,
+      replaces,
       maxForwards,
       sdp: offerIn(request),
       caller100rel: asked100rel(request, fromPeer),
@@ -383,6 +386,15 @@ export class Calls {
     const call = callOf(dialog);
     const peer = dialog.leg === call?.caller ? call.start.fromPeer : call?.calleePeer;
     return { dialog, replaces: Replaces.format(nameToPeer(dialog, name.earlyOnly)), realm, peer };
+  }
+
+  /** A dialog of another side that is not ours: an event document of that side told of it (RFC 4235). */
+  #foreign(request: Request, realm: RealmSettings): CallStart["replaces"] {
+    const name = request.headers.has("replaces") ? request.get(Replaces) : undefined;
+    const meant = name === undefined ? undefined : this.#house.aliases.dialog(name);
+    if (name === undefined || meant === undefined || meant.realm === realm.name) return undefined;
+    const earlyOnly = name.earlyOnly === true ? { earlyOnly: true } : {};
+    return { realm: meant.realm, value: Replaces.format({ ...meant.name, ...earlyOnly }) };
   }
 
   /** Our own INVITE has the tag of one of our legs in From: the call that sent it. */
