@@ -70,6 +70,8 @@ export interface CallCounts {
   /** Single requests outside of calls that wait for their answer. */
   readonly exchanges: number;
   readonly subscriptions: number;
+  /** Requests that have made subscriptions, or are about to. */
+  readonly subscribers: number;
 }
 
 const CALL_ID_CHARS = 16;
@@ -182,6 +184,7 @@ export class Calls {
       dialogs: this.#house.book.size,
       exchanges: this.#outsideCalls.size,
       subscriptions: this.#outsideCalls.subscriptions.size,
+      subscribers: this.#outsideCalls.subscriptions.asked,
     };
   }
 

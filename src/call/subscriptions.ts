@@ -26,6 +26,11 @@ export class Subscriptions implements SubscribingOwner {
     return this.#near.size;
   }
 
+  /** Requests that have made some, or are about to. */
+  get asked(): number {
+    return this.#far.size;
+  }
+
   /** Throws PeerError when the request can make no subscription. */
   begin(errand: Errand, now: Millis): void {
     new Subscribing(this.#house, errand, this).start(now);

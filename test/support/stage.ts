@@ -169,8 +169,8 @@ export class Stage {
   /** What must be nothing when every call has ended and every transaction has died out. */
   remains(): Record<string, number> {
     const status = this.engine.view().status();
-    const { calls, legs, dialogs, exchanges, subscriptions } = status.calls as Record<
-      "calls" | "legs" | "dialogs" | "exchanges" | "subscriptions",
+    const { calls, legs, dialogs, exchanges, subscriptions, subscribers } = status.calls as Record<
+      "calls" | "legs" | "dialogs" | "exchanges" | "subscriptions" | "subscribers",
       number
     >;
     const { sessions, pairs } = status.media as { sessions: number; pairs: number };
@@ -181,6 +181,7 @@ export class Stage {
       dialogs,
       exchanges,
       subscriptions,
+      subscribers,
       sessions,
       pairs,
       client,

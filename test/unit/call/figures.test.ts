@@ -9,6 +9,12 @@ import {
   jointFigure,
 } from "../../../src/call/joint-state.ts";
 import {
+  type SubscriptionEffect,
+  type SubscriptionEvent,
+  type SubscriptionState,
+  subscriptionFigure,
+} from "../../../src/call/subscription-state.ts";
+import {
   type TransferEffect,
   type TransferEvent,
   type TransferRule,
@@ -85,6 +91,38 @@ test("every way out of a call tells both legs, but the one that ended it or told
       if (side !== "caller") expect(tells("caller"), where).toBe(true);
       if (side !== "callee") expect(tells("callee"), where).toBe(true);
     }
+  }
+});
+
+test("a subscription: in any order of events it closes once, as it ends, and each end is told at most once", () => {
+  const events = [
+    ...new Set(Object.values(subscriptionFigure).flatMap((rules) => Object.keys(rules))),
+  ] as SubscriptionEvent[];
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...events), { maxLength: 40 }), (order) => {
+      const effects: SubscriptionEffect[] = [];
+      let state: SubscriptionState = "fresh";
+      let awaits = false;
+      for (const event of order) {
+        const rule: readonly [SubscriptionState, ...SubscriptionEffect[]] = subscriptionFigure[state][event] ?? [state];
+        const [next, ...more] = rule;
+        state = next;
+        effects.push(...more);
+        if (more.includes("await NOTIFY")) awaits = true;
+        if (more.includes("stop awaiting")) awaits = false;
+        // Nobody waits for ever: something is running out in every state but the last and the very first.
+        if (state === "leaving") expect(awaits).toBe(true);
+        if (state === "live") expect(effects).toContain("watch expiry");
+      }
+      const count = (effect: SubscriptionEffect): number => effects.filter((one) => one === effect).length;
+      expect(count("close")).toBe(state === "over" ? 1 : 0);
+      expect(count("tell subscriber")).toBeLessThanOrEqual(1);
+      expect(count("tell notifier")).toBeLessThanOrEqual(1);
+    }),
+  );
+  for (const state of ["fresh", "live", "leaving"] as const) {
+    expect(subscriptionFigure[state]["told to end"]?.[0]).toBe("over");
+    expect(subscriptionFigure[state]["expired"]?.[0]).toBe("over");
   }
 });
 

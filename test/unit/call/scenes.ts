@@ -26,6 +26,7 @@ export const NOTHING = {
   dialogs: 0,
   exchanges: 0,
   subscriptions: 0,
+  subscribers: 0,
   sessions: 0,
   pairs: 0,
   client: 0,
