@@ -28,7 +28,7 @@ export class Exchange implements AskingOwner {
   readonly #errand: Errand;
   readonly #book: ErrandBook;
   readonly #asking: Asking;
-  /** Of our own request, and of our answer. */
+  /** Of our own request. The answer has one of its own: nothing of one side is to be found on the other. */
   readonly #tag: string;
   #place: Place | undefined;
 
@@ -85,7 +85,8 @@ export class Exchange implements AskingOwner {
     const errand = this.#errand;
     const { request, server, realm, fromPeer, hop, beganAt } = errand;
     this.#book.ended(this.#tag);
-    server.respond(answerTo(this.#house, errand, this.#tag, refusal), now);
+    const tag = token(this.#house.random, TAG_CHARS);
+    server.respond(answerTo(this.#house, errand, tag, refusal), now);
     this.#house.fact(
       {
         fact: "request.relayed",

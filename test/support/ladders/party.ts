@@ -21,6 +21,8 @@ export class LadderParty implements Actor {
   /** What came and is not judged yet. */
   readonly inbox: string[] = [];
   readonly dialogs = new Map<string, PartyDialog>();
+  /** The box has an account there: its own credentials are for this party. */
+  account = false;
   /** Addresses in the `c=` lines that we sent. */
   readonly soundsFrom = new Set<string>();
   /** Everything we ever wrote. */
@@ -52,7 +54,8 @@ export class LadderParty implements Actor {
     const made =
       arrow.status === undefined ? this.#request(arrow, more, label, callee) : this.#answer(arrow, more, label);
     // Over TLS everything is a sips: call: RFC 3261 §12.1.1 then wants sips: in every Contact.
-    const text = this.wire === "tls" ? made.replaceAll(/\bsip:/g, "sips:") : made;
+    const text =
+      this.wire === "tls" ? made.replace(/^.*?\r\n\r\n/s, (head) => head.replaceAll(/\bsip:/g, "sips:")) : made;
     if (arrow.method === "INVITE" && arrow.status === undefined) this.#known(label).invite = text;
     this.#known(label).sent.set(key, text);
     this.#deliver(text);
@@ -156,7 +159,8 @@ export class LadderParty implements Actor {
     if (status > 100 && tagOf(to) === "") dialog.local = tagged;
     dialog.tags.add(tagOf(tagged));
     const body = this.#body(arrow, more, dialog);
-    const takesContact = (method === "INVITE" && status > 100 && status < 300) || method === "UPDATE";
+    const takesContact =
+      (method === "INVITE" && status > 100 && status < 300) || method === "UPDATE" || method === "SUBSCRIBE";
     const headers: [string, string][] = [
       ...headersOf(request, "Via").map((via): [string, string] => ["Via", via]),
       ...headersOf(request, "Record-Route").map((route): [string, string] => ["Record-Route", route]),
@@ -176,7 +180,7 @@ export class LadderParty implements Actor {
     if (given === undefined && !wanted) return [];
     if (given?.includes(";as-is")) return [["Contact", given.replaceAll(";as-is", "")]];
     const value = (given ?? `<sip:${this.name}@${this.member.host}>`).replace(/;transport=\w+/, "");
-    const here = value.replace(/(sip:[^@>]*@)([\w.]+)/g, (all, user: string, host: string) =>
+    const here = value.replace(/(sip:[^@>]*@)([\w.-]+)/g, (all, user: string, host: string) =>
       NAMES[host] === this.place.ip || host === this.place.ip ? all : `${user}${this.member.host}`,
     );
     const transport = this.wire === "tcp" ? ";transport=tcp" : "";

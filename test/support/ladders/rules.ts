@@ -130,9 +130,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
     return step === 0n && body !== bodyBefore ? "a changed description under the same version" : undefined;
   },
 
-  private: ({ text }) => {
-    const carried = ["Record-Route", "Authorization", "Proxy-Authorization", "Path", "Service-Route"];
-    const found = carried.find((name) => headersOf(text, name).length > 0);
+  private: ({ text, party }) => {
+    const credentials = party.account ? [] : ["Authorization", "Proxy-Authorization"];
+    const carried = ["Record-Route", "Path", "Service-Route"];
+    const found = [...carried, ...credentials].find((name) => headersOf(text, name).length > 0);
     return found === undefined ? undefined : `${found} in a message of ours`;
   },
 };

@@ -1,5 +1,13 @@
 /** Builds the stage of a ladder: a peer for every party, routes by name, and what its `settings` block changes. */
-import type { PeerSettings, Protocol, RealmSettings, RouteSettings, Settings } from "../../../src/base/index.ts";
+import {
+  type AuthSettings,
+  type PeerSettings,
+  type Protocol,
+  type RealmSettings,
+  type RouteSettings,
+  Secret,
+  type Settings,
+} from "../../../src/base/index.ts";
 import { BOX, type Place, Stage } from "../stage.ts";
 import { NAMES } from "./cast.ts";
 import type { Ladder, PartyColumn } from "./format.ts";
@@ -19,7 +27,9 @@ export function sceneOf(ladder: Ladder, wire: Wire): Scene {
   const parties = ladder.parties.map(({ name, realm }, i) => {
     const stream = wire === "udp" ? {} : { [wire]: 2 ** 31 + i };
     const place: Place = { realm, ip: memberOf(name).ip, port: PORTS[wire], ...stream };
-    return stage.join(new LadderParty(stage, name, place, BOX[realm], wire));
+    const party = stage.join(new LadderParty(stage, name, place, BOX[realm], wire));
+    party.account = ladder.settings.some((line) => line.startsWith(`auth ${name} `));
+    return party;
   });
   return { stage, parties };
 }
@@ -66,15 +76,22 @@ function peerOf({ name, realm }: PartyColumn, settings: Settings, wire: Wire): P
 const targetOf = (name: string, wire: Wire) =>
   ({ kind: "host", protocol: wire, host: memberOf(name).ip, port: PORTS[wire] }) as const;
 
-/** `limits.calls = 1` sets any setting by its path; `targets bob = bob, carol` gives a peer more targets. */
+/** `auth bob = user:password` is an account of ours there; `limits.calls = 1` sets any setting by its path; `targets bob = bob, carol` gives a peer more targets. */
 function changed(settings: Settings, lines: readonly string[], wire: Wire): Settings {
   return lines.reduce((before, line) => {
     const [path = "", value = ""] = line.split(/\s*=\s*(.*)/);
+    const account = /^auth (\w+)$/.exec(path)?.[1];
+    if (account !== undefined) return setAt(before, ["peers", account, "auth"], accountOf(value)) as Settings;
     const peer = /^targets (\w+)$/.exec(path)?.[1];
     if (peer === undefined) return setAt(before, path.split("."), JSON.parse(value)) as Settings;
     const targets = value.split(",").map((name) => targetOf(name.trim(), wire));
     return setAt(before, ["peers", peer, "targets"], targets) as Settings;
   }, settings);
+}
+
+function accountOf(text: string): AuthSettings {
+  const [user = "", password = ""] = text.split(":");
+  return { user, realm: undefined, password: new Secret(password), ha1: new Map(), hashes: ["SHA-256", "MD5"] };
 }
 
 function setAt(where: unknown, [step, ...path]: readonly string[], value: unknown): unknown {

@@ -1,7 +1,7 @@
 /** Single requests outside of calls: MESSAGE, PUBLISH, unasked NOTIFY, unknown methods, OPTIONS. */
 import { expect, test } from "vitest";
 import type { Settings } from "../../../src/base/index.ts";
-import { bodyOf, headerOf, headersOf } from "../../support/scripted-party.ts";
+import { bodyOf, headerOf, headersOf, tagOf } from "../../support/scripted-party.ts";
 import { twoSides } from "../../support/stage.ts";
 import { NOTHING } from "./scenes.ts";
 
@@ -27,6 +27,7 @@ test("a MESSAGE crosses with names of our own, and its answer comes back as ours
   expect(headerOf(message, "From")).toMatch(/^<sip:alice@10\.9\.0\.1>;tag=/);
   expect(headerOf(message, "Max-Forwards")).toBe("69");
   expect(headersOf(message, "Contact")).toEqual([]); // RFC 3428 §4
+  expect(tagOf(headerOf(alice.response("MESSAGE"), "To"))).not.toBe(tagOf(headerOf(message, "From")));
   expect(stage.sent.inside.join("")).not.toMatch(OF_ALICE);
   expect(stage.sent.outside.join("")).not.toMatch(OF_BOB);
   expect(stage.factsOf("request.relayed")).toMatchObject([
