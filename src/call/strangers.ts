@@ -7,7 +7,7 @@ import { ACCEPT } from "./bodies.ts";
 import { productFor } from "./house.ts";
 
 /** Extensions that a peer may require of us. */
-const UNDERSTOOD: ReadonlySet<string> = new Set(["100rel", "replaces", "norefersub", "precondition"]);
+const UNDERSTOOD: ReadonlySet<string> = new Set(["100rel", "replaces", "norefersub", "precondition", "sdp-anat"]);
 const WITH_TIMERS: ReadonlySet<string> = new Set([...UNDERSTOOD, "timer"]);
 
 /** Methods that live inside dialogs only: without one there is nothing they could mean (RFC 3261 §12.2.2). */

@@ -132,7 +132,7 @@ function offeredLine(
     rx: keys.rx,
     tx: keys.tx,
     offered: beforeFrom?.offered ?? [],
-    direction: found === "none" ? directionFrom(sends(declared), false) : declared,
+    direction: found === "none" && beforeFrom?.remote !== undefined ? held(declared) : declared,
   };
   const answerer: LineSide = {
     local: beforeTo?.local ?? context.reserve(legs[to], undefined),
@@ -147,6 +147,12 @@ function offeredLine(
   };
   return { kind: media.kind, sides: from === 0 ? [offerer, answerer] : [answerer, offerer], codecs: [] };
 }
+
+/**
+ * 0.0.0.0 in place of an address that was there is hold, and is told so in today's words (RFC 3264 §8.4). Where none was
+ * there before, a third party is setting up the call (RFC 3725) and wants to hear how the stream would be.
+ */
+const held = (declared: Direction): Direction => directionFrom(sends(declared), false);
 
 /** Streams keep their names on each leg; one that is named on the offerer's gets one on the other. RFC 5888 §9.1. */
 function onwardMid({ base, session, from }: OfferContext, index: number, media: Media, earlier: readonly Position[]) {

@@ -35,8 +35,8 @@ export function relaySide(
     receive,
     send,
     cname,
-    // A held stream, or one way only, may be silent for ever.
-    silenceLimitMs: settled && receive && send ? realm.media.silenceLimitMs : 0,
+    // A held stream, or one way only, may be silent for ever; so may a side that has not told where it is.
+    silenceLimitMs: settled && receive && send && side.remote !== undefined ? realm.media.silenceLimitMs : 0,
     payloadTypes: NONE,
   };
 }

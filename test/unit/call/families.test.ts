@@ -1,7 +1,7 @@
 /** IPv4 on one side and IPv6 on the other: signalling and media, both ways. */
 import { expect, test } from "vitest";
 import type { RealmSettings, Settings } from "../../../src/base/index.ts";
-import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
+import { audio, bodyOf, headerOf, headersOf } from "../../support/scripted-party.ts";
 import { ALICE, BOB, type Place, Stage } from "../../support/stage.ts";
 
 const ALICE6: Place = { realm: "outside", ip: "2001:db8:1::7", port: 5060 };
@@ -71,6 +71,23 @@ test("a peer of both families: the IPv6 target is silent, the IPv4 one is offere
   bob.answer(200, { sdp: audio(BOB.ip) });
   alice.ack();
   expect(stage.factsOf("call.answered").length).toBe(1);
+});
+
+test("an offer of both families (ANAT) may be required: the address that we can reach is taken", () => {
+  const stage = stageOf(ALICE, BOB, {});
+  const alice = stage.party("alice", ALICE);
+  const bob = stage.party("bob", BOB);
+  const anat = audio(ALICE.ip)
+    .replace("t=0 0\r\n", "t=0 0\r\na=group:ANAT 1 2\r\n")
+    .replace("m=audio", "m=audio 5000 RTP/AVP 0\r\nc=IN IP6 2001:db8:1::7\r\na=mid:1\r\nm=audio")
+    .concat("a=mid:2\r\n");
+  alice.invite("4711", { sdp: anat, headers: ["Require: sdp-anat"] });
+  const offer = bodyOf(bob.asked("INVITE"));
+  expect(offer.match(/^m=audio (?:0|[1-9]\d*)/gm)).toEqual(["m=audio 0", expect.stringMatching(/^m=audio [1-9]/)]);
+  expect(headersOf(bob.asked("INVITE"), "Require")).toEqual([]);
+  const declined = audio(BOB.ip).replace("m=audio", "m=audio 0 RTP/AVP 0\r\nm=audio");
+  bob.answer(200, { sdp: declined });
+  expect(bodyOf(alice.response("INVITE"))).toContain("a=group:ANAT 2\r\n");
 });
 
 /** Inside there is the other family, too. */

@@ -66,6 +66,16 @@ test("a call that begins on hold at 0.0.0.0 gets its remote with the resume", ()
   });
 });
 
+test("0.0.0.0 in the first offer is no hold: the stream is offered as it will be, and nobody is missed meanwhile", () => {
+  const { media, take } = call([OPEN, INSIDE]);
+  expect(lines(media.offer("call", "caller", sdp("0.0.0.0", "m=audio 9 RTP/AVP 8")), "a=").at(-1)).toBe("sendrecv");
+  expect(lines(media.answer("call", "callee", callee()), "a=").at(-1)).toBe("sendrecv");
+  expect(take()).toMatchObject([{ word: "open", sides: [{ remote: undefined, silenceLimitMs: 0 }, {}] }]);
+  media.offer("call", "caller", caller());
+  media.answer("call", "callee", callee());
+  expect(take()).toMatchObject([{ side: 0, set: { remote: { ip: "203.0.113.5" }, silenceLimitMs: 30_000 } }]);
+});
+
 test("a new address or port is followed, and the source is learnt again", () => {
   const { media, take } = talking();
   media.offer("call", "caller", sdp("203.0.113.77", "m=audio 4444 RTP/AVP 8"));
