@@ -28,7 +28,7 @@ import {
   tooShort,
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
-import { parseUri, Replaces, type Request, type Response, type Uri } from "../message/index.ts";
+import { parseUri, type Request, type Response, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
 import type { Accounts, TrunkBook } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
@@ -39,10 +39,10 @@ import { Call } from "./call.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallTransport } from "./call-transport.ts";
 import type { CallView } from "./call-view.ts";
-import { aliasedDialog, nameToPeer, ownDialog } from "./dialog-names.ts";
 import { type CallHouse, productFor } from "./house.ts";
 import { isEcho, Loops } from "./loops.ts";
 import { Outside, type Refused } from "./outside.ts";
+import { foreignDialog, pickupFor } from "./pickup.ts";
 import { hasPreconditions } from "./preconditions.ts";
 import { asked100rel } from "./reliability.ts";
 import type { Pickup } from "./setup.ts";
@@ -224,7 +224,7 @@ export class Calls {
     const requested = parseUri(request.uri);
     const called = this.#house.trunks?.calledAt(requested, hop);
     const from = called === undefined ? routing.recognise(hop, now) : settings.peers.get(called.peer);
-    const pickup = request.headers.has("replaces") ? this.#pickup(request, hop) : undefined;
+    const pickup = request.headers.has("replaces") ? pickupFor(this.#house, request, hop) : undefined;
     const uri = called?.uri ?? requested;
     const { method } = request;
     const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
@@ -257,9 +257,12 @@ export class Calls {
       const status = statusOutside(method);
       return this.#refuse(request, server, hop, status, `${method} outside a call`, now, headersFor(status, method));
     }
-    const replaces = pickup === undefined ? this.#foreign(request, realm) : undefined;
+    const replaces = pickup === undefined ? foreignDialog(this.#house, request, realm) : undefined;
     if (request.headers.has("replaces") && pickup === undefined && replaces === undefined) {
       return this.#refuse(request, server, hop, 481, "Replaces names no dialog of ours", now);
+    }
+    if (pickup?.unfit !== undefined) {
+      return this.#refuse(request, server, hop, pickup.unfit, "Replaces names a dialog that cannot be taken", now);
     }
     this.#invite(request, server, hop, realm, from, uri, route === "no route" ? [] : route, pickup, replaces, now);
   }
@@ -267,6 +270,10 @@ export class Calls {
   /** What no element can serve, whoever is meant: RFC 3261 §8.2.2.1 and §8.2.2.3. */
   #unfit(request: Request, uri: Uri, from: PeerSettings | undefined): Refused | undefined {
     if (uri.scheme === "other") return { status: 416, reason: "a Request-URI of an unknown scheme", headers: [] };
+    // RFC 3911: nobody is joined here, and a call that only looks so would be a lie.
+    if (request.headers.has("join")) {
+      return { status: 420, reason: "a dialog to join", headers: [["Unsupported", "join"]] };
+    }
     const unsupported = unsupportedIn(request, this.#timers, from);
     if (unsupported === undefined) return this.#shortSession(request);
     return { status: 420, reason: "unknown extension", headers: [["Unsupported", unsupported]] };
@@ -375,29 +382,6 @@ export class Calls {
       house.routing.release(call.start.fromPeer);
       throw error;
     }
-  }
-
-  /** The dialog that an INVITE with Replaces is about, and whom to ask for it. RFC 3891 §3. */
-  #pickup(request: Request, hop: Hop): Pickup | undefined {
-    const { book, settings } = this.#house;
-    const name = request.get(Replaces);
-    if (name === undefined) return undefined;
-    const own = ownDialog(name, book);
-    const dialog = own?.leg.realm === hop.realm ? own.twin : aliasedDialog(name, book);
-    const realm = dialog === undefined ? undefined : settings.realms.get(dialog.leg.realm);
-    if (dialog === undefined || realm === undefined) return undefined;
-    const call = callOf(dialog);
-    const peer = dialog.leg === call?.caller ? call.start.fromPeer : call?.calleePeer;
-    return { dialog, replaces: Replaces.format(nameToPeer(dialog, name.earlyOnly)), realm, peer };
-  }
-
-  /** A dialog of another side that is not ours: an event document of that side told of it (RFC 4235). */
-  #foreign(request: Request, realm: RealmSettings): CallStart["replaces"] {
-    const name = request.headers.has("replaces") ? request.get(Replaces) : undefined;
-    const meant = name === undefined ? undefined : this.#house.aliases.dialog(name);
-    if (name === undefined || meant === undefined || meant.realm === realm.name) return undefined;
-    const earlyOnly = name.earlyOnly === true ? { earlyOnly: true } : {};
-    return { realm: meant.realm, value: Replaces.format({ ...meant.name, ...earlyOnly }) };
   }
 
   /** Our own INVITE has the tag of one of our legs in From: the call that sent it. */

@@ -10,9 +10,10 @@ import {
   type Leg,
   type LegClient,
   NOTHING,
+  type Parcel,
   type ServerTransaction,
 } from "../leg/index.ts";
-import type { Request, Response } from "../message/index.ts";
+import { type Request, Require, type Response } from "../message/index.ts";
 import { mapStatus } from "../policy/index.ts";
 import { offerIn } from "./bodies.ts";
 import type { Call } from "./call.ts";
@@ -22,8 +23,10 @@ import { dialogHeaders } from "./dialog-names.ts";
 import { answerHere, offerVerdict } from "./early-offer.ts";
 import { packagesInstead } from "./info.ts";
 import { passesUnknown } from "./outside.ts";
+import { numbered, ReferNumbers } from "./refer-numbers.ts";
 import { executes, refer } from "./referral.ts";
 import { later, maxForwards, reply } from "./replies.ts";
+import { lists } from "./strangers.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
@@ -35,6 +38,7 @@ export class Changes {
   readonly #call: Call;
   /** The re-INVITE on its way across, or whose 2xx waits for its ACK. */
   #change: Change | undefined;
+  #refers: ReferNumbers | undefined;
 
   constructor(call: Call) {
     this.#call = call;
@@ -84,9 +88,20 @@ export class Changes {
     }
     const host = hostToward(other);
     const parcel = otherParcelOf(this.#call.house, request, { ...direction, host });
-    const named = dialogHeaders(request, direction.to, host, this.#call.house.book);
-    const onward = { ...parcel, headers: [...parcel.headers.map(withoutNumber), ...named] };
-    other.send(twin, request.method, onward, new Relay(this.#call, dialog, request, server), maxForwards(request), now);
+    const named = dialogHeaders(request, direction, host, this.#call.house.book);
+    const headers = [...this.#renumbered(dialog, parcel.headers), ...named];
+    let relay = new Relay(this.#call, dialog, request, server);
+    if (request.method === "REFER") {
+      if (lists(request, Require, "norefersub")) headers.push(["Require", "norefersub"]);
+      this.#refers ??= new ReferNumbers();
+      relay = new ReferRelay(this.#call, dialog, request, server, this.#refers);
+    }
+    other.send(twin, request.method, { ...parcel, headers }, relay, maxForwards(request), now);
+  }
+
+  /** The id of a REFER's subscription is the CSeq of the REFER, which is another one on each leg. */
+  #renumbered(dialog: Dialog, headers: Parcel["headers"]): [string, string][] {
+    return headers.map(([name, value]) => [name, name === "Event" ? numbered(this.#refers, dialog, value) : value]);
   }
 
   /** A REFER that we carry out, and what its sender asks about it. */
@@ -171,9 +186,23 @@ class Relay implements LegClient {
   }
 }
 
-/** The id of a REFER's subscription is its CSeq (RFC 3515 §2.4.6), which was another one on the other leg. */
-const withoutNumber = (header: readonly [string, string]): readonly [string, string] =>
-  header[0] === "Event" && /^refer *;/i.test(header[1]) ? ["Event", "refer"] : header;
+/** A REFER, whose number says later which subscription is meant. */
+class ReferRelay extends Relay {
+  readonly #dialog: Dialog;
+  readonly #seq: number;
+  readonly #numbers: ReferNumbers;
+
+  constructor(call: Call, dialog: Dialog, request: Request, server: ServerTransaction, numbers: ReferNumbers) {
+    super(call, dialog, request, server);
+    this.#dialog = dialog;
+    this.#seq = request.cseq.number;
+    this.#numbers = numbers;
+  }
+
+  sent(seq: number): void {
+    if (this.#dialog.twin !== undefined) this.#numbers.passed(this.#dialog, this.#seq, this.#dialog.twin, seq);
+  }
+}
 
 /** It shows that its sender is there, and tells nothing that would be of use to the other side (RFC 4028 §7.4). */
 const isRefresh = ({ headers }: Request): boolean =>

@@ -2,7 +2,7 @@
  * Headers that name another dialog: Replaces (RFC 3891), Target-Dialog (RFC 4538), and Refer-To with a Replaces inside
  * (RFC 3515, RFC 5589). A dialog of one side means nothing on the other, so each name becomes that of its twin.
  */
-import type { RealmSettings, Registry } from "../base/index.ts";
+import { PeerError, type RealmSettings, type Registry } from "../base/index.ts";
 import type { Dialog } from "../leg/index.ts";
 import {
   type DialogName,
@@ -15,6 +15,7 @@ import {
   TargetDialog,
 } from "../message/index.ts";
 import { hideNameAddr } from "../policy/index.ts";
+import { embeddedAcross, escapedValue, referTarget } from "./refer-to.ts";
 
 type Book = Pick<Registry<string, Dialog>, "get">;
 
@@ -40,52 +41,47 @@ export const nameToPeer = (dialog: Dialog, earlyOnly = false): DialogName => ({
   ...(earlyOnly ? { earlyOnly } : {}),
 });
 
-/** The headers of an in-dialog request that name dialogs, for the other side. What names none of ours stays behind. */
+/**
+ * The headers of a request that name dialogs, for the other side. What names none of ours stays behind. Throws PeerError for
+ * a Refer-To that cannot be read (400) or that asks for what cannot cross (603).
+ */
 export function dialogHeaders(
   request: Request,
-  to: RealmSettings,
+  { from, to }: { readonly from: RealmSettings; readonly to: RealmSettings },
   host: string,
   book: Book,
 ): readonly (readonly [string, string])[] {
   const headers: (readonly [string, string])[] = [];
-  const refer = request.get(ReferTo);
-  if (refer !== undefined) headers.push(["Refer-To", ReferTo.format(referAcross(refer, to, host, book))]);
+  if (request.headers.has("refer-to")) headers.push(["Refer-To", referAcross(request, { from, to }, host, book)]);
   const target = request.get(TargetDialog);
   const meant = target === undefined ? undefined : ownDialog(target, book)?.twin;
   if (meant !== undefined) headers.push(["Target-Dialog", TargetDialog.format(nameToPeer(meant))]);
   return headers;
 }
 
-function referAcross(refer: NameAddr, to: RealmSettings, host: string, book: Book): NameAddr {
+function referAcross(
+  request: Request,
+  { from, to }: { readonly from: RealmSettings; readonly to: RealmSettings },
+  host: string,
+  book: Book,
+): string {
+  const target = referTarget(request);
+  if (target.joins) throw new PeerError(603, "Refer-To: a dialog to join");
+  const refer = request.get(ReferTo) as NameAddr;
   const hidden = hideNameAddr(refer, { to, host });
-  const replaced = replacesIn(refer.uri);
-  const dialog = replaced === undefined ? undefined : ownDialog(replaced, book);
-  const twin = dialog?.twin;
-  if (replaced === undefined || twin === undefined) return hidden;
-  const alias = twin.leg.aliasOf(twin);
-  const name = Replaces.format({
-    callId: alias,
-    toTag: alias,
-    fromTag: alias,
-    ...(replaced.earlyOnly ? { earlyOnly: true } : {}),
-  });
   const uri = parseUri(hidden.uri);
-  if (!("host" in uri)) return hidden;
+  if (!("host" in uri)) return ReferTo.format(hidden);
+  const embedded = embeddedAcross(target.embedded, from, to).map(([name, value]) => `${name}=${escapedValue(value)}`);
+  const replaced = target.replaces;
+  const twin = replaced === undefined ? undefined : ownDialog(replaced, book)?.twin;
   // Whoever follows it calls us, and the dialog tells whom it means: the user part need not.
-  return { ...hidden, uri: formatUri({ ...uri, headers: `Replaces=${encodeURIComponent(name)}` }) };
+  if (twin !== undefined) embedded.unshift(`Replaces=${escapedValue(aliasFor(twin, replaced?.earlyOnly === true))}`);
+  const params = target.method === "INVITE" ? uri.params : new Map([...uri.params, ["method", target.method]]);
+  const headers = embedded.length === 0 ? {} : { headers: embedded.join("&") };
+  return ReferTo.format({ ...hidden, uri: formatUri({ ...uri, params, ...headers }) });
 }
 
-function replacesIn(text: string): DialogName | undefined {
-  const uri = parseUri(text);
-  if (!("host" in uri) || uri.headers === undefined) return undefined;
-  for (const header of uri.headers.split("&")) {
-    const equals = header.indexOf("=");
-    if (header.slice(0, equals).toLowerCase() !== "replaces") continue;
-    try {
-      return Replaces.parse(decodeURIComponent(header.slice(equals + 1)));
-    } catch {
-      return undefined;
-    }
-  }
-  return undefined;
+function aliasFor(twin: Dialog, earlyOnly: boolean): string {
+  const alias = twin.leg.aliasOf(twin);
+  return Replaces.format({ callId: alias, toTag: alias, fromTag: alias, ...(earlyOnly ? { earlyOnly } : {}) });
 }

@@ -6,6 +6,7 @@ import { PeerError, type RealmSettings } from "../base/index.ts";
 import {
   type DialogName,
   formatUri,
+  isToken,
   Join,
   parseMessage,
   parseUri,
@@ -56,6 +57,7 @@ export function targetOf(text: string): ReferTarget {
   const { headers, ...rest } = uri;
   const params = new Map(uri.params);
   const method = params.get("method")?.toUpperCase() ?? "INVITE";
+  if (!isToken(method)) throw new PeerError(400, "Refer-To: the method is none");
   params.delete("method");
   let replaces: DialogName | undefined;
   let joins = false;

@@ -104,7 +104,7 @@ export class Subscribing implements AskingOwner {
     if (request.method === "SUBSCRIBE") draft.set("Event", eventText(this.event));
     const accept = acceptAcross(request, way);
     if (accept !== undefined) draft.add("Accept", accept);
-    for (const [name, value] of dialogHeaders(request, place.realm, this.far.host, house.book)) draft.add(name, value);
+    for (const [name, value] of dialogHeaders(request, way, this.far.host, house.book)) draft.add(name, value);
     addBody(draft, bodyOf(house, request, way));
     this.#target = draft.uri;
     this.#local = draft.get("From") ?? "";

@@ -221,7 +221,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   send(dialog: Dialog, method: string, parcel: Parcel, owner: LegClient, maxForwards: number, now: Millis): void {
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return owner.failed("unreachable", undefined, at);
-      const draft = dialog.draft(method, ++dialog.localSeq, maxForwards);
+      const draft = dialog.draft(method, numberOf(dialog, owner), maxForwards);
       this.wording.dressRequest(draft, method);
       mark(draft, dialog);
       fill(draft, parcel);
@@ -230,7 +230,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       const { transactions } = this.house;
       const { authenticator } = this;
       if (authenticator === undefined) transactions.request(draft, destination, client, at);
-      else new Challenged(transactions, authenticator, draft, destination, client, () => ++dialog.localSeq).start(at);
+      else
+        new Challenged(transactions, authenticator, draft, destination, client, () => numberOf(dialog, owner)).start(
+          at,
+        );
     });
   }
 
@@ -411,4 +414,11 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     }
     this.#book.set(dialog.localTag, dialog);
   }
+}
+
+/** The CSeq of the next request. Whoever needs to know it is told. */
+function numberOf(dialog: Dialog, owner: LegClient): number {
+  dialog.localSeq += 1;
+  owner.sent?.(dialog.localSeq);
+  return dialog.localSeq;
 }

@@ -46,6 +46,8 @@ export interface LegHouse {
 
 /** Whoever waits for the answers to a request of ours. A request that found no way was never a transaction. */
 export interface LegClient {
+  /** It goes out with this CSeq; once more with another when it had to prove who we are. */
+  sent?(seq: number): void;
   response(response: Response, transaction: ClientTransaction | undefined, now: Millis): void;
   failed(cause: "timeout" | "unreachable", transaction: ClientTransaction | undefined, now: Millis): void;
 }

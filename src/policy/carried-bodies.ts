@@ -8,6 +8,7 @@ import type { DialogName, MediaType, Message, ParamMap } from "../message/index.
 import { cpimAcross } from "./cpim.ts";
 import { SideNames } from "./leaks.ts";
 import { summaryAcross } from "./message-summary.ts";
+import { reasonPhrase } from "./responses.ts";
 import { Hider } from "./text-hiding.ts";
 import { ourHost } from "./topology.ts";
 import { xmlAcross } from "./xml-events.ts";
@@ -82,17 +83,8 @@ export function bodyAcross(
 /** RFC 3420, RFC 3515 §2.4.4: the first line says how the transfer goes; the rest, and its phrase, tell where. */
 function sipfragAcross(body: string): string {
   const status = /^SIP\/2\.0 (\d{3}) /.exec(body)?.[1] ?? "100";
-  return `SIP/2.0 ${status} ${SIPFRAG_PHRASES[status[0] ?? "1"]}\r\n`;
+  return `SIP/2.0 ${status} ${reasonPhrase(Number(status))}\r\n`;
 }
-
-const SIPFRAG_PHRASES: Readonly<Record<string, string>> = {
-  "1": "Trying",
-  "2": "OK",
-  "3": "Moved",
-  "4": "Refused",
-  "5": "Failed",
-  "6": "Declined",
-};
 
 function across(name: string, body: string, hider: Hider): string | undefined {
   if (REWRITTEN_XML.has(name)) return xmlAcross(body, hider);

@@ -37,7 +37,7 @@ test("the progress of a transfer crosses as its status line alone", () => {
       text: "SIP/2.0 486 carol-is-busy\r\nContact: <sip:carol@10.9.0.9>\r\n",
     },
   });
-  expect(bodyOf(alice.asked("NOTIFY"))).toBe("SIP/2.0 486 Refused\r\n");
+  expect(bodyOf(alice.asked("NOTIFY"))).toBe("SIP/2.0 486 Busy Here\r\n");
   expect(headerOf(alice.asked("NOTIFY"), "Subscription-State")).toBe("terminated;reason=noresource");
 });
 

@@ -122,7 +122,7 @@ test("an unknown type crosses between realms of full trust alone, and a known on
 
 test("sipfrag crosses as its status line alone, with our phrase", () => {
   expect(cross("message/sipfrag", "SIP/2.0 486 Busy at pbx.lan\r\nContact: <sip:10.0.0.9>\r\n")).toBe(
-    "SIP/2.0 486 Refused\r\n",
+    "SIP/2.0 486 Busy Here\r\n",
   );
 });
 
