@@ -30,15 +30,14 @@ export function pickupFor(house: CallHouse, request: Request, hop: Hop): NamedPi
 /** `dialog`: the far end's, who would be asked to talk to somebody else. */
 function unfitness({ earlyOnly }: DialogName, { leg }: Pickup["dialog"]): number | undefined {
   switch (leg.state) {
-    case "inviting":
+    case "inviting": // Whoever rings may say 481; a PBX that lets calls be picked up by this does not.
+    case "invited":
+      return undefined;
     case "cancelling":
-      return 481; // It rings there: who is called cannot be taken from the caller.
     case "leaving":
     case "parting":
     case "gone":
       return 603;
-    case "invited":
-      return undefined;
     case "answering":
     case "answered":
     case "up":
