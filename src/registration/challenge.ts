@@ -1,7 +1,8 @@
 /** The challenges of a 401 or 407, as far as we can answer them. RFC 3261 §22, RFC 7616 §3.3, RFC 8760 §2.4. */
 import { PeerError } from "../base/index.ts";
-import { type Authentication, ProxyAuthenticate, parseUri, type Response, WwwAuthenticate } from "../message/index.ts";
+import { type Authentication, ProxyAuthenticate, type Response, WwwAuthenticate } from "../message/index.ts";
 import { type Algorithm, algorithmNamed, type Qop, strengthOf } from "./digest.ts";
+import { sipUriIn } from "./uris.ts";
 
 /** Who asks: the server that the request is for, or a proxy on the way. */
 export type Asker = "server" | "proxy";
@@ -93,10 +94,7 @@ export function covers({ asker, domain }: Challenge, requestUri: string): boolea
   return host !== undefined && domain.some((uri) => hostOf(uri) === host);
 }
 
-function hostOf(text: string): string | undefined {
-  const uri = parseUri(text);
-  return "host" in uri ? uri.host : undefined;
-}
+const hostOf = (text: string): string | undefined => sipUriIn(text)?.host;
 
 function parsed(asker: Asker, line: string): Authentication | undefined {
   try {

@@ -7,7 +7,6 @@ import {
   MinExpires,
   type NameAddr,
   PAssociatedUri,
-  parseUri,
   RequestDraft,
   type Response,
   RetryAfter,
@@ -15,6 +14,7 @@ import {
   type SipUri,
   sameUri,
 } from "../message/index.ts";
+import { sipUriIn } from "./uris.ts";
 
 /** Limit: routes taken of Service-Route; with more of them none is: half a way leads nowhere. */
 const ROUTES = 8;
@@ -94,9 +94,9 @@ export function grantOf(response: Response, contact: string, asked: number): Gra
 /** `expires` of our own Contact among all that are bound; of the only one, where a box on the way has rewritten it. */
 function grantedSeconds(response: Response, contact: string): number | undefined {
   const bound = readOr(() => response.getAll(Contact)) ?? [];
-  const ours = uriIn(contact);
+  const ours = sipUriIn(contact.slice(1, contact.indexOf(">")));
   const mine =
-    bound.find((one) => one !== "*" && sameBinding(uriIn(`<${one.uri}>`), ours)) ??
+    bound.find((one) => one !== "*" && sameBinding(sipUriIn(one.uri), ours)) ??
     (bound.length === 1 ? bound[0] : undefined);
   const text = mine === undefined || mine === "*" ? undefined : mine.params.get("expires");
   return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
@@ -104,11 +104,6 @@ function grantedSeconds(response: Response, contact: string): number | undefined
 
 function sameBinding(a: SipUri | undefined, b: SipUri | undefined): boolean {
   return a !== undefined && b !== undefined && sameUri(a, b);
-}
-
-function uriIn(contact: string): SipUri | undefined {
-  const uri = parseUri(contact.slice(1, contact.indexOf(">")));
-  return "host" in uri ? uri : undefined;
 }
 
 export const minExpiresIn = (response: Response): number | undefined => readOr(() => response.get(MinExpires));

@@ -1,8 +1,16 @@
 /** Challenges in every form: what is written is read back, and whatever comes is read without harm. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Authorization, parseMessage, type Response, WwwAuthenticate } from "../../../src/message/index.ts";
-import { challengesIn, readChallenge } from "../../../src/registration/index.ts";
+import {
+  Authorization,
+  parseMessage,
+  type Request,
+  RequestDraft,
+  type Response,
+  Route,
+  WwwAuthenticate,
+} from "../../../src/message/index.ts";
+import { challengesIn, grantOf, minExpiresIn, readChallenge, retryAfterIn } from "../../../src/registration/index.ts";
 
 const ALGORITHMS = ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"] as const;
 
@@ -80,6 +88,40 @@ test("of each realm the strongest algorithm is taken, whatever the order", () =>
     }),
   );
 });
+
+test("whatever a registrar says with its 200: a grant within bounds, and lines that can be sent", () => {
+  const noise = fc.string({
+    unit: fc.constantFrom(...'<sip:a@b>;expires=0123,"\\ \t[]%*lr\xe4'.split("")),
+    maxLength: 60,
+  });
+  const name = fc.constantFrom("Contact", "Service-Route", "P-Associated-URI", "Expires", "Min-Expires", "Retry-After");
+  const line = fc.tuple(name, noise).map(([header, value]) => `${header}: ${value}\r\n`);
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 6 }), (lines) => {
+      const response = refusal(lines.join(""));
+      const grant = grantOf(response, "<sip:a@b>", 600);
+      expect(grant.seconds).toBeGreaterThanOrEqual(30);
+      expect(grant.seconds).toBeLessThanOrEqual(86_400);
+      expect([minExpiresIn(response), retryAfterIn(response)]).toHaveLength(2);
+      const draft = new RequestDraft("INVITE", "sip:a@b");
+      for (const route of grant.routes) draft.add("Route", route);
+      expect(parseRoutes(draft)).toHaveLength(grant.routes.length);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+const parseRoutes = (draft: RequestDraft): readonly unknown[] => {
+  for (const [header, value] of [
+    ["Via", "SIP/2.0/UDP a;branch=z9hG4bK1"],
+    ["From", "<sip:a@b>;tag=1"],
+    ["To", "<sip:a@b>"],
+    ["Call-ID", "1"],
+    ["CSeq", "1 INVITE"],
+  ] as const)
+    draft.add(header, value);
+  return (parseMessage(draft.toText()) as Request).getAll(Route);
+};
 
 const hashIn = (algorithm: string): string => algorithm.replace("-sess", "");
 

@@ -284,6 +284,26 @@ test("what cannot be answered is a refusal: Basic, an unknown algorithm, an unkn
   }
 });
 
+test("a nonce goes ahead of its question only where its domain says so, whatever stands there", () => {
+  for (const [domain, ahead] of [
+    ["", true],
+    ["sip:10.9.0.7", true],
+    ["sip:elsewhere.example sip:10.9.0.7:5060", true],
+    ["sip:elsewhere.example", false],
+    ["sip:[::zz %% \\x01", false],
+    ["sip:a ".repeat(20), false],
+  ] as const) {
+    const { alice, bob } = withAccount();
+    const server = new DigestServer(ACCOUNT);
+    alice.invite("4711");
+    challenge(bob, server, "server", "INVITE", `, domain="${domain}"`);
+    bob.answer(486);
+    alice.ackRefusal();
+    alice.invite("4712");
+    expect([domain, headerOf(bob.asked("INVITE"), "Authorization") !== ""]).toEqual([domain, ahead]);
+  }
+});
+
 test("the server's next nonce is used next, unless its proof is wrong", () => {
   for (const [proof, used] of [
     ["", true],

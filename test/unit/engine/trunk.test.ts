@@ -335,6 +335,10 @@ test("what a registrar grants is bounded on both sides, and what it says without
     ["Expires: 90", 90],
     ["Contact: <sip:trunk1@10.9.0.1:5060>;expires=soon", 600],
     ["Service-Route: <sip:", 600],
+    ["Contact: <sip:[::zz]:99999999>;expires=100, <sip:trunk1@10.9.0.1:5060>;expires=130", 130],
+    ["Contact: <sip:[::zz]:99999999>;expires=100", 100],
+    ["Contact: *", 600],
+    ["Contact: <x", 600],
   ] as const) {
     const { stage, bob } = scene();
     bob.answer(200, { method: "REGISTER", headers: [header] });
