@@ -51,8 +51,12 @@ export function q850In(value: string): number | undefined {
  * `reason`: the value of Reason; `refused`: nobody hung up, the INVITE got `status`.
  */
 export function q850Of(reason: string, status: number, refused: boolean): number {
-  const told = reason.includes("Q.850") ? q850In(reason) : undefined;
-  return told ?? (refused ? causeOfStatus(status) : NORMAL_CLEARING);
+  const values = valuesOf(reason);
+  const told = values.find(isQ850)?.cause;
+  if (told !== undefined) return told;
+  if (refused) return causeOfStatus(status);
+  const sip = values.find(isSip)?.cause ?? 0;
+  return sip >= 300 ? causeOfStatus(sip) : NORMAL_CLEARING; // A 200 says that another fork answered.
 }
 
 const q850Value = (status: number): ReasonValue => ({ protocol: "Q.850", cause: causeOfStatus(status) });

@@ -139,7 +139,7 @@ test("CANCEL: a SIP cause alone gets its Q.850 toward a peer that wants it, and 
   const wanting = ringing({ change: wish({ pbx: { reasons: "q850" } }) });
   wanting.alice.cancel(["Reason: SIP;cause=603"]);
   expect(headerOf(wanting.bob.asked("CANCEL"), "Reason")).toBe("SIP;cause=603, Q.850;cause=21");
-  expect(wanting.stage.factsOf("call.ended")[0]).toMatchObject({ cause: "cancelled", q850: 16 });
+  expect(wanting.stage.factsOf("call.ended")[0]).toMatchObject({ cause: "cancelled", q850: 21 });
   const silent = ringing({ change: wish({ pbx: { reasons: "off" } }) });
   silent.alice.cancel(["Reason: SIP;cause=603"]);
   expect(headersOf(silent.bob.asked("CANCEL"), "Reason")).toEqual([]);

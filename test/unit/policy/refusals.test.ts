@@ -100,6 +100,8 @@ test("the record of a call holds the cause that was given, or the one of its sta
   expect(q850Of('SIP;cause=486, Q.850;cause=20;text="x"', 486, true)).toBe(20);
   expect(q850Of("SIP;cause=486", 486, true)).toBe(17);
   expect(q850Of("SIP;cause=200", 487, false)).toBe(16);
+  expect(q850Of("SIP;cause=503", 200, false)).toBe(41);
+  expect(q850Of("SIP;cause=487", 487, false)).toBe(16);
   expect(q850Of("Q.850;cause=9999", 486, true)).toBe(17);
 });
 
