@@ -40,8 +40,10 @@ export class LadderParty implements Actor {
     this.wire = wire;
   }
 
+  tamper: (text: string) => string = (text) => text;
+
   took(text: string): void {
-    this.inbox.push(text);
+    this.inbox.push(this.tamper(text));
   }
 
   // — Sending

@@ -22,6 +22,8 @@ export interface PlayOptions {
   readonly wire: Wire;
   /** How a message is cut on a stream. */
   readonly cut?: (text: string) => readonly string[];
+  /** What becomes of every message of the box on its way, for the tests of the rules. */
+  readonly tamper?: (text: string) => string;
 }
 
 export function play(ladder: Ladder, options: PlayOptions): void {
@@ -41,11 +43,12 @@ class Player {
   readonly #leaks = new LadderLeaks(BOX);
   #sound = "silence";
 
-  constructor(ladder: Ladder, { wire, cut }: PlayOptions) {
+  constructor(ladder: Ladder, { wire, cut, tamper }: PlayOptions) {
     this.#ladder = ladder;
     this.line = ladder.line;
     this.scene = sceneOf(ladder, wire);
     if (cut !== undefined) this.scene.stage.cut = cut;
+    if (tamper !== undefined) for (const party of this.scene.parties) party.tamper = tamper;
   }
 
   play(): void {

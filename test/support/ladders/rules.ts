@@ -88,7 +88,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     const invite = cseqOf(dialog.asked.get("INVITE") ?? "");
     if (method === "ACK" || method === "CANCEL")
       return number === invite ? undefined : `CSeq ${number} is not ${invite}`;
-    const before = dialog.remoteCseq.get(tagOf(headerOf(text, "To"))) ?? 0;
+    const before = dialog.remoteCseq.get(tagOf(headerOf(text, "To"))) ?? dialog.remoteCseq.get("") ?? 0;
     return number > before ? undefined : `CSeq ${number} after ${before}`;
   },
 

@@ -23,6 +23,7 @@ function meaningOf(words: string, reader: LadderParty, parties: readonly LadderP
   if (what === "ip") return party.place.ip;
   if (what === "host") return party.member.host;
   if (what === "told") return toldTo(party);
+  if (what === "watched") return watchedBy(party);
   const dialog = party.dialogs.get(label) ?? fail(`{${words}}: no such dialog`);
   const value = {
     replaces: dialog.name,
@@ -41,4 +42,12 @@ function toldTo(party: LadderParty): string {
   const refers = [...party.dialogs.values()].map((dialog) => dialog.asked.get("REFER") ?? "");
   const told = refers.map((refer) => /\r\nRefer-To:[^\r]*[?&]Replaces=([^>&\r]*)/i.exec(refer)?.[1]).findLast(Boolean);
   return told === undefined ? fail(`${party.name} was told of no Replaces`) : decodeURIComponent(told);
+}
+
+/** The dialog that the last NOTIFY told this party of, as a Replaces for it. RFC 4235 §4.1.2. */
+function watchedBy(party: LadderParty): string {
+  const documents = [...party.dialogs.values()].map((dialog) => dialog.asked.get("NOTIFY") ?? "");
+  const told = documents.findLast((text) => text.includes("<dialog-info")) ?? fail(`${party.name} watches nothing`);
+  const attribute = (name: string): string => new RegExp(` ${name}="([^"]*)"`).exec(told)?.[1] ?? "";
+  return `${attribute("call-id")};to-tag=${attribute("local-tag")};from-tag=${attribute("remote-tag")}`;
 }
