@@ -42,11 +42,12 @@ export function talking(
   change: (settings: Settings) => Settings = (same) => same,
   options: StageOptions = {},
   headers: readonly string[] = [],
+  sdp: string = audio(ALICE.ip),
 ): Cast {
   const { stage, alice, bob } = twoSides({ ...options, change: (settings) => change(widened(policy, settings)) });
   const carol = stage.party("carol", CAROL);
   const dave = stage.party("dave", DAVE);
-  alice.invite("4711", { sdp: audio(ALICE.ip), headers });
+  alice.invite("4711", { sdp, headers });
   bob.answer(200, { sdp: sdpOfBob });
   alice.ack();
   stage.look();
