@@ -123,6 +123,8 @@ function readSources(peer: ConfigPeer, path: Path, findings: Findings): string[]
 export function warnOfTwins(peers: ReadonlyMap<string, PeerSettings>, findings: Findings): void {
   const owners = new Map<string, string>();
   for (const peer of peers.values()) {
+    // The Contact that it registered tells its calls from those of its twin.
+    if (peer.register !== undefined && !peer.register.gin) continue;
     const addresses = new Set<string>(peer.sources);
     if (peer.sources.length === 0)
       for (const target of peer.targets) if (target.kind === "host") addresses.add(target.host);

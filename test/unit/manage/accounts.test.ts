@@ -119,6 +119,18 @@ test("no address of record, numbers and a user at once, and a time that would ha
   }
 });
 
+test("two accounts at one address are told apart by their Contacts; two bulk ones are not", () => {
+  const twin = (more: string) =>
+    read(
+      '{ "user": "u", "password": "p" }',
+      `{ "aor": "sip:a@b"${more} } }, "q": { "realm": "a", "targets": ["udp:127.0.0.9:5060"], "register": { "aor": "sip:c@b"${more} }`,
+    );
+  expect(twin("").warnings).toEqual([]);
+  expect(twin(', "gin": true').warnings.map(({ problem }) => problem)).toEqual([
+    'requests from 127.0.0.9 are already taken for those of "p"',
+  ]);
+});
+
 function registerOf(register: string) {
   const loaded = read('{ "user": "u", "password": "p" }', register);
   return loaded.ok ? loaded.settings.peers.get("p")?.register : loaded.faults;
