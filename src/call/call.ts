@@ -285,6 +285,7 @@ export class Call implements LegOwner, Punctual {
     }
     if (dialog.exchange === "ours" && !this.#called.passLateAnswer(dialog, ack, now)) return;
     this.happen("caller ACK", undefined, now);
+    this.#called.acked(now);
   }
 
   legUnacknowledged(_leg: Leg, now: Millis): void {

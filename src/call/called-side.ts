@@ -20,6 +20,7 @@ import type { Called } from "./called.ts";
 import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
 import { bothWait, hasPreconditions, toldStatus, Waiting } from "./preconditions.ts";
+import { Refresh } from "./refresh.ts";
 import { passage } from "./reliability.ts";
 import { type Refusal, Setup } from "./setup.ts";
 import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
@@ -189,6 +190,12 @@ export class CalledSide implements Called {
 
   noWay(now: Millis): void {
     this.#refuse("no way", now);
+  }
+
+  /** A caller that knows an answer which does not hold any more is asked once more, by a re-INVITE of our own. */
+  acked(now: Millis): void {
+    const { caller } = this.call;
+    if (this.#first.behind && caller.dialog !== undefined) Refresh.start(this.call, caller, caller.dialog, now);
   }
 
   /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */

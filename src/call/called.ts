@@ -22,6 +22,8 @@ export interface Called {
   failed(cause: "timeout" | "unreachable" | "protocol-error", now: Millis): void;
   /** Nothing at all came back from the target of now. */
   silent(now: Millis): void;
+  /** The caller's ACK is there. */
+  acked(now: Millis): void;
   /** The caller's ACK has the answer to a late offer. False when the call has ended over it. */
   passLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean;
   /** The leg goes to another call, and what it counts against goes with it. */

@@ -60,6 +60,7 @@ export function answerHere(call: Call, dialog: Dialog, sdp: string): string | un
     offered = true;
     const answer = media.answer(call.id, "callee", twin.earlyRemote, { provisional: true, dialog: twin.localTag });
     dialog.earlyRemote = sdp;
+    twin.earlyLocal = answer;
     return answer;
   } catch (error) {
     if (!(error instanceof PeerError)) throw error;

@@ -11,6 +11,8 @@ import { EarlyMedia } from "./early-media.ts";
 
 export class FirstExchange {
   readonly #call: Call;
+  /** The caller was given one answer reliably, and the callee, which was not bound by it, another one in its 2xx. */
+  behind = false;
   #media: EarlyMedia | undefined;
   /** The fork that made the offer which its INVITE did not. */
   #offeredBy: Dialog | undefined;
@@ -81,10 +83,12 @@ export class FirstExchange {
     }
     // RFC 3262 §5: its own offer in a 1xx is to be answered before it may send the 2xx.
     if (dialog.exchange === "theirs") throw new PeerError(500, "a 2xx before the answer to its offer");
+    const before = dialog.earlyLocal;
     if (!call.settled && !call.lateOffer) this.#settle(dialog, sdp);
     // One fork went on to new offers while it rang, and another one answered the first: that offer is gone.
     if (dialog.exchange === "ours") throw new PeerError(488, "an answer to an offer that was replaced");
     const told = twin.exchange === "settled";
+    this.behind = told && before !== undefined && before !== dialog.earlyLocal;
     twin.exchange = "settled";
     return told ? undefined : dialog.earlyLocal;
   }

@@ -127,6 +127,7 @@ export class ReunionSide implements Called, Outcome {
   noWay(): void {}
   trying(): void {}
   offered(): void {}
+  acked(): void {}
   progress(): void {}
   hear(): void {}
   answered(): void {}

@@ -120,10 +120,11 @@ export class Session implements Punctual, LegClient {
 
   refused(status: number, now: Millis): void {
     this.#raised = false;
+    if (this.#terms === undefined) return; // No session timer runs: the re-INVITE was to tell something else.
     if (status === 408 || status === 481) return this.#lost(now);
     if (status === 491) return this.#later(this.#glareWait(), now);
     if (status === 500 || status === 503) return this.#later(BUSY_WAIT, now);
-    const terms = this.#terms as Terms;
+    const terms = this.#terms;
     // Only we know that this was a refresh: whoever refuses it is there.
     if (!terms.shared) return this.#agree(terms, now);
     this.#later(this.#interval(terms) / 6, now);

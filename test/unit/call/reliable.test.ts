@@ -247,6 +247,32 @@ test("reliable1xx require, on the caller's side: it gets 1xx reliably from a cal
   bob.answer(200, { method: "BYE" });
 });
 
+test("reliable1xx require: a 200 whose answer is another than that of the 183 is told by a re-INVITE of the box", () => {
+  const codecs = (ip: string, formats: string, version = 1) =>
+    audio(ip, { version }).replace("RTP/AVP 0\r\na=rtpmap:0 PCMU/8000", `RTP/AVP ${formats}`);
+  cast = twoSides({
+    change: (settings) => ({
+      ...settings,
+      peers: new Map([...settings.peers].map(([name, peer]) => [name, { ...peer, reliable1xx: "require" as const }])),
+    }),
+  });
+  const { alice, bob } = cast;
+  stage = cast.stage;
+  alice.invite("4711", { sdp: codecs(ALICE.ip, "0 8"), headers: SUPPORTED });
+  bob.answer(183, { sdp: codecs("10.9.0.7", "0") });
+  alice.prack();
+  bob.answer(200, { sdp: codecs("10.9.0.7", "8", 2) });
+  expect(bodyOf(alice.response("INVITE"))).toBe("");
+  stage.look();
+  alice.ack();
+  expect(words(stage.look())).toEqual(["alice > ACK", "alice < INVITE"]);
+  expect(bodyOf(alice.asked("INVITE"))).toMatch(/m=audio \d+ RTP\/AVP 8\r\n/);
+  alice.answer(488);
+  expect(words(stage.look())).toEqual(["alice > 488", "alice < ACK"]); // Nobody is worse off than before.
+  alice.request("BYE");
+  bob.answer(200, { method: "BYE" });
+});
+
 test("reliable1xx require cannot ask of a caller what it does not have", () => {
   const { alice, bob } = invited([], { carrier: { reliable1xx: "require" } });
   bob.answer(180);
