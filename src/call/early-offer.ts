@@ -33,6 +33,7 @@ export function offerVerdict(call: Call, dialog: Dialog, twin: Dialog): OfferVer
   const early = call.state === "setup";
   const first = figure[dialog.exchange];
   if (typeof first === "string") return first;
+  if (!early && leg.inviteServer?.pending) return "later"; // Their own re-INVITE, which waits for an offer.
   if (!early && (leg.reinvite?.pending || leg.inviteServer?.awaitingAck) && leg.state === "up") return "glare";
   // An answer in a reliable 1xx that no PRACK has confirmed: RFC 3311 §5.1 lets neither end go on from there.
   const ofCaller = leg.side === "caller" ? dialog : twin;

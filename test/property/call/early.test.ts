@@ -165,6 +165,7 @@ function twiceAnswered(got: readonly string[]): string[] {
   for (const text of got) {
     const status = /^SIP\/2\.0 ([2-6]\d\d) /.exec(text)?.[1];
     if (status === undefined) continue;
+    if (/CANCEL$/.test(headerOf(text, "CSeq"))) continue; // Once the INVITE is forgotten a second one gets 481.
     const key = `${headerOf(text, "CSeq")} ${headerOf(text, "Via")}`;
     const before = finals.get(key) ?? status;
     finals.set(key, before);
