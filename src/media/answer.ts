@@ -17,6 +17,7 @@ import {
 import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
 import { keysForAnswer } from "./keys.ts";
 import type { Line, LineSide, Position } from "./line.ts";
+import { inOfferedNumbers, type Renumbered } from "./numbers.ts";
 import { placeholder, shownOn, withVoice } from "./offer.ts";
 import { otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
@@ -50,10 +51,14 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
       writings.push(placeholder(source, midOf(source)));
       continue;
     }
+    if (!areRtpFormats(media.formats)) throw new PeerError(488, "a format is no RTP payload type, or stands twice");
     const before = pending.state.lines[index] ?? offered;
-    const told = shaped(media, rules, rulesOf(legs[from]), pending.onward.media[index]);
-    if (told === undefined) throw new PeerError(488, "the answer takes none of the codecs that were offered", 305);
-    const line = answeredLine(offered, before, sdp, told, from, legs[from], own);
+    const onward = pending.onward.media[index] as Media;
+    const left = shaped(media, rules, rulesOf(legs[from]), onward);
+    if (left === undefined) throw new PeerError(488, "the answer takes none of the codecs that were offered", 305);
+    const other = inOfferedNumbers(left, onward);
+    const told = other?.media ?? left;
+    const line = answeredLine(offered, before, sdp, told, from, legs[from], own, other);
     lines.push(line);
     const preconditions = answeredPreconditions(legs[from], legs[to], source, media);
     writings.push(answeredWriting(line, to, told, line.sides[from].direction, preconditions));
@@ -74,11 +79,12 @@ function answeredLine(
   from: SideIndex,
   leg: Leg,
   own: readonly OwnPorts[],
+  numbers: Renumbered | undefined,
 ): Line {
   const profile = profileOf(media.protocol) as Profile;
-  if (!areRtpFormats(media.formats)) throw new PeerError(488, "a format is no RTP payload type, or stands twice");
   const side = offered.sides[from];
-  const offerer = offered.sides[otherSide(from)];
+  const asOffered = offered.sides[otherSide(from)];
+  const offerer = numbers === undefined ? asOffered : { ...asOffered, payloadTypes: numbers.toOfferer };
   const mux = side.mux && hasAttribute(media, "rtcp-mux");
   const found = remoteOf(media, sdp, leg, own, mux);
   const remote = found === "none" ? side.remote : found;
@@ -97,6 +103,7 @@ function answeredLine(
     rx: keys.rx,
     tx: keys.tx,
     offered: side.offered,
+    payloadTypes: numbers?.toAnswerer ?? side.payloadTypes,
     direction: answerDirection(offerer.direction, found === "none" ? directionFrom(sends(declared), false) : declared),
   };
   return {

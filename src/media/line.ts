@@ -3,7 +3,7 @@
 import type { Family } from "../base/index.ts";
 import type { CryptoSuite, Direction } from "../sdp/index.ts";
 import type { PortBook } from "./port-book.ts";
-import type { LatchPolicy, MediaAddress, SrtpKey } from "./relay-command.ts";
+import type { LatchPolicy, MediaAddress, RelaySide, SrtpKey } from "./relay-command.ts";
 
 /** Ports of ours, out of a realm's book. */
 export interface Local {
@@ -47,6 +47,8 @@ export interface LineSide {
   readonly tx: OwnKey | undefined;
   /** What we offered; the answer picks one, or none. */
   readonly offered: readonly OwnKey[];
+  /** Renumbering of the packets that go to this side. */
+  readonly payloadTypes: RelaySide["payloadTypes"];
   /** What this side said last, from where it stands. */
   readonly direction: Direction;
 }

@@ -19,6 +19,7 @@ import { alternatives, freshMid, groupsOf, groupsOnward, midOf } from "./groups.
 import { keysForOffer, keysToOffer } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position } from "./line.ts";
+import { SAME_NUMBERS } from "./numbers.ts";
 import { otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { shownAddress } from "./port-books.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
@@ -132,6 +133,7 @@ function offeredLine(
     rx: keys.rx,
     tx: keys.tx,
     offered: beforeFrom?.offered ?? [],
+    payloadTypes: SAME_NUMBERS,
     direction: found === "none" && beforeFrom?.remote !== undefined ? held(declared) : declared,
   };
   const answerer: LineSide = {
@@ -143,6 +145,7 @@ function offeredLine(
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
     offered,
+    payloadTypes: SAME_NUMBERS,
     direction: beforeTo?.direction ?? "inactive",
   };
   return { kind: media.kind, sides: from === 0 ? [offerer, answerer] : [answerer, offerer], codecs: [] };

@@ -37,11 +37,9 @@ export function relaySide(
     cname,
     // A held stream, or one way only, may be silent for ever; so may a side that has not told where it is.
     silenceLimitMs: settled && receive && send && side.remote !== undefined ? realm.media.silenceLimitMs : 0,
-    payloadTypes: NONE,
+    payloadTypes: side.payloadTypes,
   };
 }
-
-const NONE: RelaySide["payloadTypes"] = [];
 
 /** What to tell the relay so that `before` becomes `after`, on the same ports; `undefined` when nothing. */
 export function relayChange(before: RelaySide, after: RelaySide): RelayChange | undefined {
@@ -79,8 +77,15 @@ export function relayChange(before: RelaySide, after: RelaySide): RelayChange | 
     change.cname = after.cname;
     changed = true;
   }
+  if (!sameNumbers(before.payloadTypes, after.payloadTypes)) {
+    change.payloadTypes = after.payloadTypes;
+    changed = true;
+  }
   return changed ? change : undefined;
 }
+
+const sameNumbers = (a: RelaySide["payloadTypes"], b: RelaySide["payloadTypes"]): boolean =>
+  a === b || (a.length === b.length && a.every(([from, to], index) => from === b[index]?.[0] && to === b[index]?.[1]));
 
 const sameMedia = (a: MediaAddress | undefined, b: MediaAddress | undefined): boolean =>
   a === b ||

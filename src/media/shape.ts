@@ -19,7 +19,7 @@ const COMPANIONS: ReadonlySet<string> = new Set([
 ]);
 
 /** Attributes whose value begins with the format that they speak of; `*` speaks of all. */
-const OF_A_FORMAT: ReadonlySet<string> = new Set(["rtpmap", "fmtp", "rtcp-fb", "imageattr", "framesize"]);
+export const OF_A_FORMAT: ReadonlySet<string> = new Set(["rtpmap", "fmtp", "rtcp-fb", "imageattr", "framesize"]);
 
 /**
  * The line as `to` is told of it. `from`: the rules of the side that described it; `offered`: the line that it answers.
@@ -100,7 +100,8 @@ function servedBy({ attributes }: Media, format: string): readonly string[] {
   return [];
 }
 
-function formatOf(text: string): string {
+/** The format that such a value begins with. */
+export function formatOf(text: string): string {
   const value = text.trimStart();
   const space = value.indexOf(" ");
   return space < 0 ? value : value.slice(0, space);

@@ -153,6 +153,11 @@ export class DialogHistory {
     this.#expect(MAY_ANSWER[wanted]?.includes(told) === true, `${at}: ${told} answers ${wanted}`);
     const common = codecsOf(answered).some((codec) => codecsOf(offered).includes(codec));
     this.#expect(common, `${at}: no format of the offer's`);
+    for (const [codec, number] of numbersOf(answered)) {
+      const was = numbersOf(offered).get(codec);
+      const free = was === undefined || was === number || answered.formats.includes(was);
+      this.#expect(free, `${at}: ${codec} was ${was}, and is ${number}`);
+    }
     const has = (line: string): boolean => offered.lines.includes(line) || !answered.lines.includes(line);
     this.#expect(has("a=rtcp-mux"), `${at} shares a port that was not offered to be shared`);
     const tags = all(offered.lines, "a=crypto:").map((line) => line.split(" ").slice(0, 2).join(" "));
@@ -198,6 +203,14 @@ export const codecsOf = ({ formats, lines }: Section): string[] =>
     if (map !== undefined && Number(format) > 95) return (map.split(" ")[1] ?? "").toLowerCase().replace(/\/1$/, "");
     return format;
   });
+
+/** Codecs that have one number. */
+function numbersOf({ formats, lines }: Section): Map<string, string> {
+  const maps = all(lines, "a=rtpmap:").map((map) => map.trim().toLowerCase().split(" "));
+  const listed = maps.filter(([format = ""]) => formats.includes(format));
+  const single = listed.filter(([, codec]) => listed.filter(([, other]) => other === codec).length === 1);
+  return new Map(single.map(([format = "", codec = ""]) => [codec, format]));
+}
 
 const timeOf = ({ session }: Description): string => all(session, "t=").join() || "0 0";
 

@@ -81,6 +81,7 @@ class World {
     added: 0,
     removed: 0,
     reused: 0,
+    renumbered: 0,
   };
   readonly #media: MediaSessions;
   readonly #ends: Readonly<Record<Name, End>>;
@@ -251,7 +252,12 @@ class World {
       const wanted = directionsOf(lines)[0] ?? "sendrecv";
       const direction = pick(random, ANSWERS[wanted] ?? ["inactive"]);
       const mux = lines.includes("a=rtcp-mux") && dice(random) % 2 === 0 ? "a=rtcp-mux\r\n" : "";
-      text += `m=${kind} ${7_000 + 2 * index} ${protocol} ${kept.join(" ")}\r\n${mid}${maps.map((map) => `${map}\r\n`).join("")}${mux}${crypto}a=${direction}\r\n`;
+      // Legal, if not as it should be: the same codecs under numbers of its own.
+      const own = dice(random) % 4 === 0 && kept.every((format) => Number(format) < 102);
+      const numbered = (format: string): string => (own && Number(format) > 95 ? String(Number(format) + 10) : format);
+      if (own) this.reached.renumbered++;
+      const told = maps.map((map) => map.replace(/\d+/, numbered)).map((map) => `${map}\r\n`);
+      text += `m=${kind} ${7_000 + 2 * index} ${protocol} ${kept.map(numbered).join(" ")}\r\n${mid}${told.join("")}${mux}${crypto}a=${direction}\r\n`;
     }
     return text;
   }
