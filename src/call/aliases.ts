@@ -8,6 +8,9 @@ import type { DialogName } from "../message/index.ts";
 /** Limit: names that are remembered; the one that was not used for longest is forgotten, and drawn anew when it returns. */
 const REMEMBERED = 20_000;
 
+/** Limit: characters of a name that is remembered. A longer one gets another word each time: nothing honest has one. */
+const NAME_LIMIT = 256;
+
 const ALIAS_CHARS = 20;
 
 interface Meaning {
@@ -54,6 +57,7 @@ export class Aliases {
   }
 
   #aliasOf(text: string, realm: string): string {
+    if (text.length > NAME_LIMIT) return token(this.#random, ALIAS_CHARS);
     const key = `${realm} ${text}`;
     const known = this.#aliases.get(key);
     this.#aliases.delete(key);
