@@ -68,7 +68,7 @@ export type Fact =
       readonly subscription: string;
       readonly event: string;
       /** `ended`: by its notifier, as it should. */
-      readonly cause: string;
+      readonly cause: "ended" | "no-notify" | "expired" | "subscriber-gone" | "notifier-gone" | "shutdown";
       readonly notifies: number;
       readonly totalMs: number;
     }

@@ -2,7 +2,7 @@
  * One subscription as two dialogs that know nothing of each other: `near` with the subscriber, `far` with the notifier.
  * SUBSCRIBE crosses one way, NOTIFY the other. The figure is in subscription-state.ts.
  */
-import { type Millis, PeerError, type Punctual, SECOND, TimerTable, token } from "../base/index.ts";
+import { type Fact, type Millis, PeerError, type Punctual, SECOND, TimerTable, token } from "../base/index.ts";
 import { Challenged, type ClientOwner, type ServerTransaction, timing } from "../leg/index.ts";
 import {
   type EventValue,
@@ -48,7 +48,7 @@ const ENDING: ReadonlySet<number> = new Set([404, 405, 410, 416, 480, 481, 482, 
 
 type Timer = "N" | "expiry";
 
-export type SubscriptionCause = Exclude<SubscriptionEvent, "grant" | "last grant" | "NOTIFY" | "last NOTIFY"> | "ended";
+export type SubscriptionCause = Extract<Fact, { fact: "subscription.ended" }>["cause"];
 
 export interface SubscriptionOwner {
   readonly near: SubscriptionSide;
@@ -345,8 +345,16 @@ export class Subscription implements Punctual {
 
 const IGNORED: ClientOwner = { response() {}, failed() {} };
 
-const causeOf = (event: SubscriptionEvent): SubscriptionCause =>
-  event === "grant" || event === "last grant" || event === "NOTIFY" || event === "last NOTIFY" ? "ended" : event;
+/** Why it is over, by what ended it. */
+const CAUSES: Readonly<Partial<Record<SubscriptionEvent, SubscriptionCause>>> = {
+  "no NOTIFY": "no-notify",
+  expired: "expired",
+  "subscriber gone": "subscriber-gone",
+  "notifier gone": "notifier-gone",
+  "told to end": "shutdown",
+};
+
+const causeOf = (event: SubscriptionEvent): SubscriptionCause => CAUSES[event] ?? "ended";
 
 /** What Expires says, up to our limit; `undefined`: nothing. */
 export function secondsOf(message: Request | Response): number | undefined {

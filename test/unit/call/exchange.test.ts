@@ -30,6 +30,8 @@ test("a MESSAGE crosses with names of our own, and its answer comes back as ours
   expect(tagOf(headerOf(alice.response("MESSAGE"), "To"))).not.toBe(tagOf(headerOf(message, "From")));
   expect(stage.sent.inside.join("")).not.toMatch(OF_ALICE);
   expect(stage.sent.outside.join("")).not.toMatch(OF_BOB);
+  // No word of ours stands on both sides: nobody can lay two traces beside each other.
+  expect(tagOf(headerOf(alice.response("MESSAGE"), "To"))).not.toBe(tagOf(headerOf(message, "From")));
   expect(stage.factsOf("request.relayed")).toMatchObject([
     { method: "MESSAGE", realm: "outside", peer: "carrier", to: "pbx", status: 200, ms: 50 },
   ]);

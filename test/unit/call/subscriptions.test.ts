@@ -153,7 +153,7 @@ test("without a NOTIFY for 64*T1 there is no subscription (Timer N)", () => {
   stage.pass(31_999);
   expect(stage.engine.view().status().calls).toMatchObject({ subscriptions: 1 });
   stage.pass(1);
-  expect(stage.factsOf("subscription.ended")).toMatchObject([{ cause: "no NOTIFY", notifies: 0 }]);
+  expect(stage.factsOf("subscription.ended")).toMatchObject([{ cause: "no-notify", notifies: 0 }]);
   stage.pass(40_000);
   expect(stage.remains()).toEqual(NOTHING);
 });
@@ -182,7 +182,7 @@ test("a refresh that the notifier knows nothing of ends it on both sides; anothe
   alice.request("SUBSCRIBE", { headers: [MWI] });
   bob.answer(481, { method: "SUBSCRIBE" });
   expect(alice.response("SUBSCRIBE")).toMatch(/^SIP\/2\.0 481 /);
-  expect(stage.factsOf("subscription.ended")).toMatchObject([{ cause: "notifier gone" }]);
+  expect(stage.factsOf("subscription.ended")).toMatchObject([{ cause: "notifier-gone" }]);
   notify(bob);
   expect(bob.response("NOTIFY")).toMatch(/^SIP\/2\.0 481 /);
 });
@@ -191,7 +191,7 @@ test("a subscriber that answers no NOTIFY is gone", () => {
   const { stage, bob } = subscribed();
   notify(bob);
   stage.pass(40_000);
-  expect(stage.factsOf("subscription.ended")).toMatchObject([{ cause: "subscriber gone" }]);
+  expect(stage.factsOf("subscription.ended")).toMatchObject([{ cause: "subscriber-gone" }]);
   stage.pass(40_000);
   expect(stage.remains()).toEqual(NOTHING);
 });
