@@ -162,7 +162,7 @@ export class CalledSide implements Called {
     const { hop } = caller.inviteServer as InviteServer;
     const place = { ...house.transport.localFor(hop), protocol: hop.protocol };
     const contacts = contactsToward(response, this.#back, place, start.uri);
-    const users = contacts.map((contact) => /^<sips?:([^@;>]*)/.exec(contact)?.[1] ?? "");
+    const users = contacts.map((contact) => /^<sips?:([^@;>]{0,64})/.exec(contact)?.[1] ?? "");
     const { status } = response;
     house.fact({ fact: "call.redirected", call: id, peer: peer.name, status, followed: false, users }, now);
     return contacts.length === 0 ? undefined : contacts.map((contact) => ["Contact", contact]);

@@ -14,6 +14,9 @@ const REDIRECTS = 5;
 /** Limit: Contacts waiting to be asked for one call; the worst of them fall off. */
 const WAITING = 10;
 
+/** Limit: characters of a user part in a fact: ten Contacts of a peer are no page of a log. */
+const USER_CHARS = 64;
+
 /** Somebody to be asked for, and whom to ask. */
 export interface Wanted {
   readonly uri: Uri;
@@ -59,7 +62,7 @@ export class Redirects {
       if (way !== undefined) found.push({ uri, moves, ...way });
     }
     const { id, house } = this.#call;
-    const users = found.map(({ uri }) => userOf(uri));
+    const users = found.map(({ uri }) => userOf(uri).slice(0, USER_CHARS));
     const { status } = response;
     house.fact({ fact: "call.redirected", call: id, peer: peer.name, status, followed: true, users }, now);
     return found;

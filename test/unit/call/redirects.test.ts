@@ -215,3 +215,10 @@ test("a caller that gives up while a redirect is followed cancels the one who is
   stage.pass(70_000);
   expect(stage.remains()).toEqual(NOTHING);
 });
+
+test("a fact holds no more of a Contact than a line of log can bear", () => {
+  const { stage, alice, bob } = redirecting({ redirects: "follow" });
+  alice.invite("4711");
+  bob.answer(302, contact(`<sip:${"9".repeat(900)}@10.9.0.7>`));
+  expect(stage.factsOf("call.redirected")[0]?.users[0]).toHaveLength(64);
+});
