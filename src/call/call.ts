@@ -24,7 +24,7 @@ import {
 } from "../leg/index.ts";
 import type { MediaNews, MediaParty } from "../media/index.ts";
 import type { Request, Response } from "../message/index.ts";
-import { reasonHeadersToward, reasonToward } from "../policy/index.ts";
+import { reasonAmong, reasonHeadersToward, reasonToward } from "../policy/index.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
 import type { Called } from "./called.ts";
@@ -490,6 +490,6 @@ export class Call implements LegOwner, Punctual {
   /** The Reason of the side of `leg`, as the other may read it. */
   #reasonOf(message: Request, leg: Leg): string | undefined {
     const { headers } = parcelOf(message, this.directionFrom(leg), true, undefined);
-    return headers.find(([name]) => name === "Reason")?.[1];
+    return reasonAmong(headers);
   }
 }

@@ -13,7 +13,7 @@ import {
   type Progress,
 } from "../leg/index.ts";
 import type { Request, Response } from "../message/index.ts";
-import { contactsToward, mapStatus, q850In, reasonPhrase, reasonToward } from "../policy/index.ts";
+import { contactsToward, mapStatus, q850In, reasonAmong, reasonPhrase, reasonToward } from "../policy/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import type { Called } from "./called.ts";
@@ -218,7 +218,7 @@ export class CalledSide implements Called {
     const { status, received, phrase, headers } = refusal;
     const cause = received === undefined ? causeOfOurs(refusal) : causeOf(received);
     const by = received === undefined ? undefined : "callee";
-    const reason = headers.find(([name]) => name === "Reason")?.[1] ?? sipReason(status, "Call refused");
+    const reason = reasonAmong(headers) ?? sipReason(status, "Call refused");
     this.call.happen(event, { cause, by, status, phrase, headers, reason }, now);
   }
 
@@ -239,6 +239,6 @@ export class CalledSide implements Called {
 const same = (status: number) => ({ status, reason: reasonPhrase(status) });
 
 const q850InHeaders = (headers: readonly (readonly [string, string])[]): number | undefined => {
-  const reason = headers.find(([name]) => name === "Reason");
-  return reason === undefined ? undefined : q850In(reason[1]);
+  const reason = reasonAmong(headers);
+  return reason === undefined ? undefined : q850In(reason);
 };

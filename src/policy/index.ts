@@ -11,7 +11,7 @@ export {
 } from "./header-table.ts";
 export { type Crossing, crossingHeaders } from "./headers.ts";
 export { leaksHost, mentionsAddress } from "./leaks.ts";
-export { q850In, q850Of, reasonHeadersToward, reasonToward } from "./reasons.ts";
+export { q850In, q850Of, reasonAmong, reasonHeadersToward, reasonToward } from "./reasons.ts";
 export { contactsToward, type Redirection, redirectionsIn, userOf } from "./redirect.ts";
 export { mapStatus, reasonPhrase } from "./responses.ts";
 export { type SipsVerdict, sipsVerdict } from "./sips.ts";

@@ -41,6 +41,14 @@ export function reasonHeadersToward(
   return [...headers, ["Reason", Reason.format(q850Value(status))]];
 }
 
+/** All that the Reason headers among these say, as one value; `undefined`: nothing. */
+export function reasonAmong(headers: readonly (readonly [string, string])[]): string | undefined {
+  let found: string | undefined;
+  for (const [name, value] of headers)
+    if (name === "Reason") found = found === undefined ? value : `${found}, ${value}`;
+  return found;
+}
+
 /** The Q.850 cause that a Reason value tells, whatever else it tells. */
 export function q850In(value: string): number | undefined {
   return valuesOf(value).find(isQ850)?.cause;

@@ -163,3 +163,14 @@ test("a target that rests gets no MESSAGE either", () => {
   expect(headerOf(alice.response("MESSAGE"), "Retry-After")).toBe("30");
   expect(stage.look().filter((line) => line.includes("bob"))).toEqual([]);
 });
+
+test("two Reasons on two lines are both heard, in a BYE and in a refusal", () => {
+  const { stage, bob, alice } = established();
+  bob.request("BYE", { headers: ["Reason: SIP;cause=503", "Reason: Q.850;cause=34"] });
+  expect(headerOf(alice.asked("BYE"), "Reason")).toBe("SIP;cause=503, Q.850;cause=34");
+  expect(stage.factsOf("call.ended")[0]).toMatchObject({ q850: 34 });
+  const refused = ringing();
+  refused.bob.answer(500, { headers: ["Reason: preemption;cause=1", "Reason: Q.850;cause=38"] });
+  expect(refused.stage.factsOf("leg.refused")[0]).toMatchObject({ q850: 38 });
+  expect(refused.stage.factsOf("call.ended")[0]).toMatchObject({ q850: 38 });
+});
