@@ -84,9 +84,25 @@ test("a wrong password: asked twice, told once, and quiet from then on", async (
   expect(askedBy(carrier, "REGISTER")).toBe(2);
 }, 60_000);
 
+test("over TCP: the carrier falls and comes back, and so do we", async () => {
+  const { box, carrier, start, phone, pbx } = await scene("SHA-256", PASSWORD, "tcp");
+  await registered(box);
+  await (await pbx.call(INSIDE, { user: "4930123" })).hangUp();
+  await carrier.stop();
+  running.splice(running.indexOf(carrier), 1);
+  expect(await box.fact("trunk.failed", 1, 10_000)).toMatchObject({ peer: "carrier", reason: "its connection broke" });
+  // We come back within 2 s; should nobody be there yet, again 15 to 30 s later.
+  await start();
+  await box.fact("trunk.registered", 2, 40_000);
+  await registered(box);
+  const call = await phone.call({ ip: CARRIER, port: 5060 }, { user: "trunk1" });
+  await call.hangUp();
+  expect(box.facts("auth.failed")).toEqual([]);
+}, 90_000);
+
 // — How they begin.
 
-async function scene(algorithm: string, password: string) {
+async function scene(algorithm: string, password: string, transport: "udp" | "tcp" = "udp") {
   const folder = makeFolder("trunk");
   const phone = await SipParty.start(PHONE);
   const pbx = await SipParty.start(PBX);
@@ -99,19 +115,23 @@ async function scene(algorithm: string, password: string) {
     .replaceAll("ALGORITHM", algorithm);
   const file = join(folder, "carrier.cfg");
   writeFileSync(file, config);
-  const carrier = new Child("kamailio", ["-f", file, "-DD", "-E", "-m", "32", "-M", "4", "-Y", folder]);
-  running.push(carrier);
+  const place = { ip: CARRIER, port: 5060 };
+  /** Starts the carrier; it is there once it has answered. */
+  const start = async (): Promise<Child> => {
+    const child = new Child("kamailio", ["-f", file, "-DD", "-E", "-m", "32", "-M", "4", "-Y", folder]);
+    running.push(child);
+    const ask = () => phone.ask(phone.request("OPTIONS", place), place);
+    expect(statusOf(await ask().catch(ask))).toBeGreaterThan(0);
+    return child;
+  };
+  const carrier = await start();
   writeFileSync(join(folder, "password"), `${password}\n`, { mode: 0o600 });
-  const answered = await phone
-    .ask(phone.request("OPTIONS", { ip: CARRIER, port: 5060 }), { ip: CARRIER, port: 5060 })
-    .catch(() => phone.ask(phone.request("OPTIONS", { ip: CARRIER, port: 5060 }), { ip: CARRIER, port: 5060 }));
-  expect(statusOf(answered)).toBeGreaterThan(0);
   const box = await Box.start(folder, {
     name: "trunk",
     realms: {
       outside: {
         trust: "none",
-        listen: [`udp:${OUTSIDE.ip}:5060`],
+        listen: [`udp:${OUTSIDE.ip}:5060`, `tcp:${OUTSIDE.ip}:5060`],
         media: { address: OUTSIDE.ip, ports: "20000-20999" },
         srtp: "off",
       },
@@ -125,7 +145,7 @@ async function scene(algorithm: string, password: string) {
     peers: {
       carrier: {
         realm: "outside",
-        targets: [`udp:${CARRIER}:5060`],
+        targets: [`${transport}:${CARRIER}:5060`],
         auth: { user: "trunk1", passwordFile: "password" },
         register: { aor: "sip:trunk1@carrier.test", everySeconds: 120 },
       },
@@ -137,7 +157,7 @@ async function scene(algorithm: string, password: string) {
     ],
   });
   running.push(box);
-  return { box, carrier, phone, pbx };
+  return { box, carrier, start, phone, pbx };
 }
 
 /** How many requests were challenged: a copy of one counts once. */
