@@ -99,9 +99,11 @@ const named = (groups: readonly Group[], semantics: string, mid: string | undefi
  */
 export function alternatives(groups: readonly Group[], sdp: Sdp, realm: RealmSettings): readonly number[] {
   const aside: number[] = [];
+  if (!groups.some(({ semantics }) => semantics === "ANAT")) return aside;
+  const mids = sdp.media.map(midOf);
   for (const { semantics, tags } of groups) {
     if (semantics !== "ANAT") continue;
-    const lines = tags.map((tag) => sdp.media.findIndex((media) => midOf(media) === tag)).filter((index) => index >= 0);
+    const lines = tags.map((tag) => mids.indexOf(tag)).filter((index) => index >= 0);
     const taken = lines.find((index) => isReachable(sdp.media[index] as Media, sdp, realm));
     if (taken !== undefined) for (const index of lines) if (index !== taken) aside.push(index);
   }

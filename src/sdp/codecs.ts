@@ -35,9 +35,11 @@ const LONG_NAMES: ReadonlyMap<string, string> = new Map([["telephone-event", "te
 
 /** The encoding of each format in order; the format itself where nobody said what it is. */
 export function codecNames(media: Media): string[] {
+  const maps = mapsOf(media);
   const names: string[] = [];
-  for (const format of media.formats) {
-    const map = mapOf(media, format);
+  for (let i = 0; i < maps.length; i++) {
+    const map = maps[i];
+    const format = media.formats[i] as string;
     if (map === undefined) names.push(STATIC.get(format)?.[0] ?? format);
     else {
       const name = map.slice(0, map.indexOf("/"));
@@ -57,8 +59,10 @@ export interface Codec {
 
 /** The codec of each format in order. `offered`: the line that this one answers; it may have said more. */
 export function codecsOf(media: Media, offered?: Media): Codec[] {
-  return media.formats.map((format) => {
-    const map = mapOf(media, format) ?? (offered === undefined ? undefined : mapOf(offered, format));
+  const maps = mapsOf(media);
+  const more = offered === undefined ? [] : mapsOf(offered);
+  return media.formats.map((format, index) => {
+    const map = maps[index] ?? more[offered?.formats.indexOf(format) ?? -1];
     if (map !== undefined) {
       const [name = "", rate = ""] = map.split("/", 2);
       return { format, name: name.toLowerCase(), clockRate: Math.max(0, numberIn(rate.trimEnd(), 0xffff_ffff)) };
@@ -68,18 +72,22 @@ export function codecsOf(media: Media, offered?: Media): Codec[] {
   });
 }
 
-/** What rtpmap says of the format: `opus/48000/2`; `undefined`: nothing that can be read. Cuts out nothing else. */
-function mapOf({ attributes }: Media, format: string): string | undefined {
+/**
+ * What rtpmap says of each format, in order: `opus/48000/2`; `undefined`: nothing that can be read. The first line of a
+ * format counts. One pass, however many lines and formats there are.
+ */
+function mapsOf({ attributes, formats }: Media): (string | undefined)[] {
+  const maps = new Array<string | undefined>(formats.length).fill(undefined);
   for (const { name, value } of attributes) {
     if (name !== "rtpmap" || value === undefined) continue;
-    let start = 0;
-    while (value.charCodeAt(start) === SPACE) start++;
-    const end = start + format.length;
-    if (value.charCodeAt(end) !== SPACE || !value.startsWith(format, start)) continue;
-    const map = value.slice(end).trimStart();
-    if (map.indexOf("/") > 0) return map;
+    const text = value.charCodeAt(0) === SPACE ? value.trimStart() : value; // Some write a space after the colon.
+    const space = text.indexOf(" ");
+    const index = space < 0 ? -1 : formats.indexOf(text.slice(0, space));
+    if (index < 0 || maps[index] !== undefined) continue;
+    const map = text.slice(space + 1).trimStart();
+    if (map.indexOf("/") > 0) maps[index] = map;
   }
-  return undefined;
+  return maps;
 }
 
 const SPACE = 32;
