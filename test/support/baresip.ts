@@ -1,7 +1,7 @@
 /** baresip, headless: plays a tone, records what it hears, calls and answers by command line. */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child } from "./child.ts";
+import { Child, run } from "./child.ts";
 import { writeTone } from "./tone.ts";
 
 export interface SoftphoneOptions {
@@ -24,13 +24,17 @@ export interface SoftphoneOptions {
   /** Ends by itself after so long. */
   readonly seconds: number;
   readonly netns?: string;
+  /** Takes commands on this TCP port of its address. */
+  readonly console?: number;
 }
 
 export class Softphone {
   readonly child: Child;
   readonly #folder: string;
+  readonly #options: SoftphoneOptions;
 
   constructor(options: SoftphoneOptions) {
+    this.#options = options;
     this.#folder = join(options.folder, options.name);
     mkdirSync(this.#folder, { recursive: true });
     const tone = join(this.#folder, "tone.wav");
@@ -50,6 +54,15 @@ export class Softphone {
   /** Up and waiting for calls. */
   ready(): Promise<string> {
     return this.child.line(/baresip is ready/);
+  }
+
+  /** A command of its menu; it needs a `console`. Returns once it was taken. */
+  command(command: string, params: string): void {
+    const { ip, console: port, netns } = this.#options;
+    const json = JSON.stringify({ command, params });
+    // A netstring; the first byte of the answer says that it was read.
+    const script = 'exec 3<>"/dev/tcp/$1/$2"; printf "%d:%s," "$3" "$0" >&3; read -r -n 1 -t 5 <&3';
+    run("bash", ["-c", script, json, ip, String(port), String(json.length)], netns === undefined ? {} : { netns });
   }
 
   /** The recording of what it heard; `undefined` when there is none. */
@@ -99,5 +112,6 @@ function configOf(options: SoftphoneOptions, folder: string, tone: string): stri
     "module_path /usr/lib/baresip/modules",
     ...["g711", "aufile", "sndfile", "srtp", "uuid"].map((name) => `module ${name}.so`),
     ...["account", "menu", "debug_cmd"].map((name) => `module_app ${name}.so`),
+    ...(options.console === undefined ? [] : ["module_app ctrl_tcp.so", `ctrl_tcp_listen ${host}:${options.console}`]),
   ].join("\n")}\n`;
 }

@@ -1,5 +1,6 @@
 /** What a REFER to the box may ask for, and how it is told of the outcome: RFC 3515, RFC 4488, RFC 6665. */
 import { expect, test } from "vitest";
+import type { Settings } from "../../../src/base/index.ts";
 import { headerOf, headersOf } from "../../support/scripted-party.ts";
 import { referred, restsAfterAll, sdpOfAlice, sdpOfCarol, TO_CAROL, talking, told } from "./executed.ts";
 
@@ -141,4 +142,29 @@ test("a tel: URI is routed by its number", () => {
   const { bob, carol } = talking();
   bob.request("REFER", { headers: ["Refer-To: <tel:555-12>"] });
   expect(carol.asked("INVITE").split(" ")[1]).toBe("sip:555-12@198.51.100.8;user=phone");
+});
+
+test("phones without a peer of their own get what their realm says, and a peer may say otherwise", () => {
+  const atRealm = (realm: "pass" | "execute", peer: "pass" | undefined) => (settings: Settings) => ({
+    ...settings,
+    realms: new Map([...settings.realms].map(([name, one]) => [name, { ...one, refer: realm }])),
+    peers: new Map([...settings.peers].map(([name, one]) => [name, { ...one, refer: peer }])),
+  });
+  const ruled = talking("pass", atRealm("execute", undefined));
+  ruled.bob.request("REFER", { headers: [TO_CAROL] });
+  expect(ruled.carol.asked("INVITE")).toContain("555");
+
+  const spared = talking("execute", atRealm("execute", "pass"));
+  spared.bob.request("REFER", { headers: [TO_CAROL] });
+  expect(spared.alice.asked("REFER")).toContain("555");
+
+  // A phone that is no peer's, in a realm that trusts everybody.
+  const { stage, carol } = talking("pass", atRealm("execute", undefined));
+  const phone = stage.party("phone", { realm: "inside", ip: "10.9.0.77", port: 5060 });
+  phone.invite("555", { sdp: sdpOfCarol });
+  carol.answer(200, { sdp: sdpOfCarol });
+  phone.ack();
+  phone.request("REFER", { headers: ["Refer-To: <sip:666@10.9.0.1>"] });
+  expect(phone.response("REFER")).toMatch(/^SIP\/2\.0 202 /);
+  expect(stage.look()).toContain("0 dave < INVITE");
 });
