@@ -13,16 +13,19 @@ export interface Direction {
   readonly to: RealmSettings;
   /** Both sides have them: the option tag crosses as well. */
   readonly preconditions?: boolean;
+  /** What stands for the hosts of identities, where it is not our name on that side. */
+  readonly host?: string | undefined;
 }
 
 /** The end-to-end headers, and an SDP body of our own making when there is one. */
 export function parcelOf(
   message: Message,
-  { from, to, preconditions }: Direction,
+  { from, to, preconditions, host }: Direction,
   inDialog: boolean,
   sdp: string | undefined,
 ): Parcel {
-  const end = crossingHeaders(message, { from, to, kind: message.kind, inDialog });
+  const named = host === undefined ? undefined : { host };
+  const end = crossingHeaders(message, { from, to, kind: message.kind, inDialog, ...named });
   const headers = preconditions === true ? [...preconditionTag(message), ...end] : end;
   return sdp === undefined ? { headers, body: "", type: undefined } : { headers, body: sdp, type: "application/sdp" };
 }

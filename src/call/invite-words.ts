@@ -53,7 +53,8 @@ export function wordsOf(attempt: Attempt, scheme: "sip" | "sips", sdp: string | 
 function parcelFor(attempt: Attempt, sdp: string | undefined, target: string): Parcel {
   const { call, pickup, place } = attempt;
   const { realm } = place;
-  const crossing = parcelOf(call.start.request, { from: call.callerRealm, to: realm }, false, sdp);
+  const host = place.target === undefined ? undefined : call.house.trunks?.domainAt(place.target.peer);
+  const crossing = parcelOf(call.start.request, { from: call.callerRealm, to: realm, host }, false, sdp);
   const tag = preconditionTagTo(call, attempt.peer);
   const parcel = tag.length === 0 ? crossing : { ...crossing, headers: [...tag, ...crossing.headers] };
   const named = pickup?.replaces ?? namedIn(call, realm);

@@ -45,6 +45,10 @@ export function readPeer(
       if (realm !== undefined) checkTarget(target, realm, realms, at, findings);
     }
   }
+  // RFC 5630 §3.3: a sips address of record promises TLS on every hop.
+  const isOpen = targets.some((target) => target.kind === "host" && target.protocol !== "tls");
+  if (isOpen && peer.register?.aor.toLowerCase().startsWith("sips:"))
+    findings.fault([...path, "register", "aor"], "a sips: account needs TLS", "write tls: targets, or sip:");
   return {
     name,
     realm: peer.realm,

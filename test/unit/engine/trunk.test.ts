@@ -153,6 +153,18 @@ test("Service-Route leads the calls of this trunk, and its domain stands in them
   expect(headersOf(bob.asked("CANCEL"), "Route")).toEqual(routes);
 });
 
+test("identities bear the domain of the account", () => {
+  const trusting = (settings: Settings): Settings => {
+    const outside = settings.realms.get("outside");
+    if (outside === undefined) throw new Error("no outside");
+    return { ...settings, realms: new Map(settings.realms).set("outside", { ...outside, trust: "full" }) };
+  };
+  const { alice, bob } = scene({}, { change: trusting });
+  grant(bob, 600);
+  alice.invite("4711", { headers: ["P-Asserted-Identity: <sip:+4930999@198.51.100.7>"] });
+  expect(headerOf(bob.asked("INVITE"), "P-Asserted-Identity")).toBe("<sip:+4930999@carrier.example>");
+});
+
 test("P-Associated-URI is shown", () => {
   const { stage, bob } = scene();
   grant(bob, 600, ["P-Associated-URI: <sip:+4930123@carrier.example>, <tel:+4930124>"]);

@@ -88,8 +88,8 @@ test("a registration: the account of record and what it is made of", () => {
     everySeconds: 600,
     gin: false,
   });
-  expect(registerOf('{ "aor": "sips:a@b", "contactUser": "x", "everySeconds": 3600 }')).toMatchObject({
-    scheme: "sips",
+  expect(registerOf('{ "aor": "SIP:a@b", "contactUser": "x", "everySeconds": 3600 }')).toMatchObject({
+    scheme: "sip",
     contactUser: "x",
     everySeconds: 3_600,
   });
@@ -101,6 +101,7 @@ test("no address of record, numbers and a user at once, and a time that would ha
       '{ "aor": "carrier.example" }',
       'aor: "carrier.example" is no address of record; write it as in sip:12345@carrier.example.com',
     ],
+    ['{ "aor": "sips:a@b" }', "aor: a sips: account needs TLS; write tls: targets, or sip:"],
     [
       '{ "aor": "sip:a@b:5060" }',
       'aor: "sip:a@b:5060" is no address of record; write it as in sip:12345@carrier.example.com',
