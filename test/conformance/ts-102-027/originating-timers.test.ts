@@ -101,7 +101,10 @@ purposes({
     const { stage, alice, bob } = established();
     alice.request("BYE");
     bob.answer(200, { method: "BYE" });
-    stage.pass(5_100);
+    stage.pass(4_900);
+    const before = stage.remains().lingering ?? 0;
+    stage.pass(200);
+    expect(before - (stage.remains().lingering ?? 0)).toBe(1);
     expect(stage.remains().client).toBe(0);
   },
 
