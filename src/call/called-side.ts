@@ -127,7 +127,7 @@ export class CalledSide implements Called {
       call.caller.inviteServer?.block();
     }
     call.happen("callee answer", undefined, now);
-    if (dialog.exchange === "settled") leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
+    if (!this.#first.offeredIn2xx) leg.ack(dialog, leg.invitation?.seq ?? 1, NOTHING, now);
     const parcel = parcelOf(response, this.#back, true, sdp);
     call.report.answered(call, dialog, now);
     call.house.fact(call.report.answeredFact(call, now), now);
@@ -200,6 +200,7 @@ export class CalledSide implements Called {
 
   /** The answer to a late offer goes on in our own ACK. False when the call has ended over it. */
   passLateAnswer(dialog: Dialog, ack: Request, now: Millis): boolean {
+    if (!this.#first.offeredIn2xx) return true; // Another offer of ours is under way, which an ACK says nothing to.
     const { call } = this;
     try {
       const answer = this.#first.late(dialog, ack);

@@ -77,12 +77,14 @@ export function answerHere(call: Call, dialog: Dialog, sdp: string): string | un
 export function restoreEarly(call: Call, ofCaller: Dialog): void {
   const offer = ofCaller.earlyRemote ?? call.start.sdp;
   const { twin } = ofCaller;
-  if (call.state !== "setup" || call.settled || offer === undefined) return;
+  if (call.state === "over" || call.settled || offer === undefined) return;
   const { media } = call.house;
   try {
     media.offer(call.id, "caller", offer);
     if (twin?.earlyRemote === undefined) return;
-    media.answer(call.id, "callee", twin.earlyRemote, { provisional: true, dialog: twin.localTag });
+    const provisional = call.state === "setup"; // Else the 2xx came in the meantime, and counts on it.
+    media.answer(call.id, "callee", twin.earlyRemote, { provisional, dialog: twin.localTag });
+    call.settled = !provisional;
   } catch (error) {
     if (!(error instanceof PeerError)) throw error; // The 2xx will find nothing to settle, and end the call.
   }

@@ -13,6 +13,8 @@ export class FirstExchange {
   readonly #call: Call;
   /** The caller was given one answer reliably, and the callee, which was not bound by it, another one in its 2xx. */
   behind = false;
+  /** The offer stands in the 2xx: the caller's ACK has the answer. */
+  offeredIn2xx = false;
   #media: EarlyMedia | undefined;
   /** The fork that made the offer which its INVITE did not. */
   #offeredBy: Dialog | undefined;
@@ -66,7 +68,10 @@ export class FirstExchange {
     this.#media ??= new EarlyMedia(this.#call);
     const answer = this.#media.answer(dialog, sdp);
     dialog.earlyLocal = answer;
-    if (reliable) dialog.exchange = "settled";
+    if (reliable) {
+      dialog.exchange = "settled";
+      dialog.agreed = true;
+    }
     const told = twin.exchange === "settled"; // An answer that was given reliably is not given again.
     if (reliably) twin.exchange = "settled";
     return told ? undefined : answer;
@@ -79,8 +84,11 @@ export class FirstExchange {
     const { sdp } = contentOf(response);
     if (call.lateOffer && dialog.exchange === "none") {
       if (sdp === undefined) throw new PeerError(500, "a 2xx without an offer");
+      this.offeredIn2xx = true;
       return this.#offer(dialog, twin, sdp);
     }
+    // The next exchange is under way in a PRACK or UPDATE, whose answer the 2xx has overtaken: it goes on by itself.
+    if (dialog.agreed && dialog.exchange !== "settled") return undefined;
     // RFC 3262 §5: its own offer in a 1xx is to be answered before it may send the 2xx.
     if (dialog.exchange === "theirs") throw new PeerError(500, "a 2xx before the answer to its offer");
     const before = dialog.earlyLocal;

@@ -56,7 +56,10 @@ function answered(
   }
   call.settled = true;
   dialog.exchange = "settled";
-  if (dialog.twin !== undefined) dialog.twin.exchange = "settled";
+  if (dialog.twin !== undefined) {
+    dialog.twin.exchange = "settled";
+    dialog.twin.agreed = true;
+  }
   reply(prack, server, dialog, 200, NOTHING, now);
   if (note !== undefined) note.dialog.leg.prack(note.dialog, note.rseq, sdpParcel(answer), IGNORED, now);
   dialog.leg.inviteServer?.releaseHeld(now);

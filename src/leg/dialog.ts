@@ -39,6 +39,8 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   remoteSeq: number | undefined;
   confirmed = false;
   exchange: Exchange = "none";
+  /** The exchange of its INVITE was over before the 2xx, by reliable 1xx. */
+  agreed = false;
   /** The dialog of the other leg that this one belongs with. */
   twin: Dialog<Owner> | undefined;
   /** The one that it is about to belong with: a transfer asks its end to change over. */

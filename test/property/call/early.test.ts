@@ -152,7 +152,7 @@ test("random early dialogs", () => {
       expectNoLeaks(stage);
       expect(twiceAnswered(alice.got)).toEqual([]);
     }),
-    { numRuns: Number(process.env.EARLY_RUNS ?? 400) },
+    { numRuns: Number(process.env.EARLY_RUNS ?? 150) },
   );
 });
 

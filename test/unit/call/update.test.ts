@@ -101,6 +101,51 @@ test("an early UPDATE without an offer crosses, and is answered here where it is
   answered();
 });
 
+test("the 200 overtakes the answer to an early UPDATE: the call is up, and the UPDATE ends as it would have", () => {
+  const { alice, bob } = early();
+  alice.request("UPDATE", { sdp: ofAlice({ version: 2, port: 4400 }) });
+  bob.answer(200);
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 200 /);
+  alice.ack();
+  bob.answer(200, { method: "UPDATE", sdp: ofBob({ version: 2, port: 6600 }) });
+  expect(bodyOf(alice.response("UPDATE"))).toContain("m=audio");
+  expect([remotePort(0), remotePort(1)]).toEqual([4400, 6600]);
+});
+
+test("the same when that UPDATE is refused: what was answered first stands", () => {
+  const { alice, bob } = early();
+  alice.request("UPDATE", { sdp: ofAlice({ version: 2, port: 4400 }) });
+  bob.answer(200);
+  bob.answer(491, { method: "UPDATE" });
+  alice.ack();
+  expect(alice.response("UPDATE")).toMatch(/^SIP\/2\.0 491 /);
+  expect([remotePort(0), remotePort(1)]).toEqual([4000, 6000]);
+  alice.request("UPDATE", { sdp: ofAlice({ version: 3, port: 4400 }) });
+  bob.answer(200, { method: "UPDATE", sdp: ofBob({ version: 2, port: 6600 }) });
+  expect([remotePort(0), remotePort(1)]).toEqual([4400, 6600]);
+});
+
+test("the callee answers while its own early UPDATE is under way: the caller's ACK is no answer to that", () => {
+  const { alice, bob } = early();
+  bob.request("UPDATE", { sdp: ofBob({ version: 2, port: 6600 }) });
+  bob.answer(200);
+  alice.ack();
+  alice.answer(200, { method: "UPDATE", sdp: ofAlice({ version: 2, port: 4400 }) });
+  expect(bob.response("UPDATE")).toMatch(/^SIP\/2\.0 200 /);
+  expect([remotePort(0), remotePort(1)]).toEqual([4400, 6600]);
+});
+
+test("the 200 overtakes the answer in the 200 to a PRACK with an offer", () => {
+  const { alice, bob } = calling();
+  bob.answer(183, reliable(1, sdpOfBob));
+  alice.prack({ sdp: ofAlice({ version: 2, port: 4400 }) });
+  bob.answer(200);
+  alice.ack();
+  bob.answer(200, { method: "PRACK", sdp: ofBob({ version: 2, port: 6600 }) });
+  expect(bodyOf(alice.response("PRACK"))).toContain("m=audio");
+  expect([remotePort(0), remotePort(1)]).toEqual([4400, 6600]);
+});
+
 // — After the answer
 
 test("an UPDATE that gets 405 goes on as a re-INVITE, and the next one does so at once", () => {
