@@ -116,12 +116,14 @@ export class Change implements ReinviteOwner, LegClient {
 
   response(response: Response, _transaction: unknown, now: Millis): void {
     if (response.status < 200) return;
+    if (this.#forsaken) return this.#refuse(481, NOTHING, now);
     if (NO_UPDATE.has(response.status) && this.#instead(now)) return;
     if (response.status < 300) this.#accepted(response, undefined, now);
     else this.#refusedBy(response, now);
   }
 
   failed(_request: unknown, _cause: unknown, now: Millis): void {
+    if (this.#forsaken) return this.#refuse(481, NOTHING, now);
     this.#withdraw();
     this.#refuse(this.#reinvite === undefined ? 504 : 408, NOTHING, now);
     this.#call.lost(408, now);
@@ -212,6 +214,12 @@ export class Change implements ReinviteOwner, LegClient {
     if ("invite" in this.#source) this.#source.invite.refuse(this.#dialog, status, parcel, now);
     else reply(this.#source.request, this.#source.server, this.#dialog, status, parcel, now);
     this.afterwards?.(now);
+  }
+
+  /** Another fork has answered the call: what is said in this early dialog is of no account any more. */
+  get #forsaken(): boolean {
+    const { dialog } = this.#twin.leg;
+    return dialog !== undefined && dialog !== this.#twin;
   }
 
   #mark(here: "ours" | "theirs" | "settled", there: "ours" | "theirs" | "settled"): void {

@@ -92,8 +92,8 @@ export class FirstExchange {
     // RFC 3262 §5: its own offer in a 1xx is to be answered before it may send the 2xx.
     if (dialog.exchange === "theirs") throw new PeerError(500, "a 2xx before the answer to its offer");
     const before = dialog.earlyLocal;
+    if (dialog.exchange === "ours" && (call.settled || movedOn(dialog))) this.#offerAgain();
     if (!call.settled && !call.lateOffer) this.#settle(dialog, sdp);
-    // One fork went on to new offers while it rang, and another one answered the first: that offer is gone.
     if (dialog.exchange === "ours") throw new PeerError(488, "an answer to an offer that was replaced");
     const told = twin.exchange === "settled";
     this.behind = told && before !== undefined && before !== dialog.earlyLocal;
@@ -121,6 +121,15 @@ export class FirstExchange {
     return offer;
   }
 
+  /** Another fork went on to new offers while it rang. This one answers the first, which is made once more to the media. */
+  #offerAgain(): void {
+    const { id, house, start } = this.#call;
+    if (start.sdp === undefined) return;
+    for (const side of ["caller", "callee"] as const) house.media.withdraw(id, side);
+    house.media.offer(id, "caller", start.sdp);
+    this.#call.settled = false;
+  }
+
   /** What was answered reliably in a 1xx holds; else the 2xx has the answer. */
   #settle(dialog: Dialog, sdp: string | undefined): void {
     const call = this.#call;
@@ -132,3 +141,7 @@ export class FirstExchange {
     call.settled = true;
   }
 }
+
+/** Is another fork in the middle of its next exchange? */
+const movedOn = (dialog: Dialog): boolean =>
+  dialog.leg.dialogs.some((other) => other !== dialog && other.agreed && other.exchange !== "settled");

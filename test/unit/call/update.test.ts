@@ -101,6 +101,27 @@ test("an early UPDATE without an offer crosses, and is answered here where it is
   answered();
 });
 
+test("an UPDATE in one early dialog, and the 200 from another: that one's answer counts, whatever became of the UPDATE", () => {
+  for (const status of [undefined, 200, 500]) {
+    const { alice, bob } = calling();
+    bob.answer(183, { ...reliable(1, sdpOfBob), fork: "-a" });
+    pracked();
+    alice.request("UPDATE", { sdp: ofAlice({ version: 2, port: 4400 }) });
+    if (status === 200) bob.answer(200, { method: "UPDATE", sdp: ofBob({ version: 2, port: 6600 }) });
+    bob.answer(200, { fork: "-b", sdp: ofBob({ port: 6700 }) });
+    if (status === 500) bob.answer(500, { method: "UPDATE" });
+    expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 200 /);
+    expect(bodyOf(alice.response("INVITE"))).toContain("m=audio");
+    alice.ack();
+    expect([remotePort(0), remotePort(1)]).toEqual([4000, 6700]);
+    stage.pass(40_000);
+    expect(stage.factsOf("call.ended")).toEqual([]);
+    hangUp();
+    stage.pass(300_000);
+    expect(stage.remains()).toEqual(NOTHING);
+  }
+});
+
 test("the 200 overtakes the answer to an early UPDATE: the call is up, and the UPDATE ends as it would have", () => {
   const { alice, bob } = early();
   alice.request("UPDATE", { sdp: ofAlice({ version: 2, port: 4400 }) });
