@@ -333,8 +333,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
     if (dialog.leg.owner === made) return;
     made.adopt(dialog.leg, from, now);
     dialog.twin = undefined;
-    if (dialog.leg.reinvite?.pending !== true) return;
-    // What was on its way across when the referrer left agrees on nothing any more; its answer is waited for.
+    // What was on its way across when the referrer left agrees on nothing any more; an answer still to come is waited for.
     dialog.exchange = "settled";
   }
 

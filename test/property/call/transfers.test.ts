@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { audio, type ScriptedParty } from "../../support/scripted-party.ts";
-import { consulting, mayHaveLeaked, replacesOf, talking } from "../../unit/call/executed.ts";
+import { consulting, countedCalls, mayHaveLeaked, replacesOf, talking } from "../../unit/call/executed.ts";
 import { NOTHING } from "../../unit/call/scenes.ts";
 
 type Name = "alice" | "bob" | "carol" | "desk";
@@ -150,6 +150,7 @@ function play(second: boolean, script: readonly Act[]): { joined: number; failed
   stage.step({ in: "end-calls", cause: "operator" });
   stage.pass(400_000);
   expect(stage.remains()).toEqual(NOTHING);
+  expect(countedCalls(stage)).toEqual([]);
   expect(mayHaveLeaked(stage)).toEqual([]);
   const ids = (fact: "call.started" | "call.ended"): string[] =>
     stage

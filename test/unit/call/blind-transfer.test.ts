@@ -349,3 +349,44 @@ test("a 200 that crosses our CANCEL is acknowledged and ended", () => {
   bob.answer(200, { method: "BYE" });
   restsAfterAll(cast);
 });
+
+test("a re-INVITE of the transferee that was on its way as the referrer left has to come again", () => {
+  const cast = referred();
+  const { alice, bob, carol } = cast;
+  alice.request("INVITE", { sdp: audio(ALICE.ip, { version: 2, direction: "sendonly" }) });
+  expect(bob.asked("INVITE")).toContain("a=sendonly");
+  bob.request("BYE");
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 491 /);
+  alice.ackRefusal();
+  bob.answer(487);
+  carol.answer(200, { sdp: sdpOfCarol });
+  alice.answer(200, { sdp: sdpOfAlice(3) });
+  alice.request("INFO");
+  carol.answer(200, { method: "INFO" });
+  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
+  alice.request("BYE");
+  carol.answer(200, { method: "BYE" });
+  restsAfterAll(cast);
+});
+
+test("a re-INVITE of the referrer that it did not wait for is waited for by us", () => {
+  const cast = referred();
+  const { stage, alice, bob, carol } = cast;
+  bob.request("INVITE", { sdp: audio(BOB.ip, { port: 6000, version: 2, direction: "sendonly" }) });
+  const asked = alice.asked("INVITE");
+  bob.request("BYE");
+  carol.answer(200, { sdp: sdpOfCarol });
+  stage.pass(300);
+  expect(alice.asked("INVITE").split("\r\n")[0]).toBe(asked.split("\r\n")[0]);
+  expect(headerOf(alice.asked("INVITE"), "CSeq")).toBe(headerOf(asked, "CSeq")); // No second one beside it.
+  alice.answer(200, { sdp: audio(ALICE.ip, { version: 2, direction: "recvonly" }) });
+  stage.pass(300);
+  expect(bodyOf(alice.asked("INVITE"))).toMatch(/o=- \d+ 3 [\s\S]*a=sendrecv/);
+  alice.answer(200, { sdp: sdpOfAlice(3) });
+  alice.request("INFO");
+  carol.answer(200, { method: "INFO" });
+  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
+  alice.request("BYE");
+  carol.answer(200, { method: "BYE" });
+  restsAfterAll(cast);
+});

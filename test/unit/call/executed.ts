@@ -89,6 +89,7 @@ export function answered(cast: Cast = referred()): Cast {
 export function restsAfterAll({ stage }: Cast): void {
   stage.pass(240_000);
   expect(stage.remains()).toEqual(NOTHING);
+  expect(countedCalls(stage)).toEqual([]);
   expect(mayHaveLeaked(stage)).toEqual([]);
 }
 
@@ -127,3 +128,11 @@ export function referToDesk({ stage, bob, desk }: ReturnType<typeof consulting>,
   if (bob.got.some((one) => one.startsWith("NOTIFY "))) bob.answer(200, { method: "NOTIFY" });
   stage.look();
 }
+
+/** Peers that some call still counts against. */
+export const countedCalls = (stage: Stage): string[] =>
+  stage.engine
+    .view()
+    .peers()
+    .filter(({ calls }) => calls !== 0)
+    .map(({ name, calls }) => `${name}: ${calls}`);
