@@ -48,7 +48,18 @@ type Place = keyof typeof PLACES;
 const REALMS = [
   realm("outside", "198.51.100.1", { srtp: "required" }),
   realm("inside", "172.16.0.1"),
-  realm("carrier", "198.51.100.2", { srtp: "preferred", advertise: "198.51.100.3" }),
+  realm("carrier", "198.51.100.2", {
+    srtp: "preferred",
+    advertise: "198.51.100.3",
+    media: {
+      addresses: ["198.51.100.2"],
+      firstPort: 20_000,
+      lastPort: 20_019,
+      path: "auto",
+      silenceLimitMs: 30_000,
+      rules: { codecs: { allow: [], deny: ["pcmu"], order: [] }, ptimeMs: 20, bandwidth: { audio: 64 } },
+    },
+  }),
 ];
 /** What must never be read on another side. */
 const BOX = { outside: ["198.51.100.1"], inside: ["172.16.0.1"], carrier: ["198.51.100.2", "198.51.100.3"] };
@@ -250,6 +261,7 @@ class World {
     const inner = `${speaker.place}-${listener.place}`;
     if (listener.place === "outside") expect(text, inner).not.toMatch(/^m=\w+ [1-9]\d* RTP\/AVP/m);
     if (listener.place === "inside") expect(text, inner).not.toContain("a=crypto");
+    if (inner.includes("carrier")) expect(text, inner).not.toMatch(/^m=(audio|video) [1-9]\d* \S+ (\d+ )*0( |$)/m);
   }
 
   #describe(peer: Peer, least: number, details: number[], answering?: string[]): { text: string; lines: string[] } {
