@@ -1,4 +1,4 @@
-/** What the operator may say of a peer's redirects, refusals, causes and diversions, and of a realm's Session-ID. */
+/** What the operator may say of a peer's redirects, refusals, causes, diversions and early dialogs, and of a realm's Session-ID. */
 import { expect, test } from "vitest";
 import { faultText, readSettings } from "../../../src/manage/index.ts";
 
@@ -9,13 +9,15 @@ test("unless the operator says otherwise 3xx are not for the caller, and all els
     responses: new Map(),
     diversion: "pass",
     reasons: "pass",
+    reliable1xx: "pass",
+    preconditions: "off",
   });
   expect(settings.realms.get("a")).toMatchObject({ sessionId: "pass" });
 });
 
 test("every word is taken", () => {
   const { settings } = good(
-    `, "redirects": "follow", "responses": { "486": 603, "503": 480 }, "diversion": "history-info", "reason": "both"`,
+    `, "redirects": "follow", "responses": { "486": 603, "503": 480 }, "diversion": "history-info", "reason": "both", "reliable1xx": "require", "preconditions": "require"`,
     `, "sessionId": "create"`,
   );
   expect(settings.peers.get("pbx")).toMatchObject({
@@ -26,6 +28,8 @@ test("every word is taken", () => {
     ]),
     diversion: "history-info",
     reasons: "both",
+    reliable1xx: "require",
+    preconditions: "require",
   });
   expect(settings.realms.get("a")).toMatchObject({ sessionId: "create" });
 });
@@ -36,6 +40,8 @@ test.each([
   [`, "responses": { "486": 200 }`, /peers\.pbx\.responses\.486: 200 is out of range; write 400 to 699/],
   [`, "redirects": "folow"`, /peers\.pbx\.redirects: .*did you mean "follow"/],
   [`, "reason": "isup"`, /peers\.pbx\.reason: /],
+  [`, "reliable1xx": "of"`, /peers\.pbx\.reliable1xx: .*did you mean "off"/],
+  [`, "preconditions": "on"`, /peers\.pbx\.preconditions: /],
   [`, "diversion": true`, /peers\.pbx\.diversion: /],
 ])("%s is a fault with its place", (members, fault) => {
   const loaded = read(members, "");
