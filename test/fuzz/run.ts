@@ -7,8 +7,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { below, PeerError, type Random, seededRandom } from "../../src/base/index.ts";
 import * as message from "../../src/message/index.ts";
+import { bodyAcross, CARRIED_TYPES } from "../../src/policy/index.ts";
 import { parseSdp } from "../../src/sdp/index.ts";
 import { secondsOf } from "../support/seconds-of.ts";
+import { realm } from "../unit/policy/realms.ts";
+import { documents } from "./documents.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const CORPUS = join(ROOT, "../shared/testdata");
@@ -21,8 +24,19 @@ const SLOW_MS = 250;
 const seconds = secondsOf(process.argv[2] ?? "60s");
 const seed = Number(process.env["SEED"] ?? Math.floor(performance.timeOrigin) % 1_000_000);
 const dice = seededRandom(seed);
-const seeds = [...builtIn(), ...corpus()].filter((text) => text !== "");
+const seeds = [...builtIn(), ...documents, ...corpus()].filter((text) => text !== "");
 const fields = (Object.values(message) as unknown[]).filter(isField);
+
+const NOTIFY = message.parseMessage(
+  "NOTIFY sip:x@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP pbx.lan;branch=z9hG4bK1\r\nFrom: <sip:200@pbx.lan>;tag=1\r\nTo: <sip:x@y>;tag=2\r\nCall-ID: n1\r\nCSeq: 1 NOTIFY\r\nContact: <sip:10.0.0.9>\r\nContent-Length: 0\r\n\r\n",
+);
+const crossing = {
+  from: realm("inside"),
+  to: realm("outside"),
+  host: "sbc.example.test",
+  pseudonym: () => "word",
+  dialog: (name: message.DialogName) => name,
+};
 
 let tried = 0;
 let refused = 0;
@@ -53,7 +67,17 @@ const targets: readonly Target[] = [
   ["stream", inPieces],
   ["sdp", (text) => void parseSdp(text.slice(text.indexOf("\r\n\r\n") + 4))],
   ["uri", (text) => void message.formatUri(message.parseUri(text.slice(text.indexOf(" ") + 1, text.indexOf(" SIP/"))))],
+  ["body", inEveryType],
 ];
+
+/** The body, or all of it where it has none, as if it were of each type that is rewritten. */
+function inEveryType(text: string): void {
+  const end = text.indexOf("\r\n\r\n");
+  const bodies = end < 0 ? [text] : [text, text.slice(end + 4)];
+  for (const type of CARRIED_TYPES) {
+    for (const body of bodies) bodyAcross(NOTIFY, message.ContentType.parse(type), body, crossing);
+  }
+}
 
 function everyField(parsed: message.Message): void {
   for (const field of fields) {
