@@ -375,7 +375,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** INVITEs inside the dialog end with it: RFC 3261 §15.1.2. */
   #dropChanges(now: Millis): void {
     this.session.close();
-    this.reinvite?.close();
+    this.reinvite?.close(now);
     const invite = this.inviteServer;
     if (invite?.pending && invite !== this.firstInvite) invite.refuse(this.first, 487, NOTHING, now);
   }

@@ -32,6 +32,8 @@ export class Reinvite implements ClientOwner, Punctual {
   seq = 0;
   /** No final answer yet, or waiting to try again. */
   pending = true;
+  /** It was accepted, and its owner has the ACK to send. */
+  #awaited = false;
   readonly #owner: ReinviteOwner;
   readonly #maxForwards: number;
   #transaction: ClientTransaction | undefined;
@@ -88,8 +90,11 @@ export class Reinvite implements ClientOwner, Punctual {
   }
 
   /** The leg is over: nothing is tried again. */
-  close(): void {
+  close(now: Millis): void {
     this.pending = false;
+    // Whoever still owes the answer will not give it any more; the 2xx gets its ACK all the same, before the BYE.
+    if (this.#awaited) this.dialog.leg.ack(this.dialog, this.seq, NOTHING, now);
+    this.#awaited = false;
     this.#againAt = undefined;
     this.dialog.leg.house.agenda.drop(this);
   }
@@ -113,11 +118,13 @@ export class Reinvite implements ClientOwner, Punctual {
     const acked = this.dialog.acked;
     if (acked?.seq === this.seq) acked.handle.resend(now); // Our ACK was lost.
     if (!this.pending) {
+      if (this.#awaited) return; // A copy. The ACK carries the answer, which the other side still owes.
       // The leg is over: nobody wants this 2xx, but its sender waits for the ACK (RFC 3261 §13.2.2.4).
       this.dialog.leg.ack(this.dialog, this.seq, NOTHING, now);
       return;
     }
     this.pending = false;
+    this.#awaited = true;
     this.dialog.leg.session.answered(response, now);
     this.#owner.accepted(this, response, now);
   }

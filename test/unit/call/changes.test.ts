@@ -54,6 +54,31 @@ test("hold and resume: the direction crosses, addresses and numbers are ours", (
   expect(bodyOf(alice.response("INVITE"))).toContain("a=sendrecv");
 });
 
+test("a re-INVITE without an offer: a copy of the 200 that makes it gets no ACK before the answer is there", () => {
+  const { stage, alice, bob } = established();
+  bob.request("INVITE");
+  const offer = { sdp: ofAlice({ version: 2 }) };
+  alice.answer(200, offer);
+  stage.look();
+  stage.pass(600); // Bob's ACK takes its time, and alice says her 200 again.
+  alice.answer(200, offer);
+  expect(words(stage.look())).not.toContain("alice < ACK");
+  bob.ack({ sdp: audio(BOB.ip, { version: 2, port: 6000 }) });
+  expect(bodyOf(alice.asked("ACK"))).toContain("c=IN IP4 203.0.113.1");
+  stage.look();
+  alice.answer(200, offer);
+  expect(words(stage.look())).toEqual(["alice > 200", "alice < ACK"]);
+});
+
+test("a re-INVITE without an offer: its 200 gets an ACK, though the call ends before the answer is there", () => {
+  const { stage, alice, bob } = established();
+  bob.request("INVITE");
+  alice.answer(200, { sdp: ofAlice({ version: 2 }) });
+  stage.look();
+  bob.request("BYE");
+  expect(words(stage.look())).toEqual(["bob > BYE", "bob < 200 BYE", "alice < ACK", "alice < BYE"]);
+});
+
 test("a re-INVITE without an offer is answered with the other side's", () => {
   const { stage, alice, bob } = established();
   stage.look();
