@@ -73,7 +73,9 @@ export class Changes {
     if (twin === undefined && this.#call.state !== "over" && leg.state === "up") {
       return this.#alone(dialog, request, server, now);
     }
-    if (twin === undefined || other === undefined) return reply(request, server, dialog, 481, NOTHING, now);
+    // A caller that has not acknowledged its 200 yet may still ask, when the callee has had its BYE.
+    const gone = twin === undefined || other === undefined || this.#call.state === "over";
+    if (gone) return reply(request, server, dialog, 481, NOTHING, now);
     if (request.method === "UPDATE") return this.#update(leg, dialog, twin, request, server, now);
     const direction = this.#call.directionFrom(leg);
     const carried = CARRIED.has(request.method) || passesUnknown(request.method, direction.from);

@@ -52,6 +52,17 @@ test("the caller cancels before the callee said anything: the CANCEL waits for i
   expect(ended()).toEqual(["cancelled caller 487"]);
 });
 
+test("what a caller asks before its ACK, when the callee has hung up already, does not cross any more", () => {
+  const scene = ringing();
+  ({ stage } = scene);
+  scene.bob.answer(200, { sdp: sdpOfBob });
+  scene.bob.request("BYE");
+  expect(stage.look().slice(-2)).toEqual(["0 bob > BYE", "0 bob < 200 BYE"]);
+  scene.alice.loseAck();
+  scene.alice.request("MESSAGE", { body: { type: "text/plain", text: "lunch?" } });
+  expect(stage.look()).toEqual(["0 alice > MESSAGE", "0 alice < 481 MESSAGE"]);
+});
+
 test("the callee's 200 overtakes the CANCEL: it gets ACK and BYE, the caller keeps its 487", () => {
   const scene = ringing();
   ({ stage } = scene);
