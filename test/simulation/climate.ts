@@ -9,19 +9,72 @@ export interface Climate {
   readonly loss: number;
   readonly duplicate: number;
   readonly reorder: number;
+  /** Targets of the peer inside: the one that is there alone, or behind others. */
+  readonly targets: "one" | "a dead one first" | "by name";
+  /** Who makes a transfer: whoever is asked by REFER, or the box. */
+  readonly refer: "pass" | "execute";
+  /** What may happen to the whole world. */
+  readonly happenings: readonly ("end calls" | "reload" | "reset" | "lose media")[];
 }
 
 const HONEST: readonly Temper[] = ["honest"];
+const SLOW: readonly Temper[] = ["honest", "slow"];
 const MUTE: readonly Temper[] = ["honest", "honest", "mute"];
-const ALL: readonly Temper[] = ["honest", "honest", "mute", "babbling", "lying"];
+const ALL: readonly Temper[] = ["honest", "honest", "slow", "mute", "babbling", "lying"];
+
+const FAIR = { loss: 0, duplicate: 0, reorder: 0 };
+const BAD = { loss: 10, duplicate: 4, reorder: 20 };
+const FOUL = { loss: 20, duplicate: 10, reorder: 40 };
+const USUAL = { targets: "one", refer: "pass", happenings: ["lose media"] } as const;
 
 export const CLIMATES: readonly Climate[] = [
-  { name: "honest neighbours, fair weather", tempers: HONEST, outside: "udp", loss: 0, duplicate: 0, reorder: 0 },
-  { name: "honest neighbours, bad weather", tempers: HONEST, outside: "udp", loss: 10, duplicate: 4, reorder: 20 },
-  { name: "honest neighbours over TLS", tempers: HONEST, outside: "tls", loss: 10, duplicate: 4, reorder: 20 },
-  { name: "some mute", tempers: MUTE, outside: "udp", loss: 10, duplicate: 4, reorder: 20 },
-  { name: "all tempers, foul weather", tempers: ALL, outside: "udp", loss: 20, duplicate: 10, reorder: 40 },
-  { name: "all tempers over TLS", tempers: ALL, outside: "tls", loss: 10, duplicate: 4, reorder: 20 },
+  { name: "honest neighbours, fair weather", ...USUAL, ...FAIR, tempers: HONEST, outside: "udp", happenings: [] },
+  { name: "honest and slow neighbours, bad weather", ...USUAL, ...BAD, tempers: SLOW, outside: "udp" },
+  {
+    name: "honest neighbours over TLS that breaks",
+    ...USUAL,
+    ...BAD,
+    tempers: SLOW,
+    outside: "tls",
+    happenings: ["reset", "lose media", "reload"],
+  },
+  {
+    name: "some mute, several targets",
+    ...USUAL,
+    ...BAD,
+    tempers: MUTE,
+    outside: "udp",
+    targets: "a dead one first",
+    happenings: ["end calls", "lose media"],
+  },
+  {
+    name: "all tempers, foul weather, names that do not always resolve",
+    ...USUAL,
+    ...FOUL,
+    tempers: ALL,
+    outside: "udp",
+    targets: "by name",
+    happenings: ["end calls", "lose media", "reload"],
+  },
+  {
+    name: "all tempers over TLS that breaks",
+    ...USUAL,
+    ...BAD,
+    tempers: ALL,
+    outside: "tls",
+    happenings: ["reset", "lose media", "end calls"],
+  },
+  { name: "honest neighbours over TLS, fair weather", ...USUAL, ...FAIR, tempers: SLOW, outside: "tls" },
+  { name: "transfers by the box, fair weather", ...USUAL, ...FAIR, tempers: HONEST, outside: "udp", refer: "execute" },
+  {
+    name: "transfers by the box, all tempers, bad weather",
+    ...USUAL,
+    ...BAD,
+    tempers: ALL,
+    outside: "udp",
+    refer: "execute",
+    happenings: ["lose media", "end calls"],
+  },
 ];
 
 export const climateOf = (seed: number): Climate => CLIMATES[seed % CLIMATES.length]!;

@@ -3,8 +3,11 @@
  * by proxies that count every look-up. The product knows nothing of it and pays nothing for it.
  */
 import { jointFigure } from "../../src/call/joint-state.ts";
+import { subscriptionFigure } from "../../src/call/subscription-state.ts";
+import { transferFigure } from "../../src/call/transfer-state.ts";
 import { legFigure } from "../../src/leg/leg-state.ts";
 import { sessionFigure } from "../../src/leg/session-timer.ts";
+import { trunkFigure } from "../../src/registration/trunk-state.ts";
 import { inviteClient } from "../../src/transaction/invite-client.ts";
 import { inviteServer } from "../../src/transaction/invite-server.ts";
 import { nonInviteClient } from "../../src/transaction/non-invite-client.ts";
@@ -21,6 +24,9 @@ const MACHINES: Readonly<Record<string, unknown>> = {
   leg: legFigure,
   joint: jointFigure,
   session: sessionFigure,
+  transfer: transferFigure,
+  subscription: subscriptionFigure,
+  trunk: trunkFigure,
 };
 
 export interface Cell {

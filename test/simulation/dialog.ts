@@ -1,43 +1,40 @@
-import type { Millis, Random } from "../../src/base/index.ts";
-import type { CalleeScript, Change, Temper, TimerTaste } from "./script.ts";
-import type { SdpTaste } from "./sdp-text.ts";
-import type { Sip } from "./sip-text.ts";
+/** One dialog as a simulated phone sees it, early or confirmed. */
+import type { Random } from "../../src/base/index.ts";
+import type { Habits } from "./script.ts";
+import type { Description } from "./sdp-text.ts";
+import type { Client } from "./wire.ts";
 
-/** One dialog as this phone sees it. */
+/** `sent`: our offer waits for its answer; `got`: we owe one. */
+export type Exchange = "none" | "sent" | "got" | "stable";
+
 export interface Dialog {
   /** The dice of its call. */
   readonly random: Random;
-  readonly role: "caller" | "callee";
-  readonly temper: Temper;
+  readonly number: string;
+  readonly habits: Habits;
   readonly callId: string;
+  /** From or To with our tag; the tag alone. */
   readonly local: string;
+  readonly localTag: string;
   remote: string;
   target: string;
   route: readonly string[];
   cseq: number;
-  inviteCseq: number;
-  sdpVersion: number;
-  readonly taste: SdpTaste;
-  answered: boolean;
-  ended: boolean;
-  /** An INVITE of ours or theirs is under way: a polite phone starts no other. */
-  busy: boolean;
-  readonly timer: TimerTaste;
-  readonly takesUpdate: boolean;
-  readonly vanishAfter: Millis | undefined;
+  remoteCseq: number;
+  readonly sdp: Description;
+  exchange: Exchange;
+  /** The SDP that came and that went last, of those that count. */
+  theirs: string;
+  ours: string;
+  state: "early" | "up" | "over";
+  /** An INVITE of ours, or of theirs, has no final answer or no ACK yet: a polite phone starts no other. */
+  calling: Client | undefined;
+  called: boolean;
+  /** UPDATE of ours is on its way. */
+  updating: boolean;
   /** Whoever was here is not any more. */
   vanished: boolean;
-  readonly changes: readonly Change[];
-  readonly byeAfter: Millis | undefined;
   lastAck: string;
-}
-
-export interface Ringing {
-  readonly invite: Sip;
-  readonly script: CalleeScript;
-  readonly dialog: Dialog;
-  rseq: number;
-  pracked: boolean;
-  final: boolean;
-  acked: boolean;
+  lastRSeq: number;
+  readonly endAt: { bye: number };
 }

@@ -1,7 +1,15 @@
 import { below, type Random } from "../../src/base/index.ts";
 
-/** One lie: a message that is wrong in one place. */
-export function garble(text: string, random: Random): string {
+/** One lie: a message that is wrong in one place. `whole`: on a stream, which others share, it ends where it says. */
+export function garble(text: string, random: Random, whole: boolean): string {
+  const lie = oneLie(text, random, whole);
+  const end = lie.indexOf("\r\n\r\n");
+  return whole && end >= 0
+    ? lie.replace(/\r\nContent-Length: \d+/, `\r\nContent-Length: ${lie.length - end - 4}`)
+    : lie;
+}
+
+function oneLie(text: string, random: Random, whole: boolean): string {
   switch (below(random, 8)) {
     case 0:
       return text.replace(/;tag=/, ";tag=x");
@@ -14,7 +22,7 @@ export function garble(text: string, random: Random): string {
     case 4:
       return text.replace(/\r\nc=IN IP4 \S+/, "\r\nc=IN IP4 0.0.0.0");
     case 5:
-      return text.slice(0, below(random, text.length));
+      return whole ? text.replace(/\r\nCSeq: /, "\r\nCSeq: x") : text.slice(0, below(random, text.length));
     case 6:
       return text.replace(/\r\n(From|To|Call-ID|Contact|Via): /, "\r\nX-$1: ");
     default:

@@ -2,10 +2,11 @@
 import type { Millis } from "../../src/base/index.ts";
 import type { Weather } from "./network.ts";
 
-export type Temper = "honest" | "mute" | "babbling" | "lying" | "slow";
+/** `slow`: as honest, but it thinks for seconds before it answers anything. */
+export type Temper = "honest" | "slow" | "mute" | "babbling" | "lying";
 
-/** What a phone has of RFC 4028: nothing, it leaves the refreshing to others, or it wants to do it. */
-export type TimerTaste = "none" | "supports" | "refreshes";
+/** Breaks no rule: what the box says to it is judged by every rule. */
+export const isFair = (temper: Temper): boolean => temper === "honest" || temper === "slow";
 
 /** What both ends have in common. */
 export interface Habits {
@@ -17,31 +18,88 @@ export interface Habits {
   readonly vanishAfter: Millis | undefined;
   /** Hangs up so long after the answer. */
   readonly byeAfter: Millis | undefined;
-  readonly changes: readonly Change[];
+  readonly steps: readonly Step[];
+  readonly toReinvite: ReinviteTaste;
+}
+
+/**
+ * What a phone has of RFC 4028: nothing, it leaves the refreshing to others, or it wants to do it. `seconds`: the interval
+ * that it asks for; less than 90 is not allowed, and less than the box takes gets 422.
+ */
+export interface TimerTaste {
+  readonly kind: "none" | "supports" | "refreshes";
+  readonly seconds: number;
+}
+
+/** How it answers an INVITE inside the dialog. */
+export interface ReinviteTaste {
+  readonly after: Millis;
+  readonly rings: boolean;
+  /** 0: rings for ever. */
+  readonly status: number;
 }
 
 export interface CallerScript extends Habits {
   readonly lateOffer: boolean;
-  readonly supports100rel: boolean;
+  readonly rel100: "none" | "supported" | "required";
+  readonly prackAfter: Millis;
+  /** Its PRACK carries a new offer, when the first one is answered. */
+  readonly prackOffers: boolean;
   /** Gives up so long after the INVITE, if not answered. */
   readonly cancelAfter: Millis | undefined;
+  /** Ends the early dialog by BYE instead of CANCEL. */
+  readonly byBye: boolean;
+  /** While it rings, so long after the first 1xx. */
+  readonly early: readonly Step[];
+  /** Its ACK to a 2xx has the branch of the INVITE, as some phones do. */
+  readonly acksInBranch: boolean;
 }
 
 export interface CalleeScript extends Habits {
-  readonly ringAfter: Millis;
-  readonly reliable: boolean;
-  readonly earlyMedia: boolean;
-  /** A second fork that rings, with a To tag of its own. */
-  readonly fork: boolean;
+  readonly rings: readonly Ring[];
   readonly answerAfter: Millis;
+  /** 0: it never answers. */
   readonly status: number;
+  /** When the box asks once more, another target. */
+  readonly nextStatus: number;
+  /** Which of its forks answers, and so long after it another one does so, too. */
+  readonly fork: number;
+  readonly otherForkAfter: Millis | undefined;
+  /** While it rings, so long after the first 1xx. */
+  readonly early: readonly Step[];
 }
 
-/** Something that happens in the established call, so long after the answer. */
-export interface Change {
+export interface Ring {
   readonly after: Millis;
-  readonly what: "hold" | "resume" | "late re-INVITE" | "UPDATE" | "INFO" | "add video";
+  readonly status: number;
+  readonly fork: number;
+  readonly sdp: boolean;
+  readonly reliable: boolean;
 }
+
+/** Something that happens in the call, so long after the answer. */
+export interface Step {
+  readonly after: Millis;
+  readonly what: Deed;
+}
+
+export type Deed =
+  | "hold"
+  | "hold by null"
+  | "inactive"
+  | "resume"
+  | "late re-INVITE"
+  | "re-INVITE and CANCEL"
+  | "UPDATE"
+  | "UPDATE without offer"
+  | "add video"
+  | "drop video"
+  | "INFO"
+  | "OPTIONS"
+  | "MESSAGE"
+  | "unknown"
+  | "REFER"
+  | "REFER attended";
 
 export interface CallScript {
   /** Of the dice of this call: its network, its tags, its keys. A call keeps them when others are left out. */
@@ -51,8 +109,15 @@ export interface CallScript {
   readonly callee: CalleeScript;
 }
 
+/** What comes from neither end. */
+export interface Happening {
+  readonly at: Millis;
+  readonly what: "end calls" | "reload" | "reset" | "lose media";
+}
+
 export interface WorldScript {
   readonly seed: number;
   readonly weather: Weather;
   readonly calls: readonly CallScript[];
+  readonly happenings: readonly Happening[];
 }

@@ -1,84 +1,128 @@
-/** Session descriptions as a simulated phone writes them, full of things that must not cross the box. */
+/** Session descriptions as a simulated phone writes them, full of things that must not cross the box. RFC 3264, RFC 4568. */
 import { below, type Random, randomBytes } from "../../src/base/index.ts";
 
-export interface SdpTaste {
+export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
+
+interface Line {
+  readonly kind: string;
+  readonly port: number;
+  live: boolean;
+}
+
+export interface SdpPlace {
   readonly mark: string;
   readonly ip: string;
-  readonly port: number;
   readonly srtp: boolean;
-  readonly random: Random;
-  readonly sessionId: number;
-  direction: "sendrecv" | "sendonly" | "recvonly" | "inactive";
-  video: boolean;
-  /** The next answer of the other side is an offer, so that our ACK carries the answer. */
-  lateOffer: boolean;
 }
 
-/** One of each for a dialog. */
-export function newTaste(
-  { mark, ip, srtp, random }: Pick<SdpTaste, "mark" | "ip" | "srtp" | "random">,
-  lateOffer: boolean,
-): SdpTaste {
-  const port = 2_000 + 2 * below(random, 10_000);
-  const sessionId = below(random, 1_000_000_000);
-  return { mark, ip, port, srtp, random, sessionId, direction: "sendrecv", video: false, lateOffer };
-}
+/** What one phone offers and answers in one dialog. */
+export class Description {
+  /** What this phone wants; an answer may have less. */
+  wish: Direction = "sendrecv";
+  /** Hold as RFC 2543 had it: c=0.0.0.0. */
+  byNull = false;
+  readonly #place: SdpPlace;
+  readonly #random: Random;
+  readonly #port: number;
+  readonly #key: string;
+  readonly #origin: string;
+  #version: number;
+  #lines: Line[];
+  #last = "";
 
-/** The answer of one who goes along with a hold. */
-export function mirrorSdp(offer: string, taste: SdpTaste, version: number): string {
-  const theirs = directionOf(offer);
-  const mine = theirs === "sendonly" ? "recvonly" : theirs === "inactive" ? "inactive" : "sendrecv";
-  return answerSdp(offer, { ...taste, direction: mine }, version);
-}
-
-export function offerSdp(taste: SdpTaste, version: number): string {
-  const lines = head(taste, version);
-  lines.push(...stream(taste, "audio", taste.port, `${profile(taste)} 0 8 101`, 1));
-  if (taste.video) lines.push(...stream(taste, "video", taste.port + 2, `${profile(taste)} 96`, 1));
-  return `${lines.join("\r\n")}\r\n`;
-}
-
-export function answerSdp(offer: string, taste: SdpTaste, version: number): string {
-  const lines = head(taste, version);
-  let port = taste.port;
-  for (const section of offer.split(/\r\nm=/).slice(1)) {
-    const [kind = "audio", offeredPort = "0", offeredProfile = "RTP/AVP", ...formats] = section
-      .split("\r\n")[0]!
-      .split(" ");
-    const tag = Number(/a=crypto:(\d+) /.exec(section)?.[1] ?? 0);
-    if (offeredPort === "0") lines.push(`m=${kind} 0 ${offeredProfile} ${formats[0]}`);
-    else lines.push(...stream(taste, kind, port, `${offeredProfile} ${formats.join(" ")}`, tag));
-    port += 2;
+  constructor(place: SdpPlace, random: Random, from?: Description) {
+    this.#place = place;
+    this.#random = random;
+    this.#port = 2_000 + 2 * below(random, 10_000);
+    this.#key = Buffer.from(randomBytes(random, 30)).toString("base64");
+    this.#origin = from !== undefined ? from.#origin : `${place.mark} ${below(random, 1_000_000_000)}`;
+    this.#version = from === undefined ? 1 : from.#version;
+    this.#lines = from?.lines.map((line) => ({ ...line })) ?? [{ kind: "audio", port: this.#port, live: true }];
+    this.#last = from === undefined ? "" : from.#last;
   }
-  return `${lines.join("\r\n")}\r\n`;
+
+  get lines(): readonly Line[] {
+    return this.#lines;
+  }
+
+  /** What was so before an offer that was refused. */
+  rollback(): () => void {
+    const lines = this.#lines.map((line) => ({ ...line }));
+    const { wish, byNull } = this;
+    return () => {
+      this.#lines = lines;
+      this.wish = wish;
+      this.byNull = byNull;
+    };
+  }
+
+  setVideo(on: boolean): void {
+    const video = this.#lines.find(({ kind }) => kind === "video");
+    if (video !== undefined) video.live = on;
+    else if (on) this.#lines.push({ kind: "video", port: this.#port + 2 * this.#lines.length, live: true });
+  }
+
+  offer(): string {
+    const { srtp } = this.#place;
+    const profile = srtp ? "RTP/SAVP" : "RTP/AVP";
+    const parts = this.#lines.map((line) => {
+      const formats = line.kind === "audio" ? "0 8 101" : "96";
+      if (!line.live) return `m=${line.kind} 0 ${profile} ${formats}`;
+      return this.#stream(line, `${profile} ${formats}`, this.byNull ? "by null" : this.wish, 1);
+    });
+    return this.#write(parts);
+  }
+
+  answer(offer: string): string {
+    const before = this.#lines;
+    this.#lines = [];
+    const session = directionOf(offer.split(/\r\nm=/)[0] ?? "");
+    const parts = sectionsOf(offer).map((section, index) => {
+      const [kind = "audio", port = "0", profile = "RTP/AVP", ...formats] = section.split("\r\n")[0]!.split(" ");
+      const live = port !== "0" && (kind === "audio" || kind === "video");
+      const line = { kind, port: before[index]?.port ?? this.#port + 2 * index, live };
+      this.#lines.push(line);
+      if (!live) return `m=${kind} 0 ${profile} ${formats[0]}`;
+      const tag = Number(/a=crypto:(\d+) /.exec(section)?.[1] ?? 0);
+      const direction = answerTo(directionOf(section) ?? session ?? "sendrecv", this.wish);
+      return this.#stream(line, `${profile} ${formats.join(" ")}`, direction, tag);
+    });
+    return this.#write(parts);
+  }
+
+  #stream({ kind, port }: Line, rest: string, direction: Direction | "by null", cryptoTag: number): string {
+    const { ip, srtp, mark } = this.#place;
+    const lines = [`m=${kind} ${port} ${rest}`];
+    if (direction === "by null") lines.push("c=IN IP4 0.0.0.0");
+    if (kind === "audio") lines.push("a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000");
+    if (srtp && cryptoTag > 0) lines.push(`a=crypto:${cryptoTag} AES_CM_128_HMAC_SHA1_80 inline:${this.#key}`);
+    lines.push(`a=rtcp:${port + 1} IN IP4 ${ip}`, `a=candidate:1 1 UDP 2130706431 ${ip} ${port} typ host`);
+    lines.push(`a=ssrc:${below(this.#random, 4)} cname:${mark}`);
+    if (direction !== "by null") lines.push(`a=${direction}`);
+    return lines.join("\r\n");
+  }
+
+  /** RFC 3264 §8: the version grows by one with each change. */
+  #write(parts: readonly string[]): string {
+    const { ip, mark } = this.#place;
+    const rest = [`s=${mark} talk`, `c=IN IP4 ${ip}`, "t=0 0", `a=tool:${mark}`, ...parts].join("\r\n");
+    if (rest !== this.#last) this.#version += 1;
+    this.#last = rest;
+    return `v=0\r\no=${this.#origin} ${this.#version} IN IP4 ${ip}\r\n${rest}\r\n`;
+  }
 }
 
-export const directionOf = (sdp: string): string =>
-  /c=IN IP4 0\.0\.0\.0/.test(sdp)
-    ? "sendonly"
-    : (/a=(sendrecv|sendonly|recvonly|inactive)/.exec(sdp)?.[1] ?? "sendrecv");
+export const sectionsOf = (sdp: string): string[] => sdp.split(/\r\nm=/).slice(1);
 
-const profile = (taste: SdpTaste): string => (taste.srtp ? "RTP/SAVP" : "RTP/AVP");
+/** What a section says of its direction; `undefined`: nothing. */
+export function directionOf(section: string): Direction | undefined {
+  if (/c=IN IP4 0\.0\.0\.0/.test(section) && !/a=inactive/.test(section)) return "sendonly";
+  return /a=(sendrecv|sendonly|recvonly|inactive)/.exec(section)?.[1] as Direction | undefined;
+}
 
-const head = (taste: SdpTaste, version: number): string[] => [
-  "v=0",
-  `o=${taste.mark} ${taste.sessionId} ${version} IN IP4 ${taste.ip}`,
-  `s=${taste.mark} talk`,
-  `c=IN IP4 ${taste.ip}`,
-  "t=0 0",
-  `a=tool:${taste.mark}`,
-];
-
-function stream(taste: SdpTaste, kind: string, port: number, rest: string, cryptoTag: number): string[] {
-  const lines = [`m=${kind} ${port} ${rest}`];
-  if (kind === "audio") lines.push("a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000");
-  if (taste.srtp && cryptoTag > 0) {
-    const key = Buffer.from(randomBytes(taste.random, 30)).toString("base64");
-    lines.push(`a=crypto:${cryptoTag} AES_CM_128_HMAC_SHA1_80 inline:${key}`);
-  }
-  lines.push(`a=rtcp:${port + 1} IN IP4 ${taste.ip}`);
-  lines.push(`a=candidate:1 1 UDP 2130706431 ${taste.ip} ${port} typ host`);
-  lines.push(`a=ssrc:${below(taste.random, 4_000_000_000)} cname:${taste.mark}`);
-  lines.push(`a=${taste.direction}`);
-  return lines;
+/** RFC 3264 §6.1: nothing is sent that the other end does not want, and the other way round. */
+function answerTo(offered: Direction, wish: Direction): Direction {
+  const send = (offered === "sendrecv" || offered === "recvonly") && (wish === "sendrecv" || wish === "sendonly");
+  const receive = (offered === "sendrecv" || offered === "sendonly") && (wish === "sendrecv" || wish === "recvonly");
+  return send ? (receive ? "sendrecv" : "sendonly") : receive ? "recvonly" : "inactive";
 }

@@ -1,5 +1,6 @@
 /** The box of the simulation: a carrier outside with SRTP, a PBX inside with plain RTP. */
-import type { ListenerSettings, PeerSettings, RealmSettings, Settings } from "../../src/base/index.ts";
+import type { ListenerSettings, PeerSettings, RealmSettings, Settings, TargetSettings } from "../../src/base/index.ts";
+import type { Climate } from "./climate.ts";
 
 export const BOX = {
   outside: {
@@ -21,17 +22,33 @@ export const BOX = {
   },
 } as const;
 
-export function simulatedSettings(outside: "udp" | "tls"): Settings {
+/** Nobody is there. */
+export const DEAD = "10.9.0.99";
+/** What DNS knows this side's neighbour by. */
+export const PBX_NAME = "pbx.insidename.example";
+
+export function simulatedSettings(
+  outside: Climate["outside"],
+  targets: Climate["targets"] = "one",
+  refer: Climate["refer"] = "pass",
+): Settings {
   const realms = [
-    realm("outside", BOX.outside.box, "required", "none"),
-    realm("inside", BOX.inside.box, "off", "full"),
+    { ...realm("outside", BOX.outside.box, "required", "none"), refer },
+    { ...realm("inside", BOX.inside.box, "off", "full"), refer },
   ];
   const target = { kind: "host", protocol: outside, host: BOX.outside.neighbour.ip, port: 5060 } as const;
   const peers: PeerSettings[] = [
     { ...peer("carrier", "outside"), targets: [target] },
     {
       ...peer("pbx", "inside"),
-      targets: [{ kind: "host", protocol: "udp", host: BOX.inside.neighbour.ip, port: 5060 }],
+      targets: [
+        ...(targets === "a dead one first" ? [{ kind: "host", protocol: "udp", host: DEAD, port: 5060 } as const] : []),
+        targets === "by name"
+          ? { kind: "uri", uri: `sip:${PBX_NAME}` }
+          : { kind: "host", protocol: "udp", host: BOX.inside.neighbour.ip, port: 5060 },
+        // The same once more: another target to try.
+        { kind: "host", protocol: "udp", host: BOX.inside.neighbour.ip, port: 5060 },
+      ].slice(0, targets === "one" ? 1 : 3) as TargetSettings[],
     },
   ];
   return {

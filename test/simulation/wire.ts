@@ -1,6 +1,6 @@
 /**
- * The lower half of a simulated phone: its client transactions with their resending (RFC 3261 §17.1), the answers that it
- * repeats, and what its temper does to everything that it sends.
+ * The lower half of a simulated phone: its client transactions with their resending and their end (RFC 3261 §17.1), the
+ * answers that it repeats, and what its temper does to everything that it sends.
  */
 import type { Millis, Random } from "../../src/base/index.ts";
 import { garble } from "./garble.ts";
@@ -27,7 +27,10 @@ export interface Client {
   readonly method: string;
   provisional: boolean;
   done: boolean;
+  cancelled: boolean;
   readonly onResponse: (response: Sip) => void;
+  /** No answer came in time. */
+  readonly onSilence: () => void;
 }
 
 export class Wire {
@@ -36,8 +39,6 @@ export class Wire {
   readonly #sent: string[] = [];
   /** The last response to each request, by key: what an honest phone resends. */
   readonly #answers = new Map<string, string>();
-  /** Final answers that our INVITEs got, by branch: the invariant is exactly one status each. */
-  readonly finals = new Map<string, Set<number>>();
 
   constructor(options: WireOptions) {
     this.#options = options;
@@ -47,35 +48,46 @@ export class Wire {
     return this.#answers.get(key);
   }
 
-  client(branch: string): Client | undefined {
-    return this.#clients.get(branch);
-  }
-
-  request(branch: string, method: string, text: string, temper: Temper, onResponse: (response: Sip) => void): void {
-    const client: Client = { text, method, provisional: false, done: false, onResponse };
-    this.#clients.set(branch, client);
+  request(
+    text: string,
+    method: string,
+    temper: Temper,
+    onResponse: (response: Sip) => void,
+    onSilence: () => void,
+  ): Client {
+    const client: Client = { text, method, provisional: false, done: false, cancelled: false, onResponse, onSilence };
+    this.#clients.set(`${branchOf(readSip(text))} ${method}`, client);
     this.transmit(text, temper);
     this.#resend(client, T1, 0);
+    this.#options.clock.after(GIVE_UP, () => {
+      if (!client.done && !(method === "INVITE" && client.provisional)) this.#fallSilent(client);
+    });
+    return client;
   }
 
   onResponse(response: Sip): void {
-    const branch = branchOf(response);
-    const client = this.#clients.get(branch);
+    const { method } = cseqOf(response);
+    const client = this.#clients.get(`${branchOf(response)} ${method}`);
     if (client === undefined) return;
     const status = statusOf(response);
-    const { method } = cseqOf(response);
-    if (method !== client.method) return;
-    if (status < 200) client.provisional = true;
-    if (status >= 200) {
+    if (status < 200) {
+      if (client.done) return;
+      client.provisional = true;
+    } else {
       if (client.done && method !== "INVITE") return;
       const first = !client.done;
       client.done = true;
       if (method === "INVITE" && status >= 300) {
         this.#ackRefusal(client, response);
-        if (!first) return this.noteFinal(branch, status);
+        if (!first) return;
       }
     }
     client.onResponse(response);
+  }
+
+  #fallSilent(client: Client): void {
+    client.done = true;
+    client.onSilence();
   }
 
   #ackRefusal(client: Client, response: Sip): void {
@@ -86,7 +98,10 @@ export class Wire {
     this.#options.send(writeSip(sip.start.replace(/^INVITE/, "ACK"), headers));
   }
 
+  /** Of an INVITE that was answered by a 1xx, and by nothing more (RFC 3261 §9.1). */
   cancel(client: Client): void {
+    if (client.done || client.cancelled || !client.provisional) return;
+    client.cancelled = true;
     const sip = readSip(client.text);
     const keep = sip.headers.filter(([name]) =>
       ["via", "from", "to", "call-id", "max-forwards", "route"].includes(name),
@@ -94,15 +109,11 @@ export class Wire {
     const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
     headers.push(["CSeq", `${cseqOf(sip).number} CANCEL`]);
     const text = writeSip(sip.start.replace(/^INVITE/, "CANCEL"), headers);
-    const cancel: Client = { text, method: "CANCEL", provisional: false, done: false, onResponse: () => {} };
-    this.transmit(text, "honest");
-    this.#resend(cancel, T1, 0);
-  }
-
-  noteFinal(branch: string, status: number): void {
-    const seen = this.finals.get(branch) ?? new Set();
-    seen.add(status);
-    this.finals.set(branch, seen);
+    const nothing = () => {};
+    this.request(text, "CANCEL", "honest", nothing, nothing);
+    this.#options.clock.after(GIVE_UP, () => {
+      if (!client.done) this.#fallSilent(client);
+    });
   }
 
   #resend(client: Client, wait: Millis, spent: Millis): void {
@@ -130,21 +141,18 @@ export class Wire {
     }
     if (temper !== "lying") return send(text);
     const random = diceOf(text);
-    send(chance(random, 0.2) ? garble(text, random) : text);
+    send(chance(random, 0.2) ? garble(text, random, this.#options.reliable) : text);
   }
 
-  answer(request: Sip, key: string, status: number, to: string, temper: Temper | readonly []): void {
-    this.respond(request, key, status, to, [], "", typeof temper === "string" ? temper : "honest");
-  }
-
+  /** A response to `request`, remembered under `key`. Lines of `headers` come after those that are copied. */
   respond(
     request: Sip,
     key: string,
     status: number,
     to: string,
-    headers: readonly (readonly [string, string])[],
-    body: string,
     temper: Temper,
+    headers: readonly (readonly [string, string])[] = [],
+    body = "",
   ): void {
     const copied: [string, string][] = [
       ...headersOf(request, "via").map((via): [string, string] => ["Via", via]),
@@ -156,13 +164,14 @@ export class Wire {
     ];
     const typed: [string, string][] = body === "" ? [] : [["Content-Type", "application/sdp"]];
     const reason = `${this.#options.mark} says ${status}`;
-    const text = writeSip(
-      `SIP/2.0 ${status} ${reason}`,
-      [...copied, ...(headers as [string, string][]), ...typed],
-      body,
-    );
-    // A provisional response is resent only for a resent INVITE; so is a final one, until the transaction is over.
+    const lines = [...copied, ...(headers as [string, string][]), ...typed];
+    const text = writeSip(`SIP/2.0 ${status} ${reason}`, lines, body);
     this.#answers.set(key, text);
     this.transmit(text, temper);
+  }
+
+  repeat(key: string, temper: Temper): void {
+    const text = this.#answers.get(key);
+    if (text !== undefined) this.transmit(text, temper);
   }
 }

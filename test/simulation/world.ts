@@ -3,18 +3,21 @@
  * when all has ended, the box must be as empty as at its start.
  */
 import { createHash } from "node:crypto";
-import { type Fact, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
+import { below, type Fact, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "../support/no-packets.ts";
+import { asksForRest } from "./callee.ts";
 import type { Climate } from "./climate.ts";
 import { Leaks } from "./leaks.ts";
 import { Clock, carry, chance } from "./network.ts";
+import { disappointments } from "./outcome.ts";
 import { Phone } from "./phone.ts";
-import type { CallScript, WorldScript } from "./script.ts";
-import { BOX, simulatedSettings } from "./settings.ts";
+import { Referee } from "./referee.ts";
+import { type CalleeScript, type CallScript, type Happening, isFair, type Temper, type WorldScript } from "./script.ts";
+import { BOX, DEAD, PBX_NAME, simulatedSettings } from "./settings.ts";
 
-export interface Plan extends Pick<Climate, "outside" | "tempers"> {
+export interface Plan extends Climate {
   /** Keeps the ladder of every message, for a replay that is read by people. */
   readonly keepLadder?: boolean;
 }
@@ -40,6 +43,10 @@ const TIMER_L: Millis = 32_000;
 
 /** Limit: the call of a message is told by the number in it, which has so many digits after the prefix. */
 const NUMBER = /4930(\d{6})/;
+/** From here on numbers are those of third parties, to whom calls are transferred. */
+const THIRD = 500_000;
+/** What may be left: a bounded store of what DNS said. */
+const KEPT = ["dnsAnswers"];
 /** Between the beginnings of two calls. */
 const PAUSE: Millis = 50;
 
@@ -57,6 +64,10 @@ class World {
   readonly #engine: Engine;
   readonly #phones: Record<Side, Phone>;
   readonly #leaks = new Leaks();
+  readonly #referee = new Referee((what) => {
+    // Known gap: a transfer by the box that is undone goes back to the streams and versions of before.
+    if (this.#plan.refer === "pass" || !/streams after|version \d+ after/.test(what)) this.#broken.add(what);
+  });
   readonly #hash = createHash("sha256");
   readonly #broken = new Set<string>();
   readonly #ladder: string[] = [];
@@ -80,7 +91,7 @@ class World {
     this.#random = seededRandom(script.seed);
     this.#dice = script.calls.map(({ seed }) => seededRandom(seed));
     this.#engine = new Engine({
-      settings: simulatedSettings(plan.outside),
+      settings: simulatedSettings(plan.outside, plan.targets, plan.refer),
       random: seededRandom(script.seed ^ 0x5a5a5a5a),
       version: "simulated",
     });
@@ -91,10 +102,9 @@ class World {
     const { calls } = this.#script;
     for (const [index, call] of calls.entries()) {
       if (call.caller.vanishAfter !== undefined || call.callee.vanishAfter !== undefined) this.#left += 1;
-      this.#clock.at(index * PAUSE, () => this.#call(`4930${String(index).padStart(6, "0")}`, call));
+      this.#clock.at(index * PAUSE, () => this.#call(numberOf(index), call));
     }
-    this.#settle(calls.length * PAUSE + 15_000);
-    this.#loseMedia();
+    for (const { at, what } of this.#script.happenings) this.#clock.at(at, () => this.#happen(what));
     this.#settle(this.#clock.now + REST_LIMIT);
     this.#checkRest();
     return {
@@ -106,6 +116,22 @@ class World {
       causes: this.#causes,
       left: this.#left,
     };
+  }
+
+  #happen(what: Happening["what"]): void {
+    if (what === "lose media") return this.#loseMedia();
+    if (what === "end calls") return this.#step({ in: "end-calls", cause: "operator" });
+    if (what === "reload")
+      return this.#step({
+        in: "reload",
+        settings: simulatedSettings(this.#plan.outside, this.#plan.targets, this.#plan.refer),
+      });
+    this.#referee.broke("outside");
+    for (const connection of [...this.#streams.keys()]) {
+      this.#streams.delete(connection);
+      if (this.#outsideStream === connection) this.#outsideStream = 0;
+      this.#step({ in: "closed", connection, reason: "reset" });
+    }
   }
 
   #call(number: string, script: CallScript): void {
@@ -165,6 +191,7 @@ class World {
   #carryOut(output: EngineOutput): void {
     switch (output.out) {
       case "datagram":
+        if (output.remote.ip === DEAD) return this.#noteSent("inside", output.text);
         return this.#fromBox(output.listener.includes("outside") ? "outside" : "inside", output.text, "udp");
       case "write":
         this.#clock.after(1, () => this.#step({ in: "drained", connection: output.connection, unsentBytes: 0 }));
@@ -172,11 +199,13 @@ class World {
       case "connect":
         this.#streams.set(output.connection, "outside");
         this.#clock.after(20, () => {
+          if (!this.#streams.has(output.connection)) return; // It broke before it was up.
           this.#outsideStream = output.connection;
           this.#step({ in: "connected", connection: output.connection, tlsNames: ["carrier.outside.example"] });
         });
         return;
       case "close":
+        this.#referee.broke("outside");
         this.#streams.delete(output.connection);
         if (this.#outsideStream === output.connection) this.#outsideStream = 0;
         return;
@@ -185,15 +214,31 @@ class World {
       case "fact":
         return this.#fact(output.fact);
       case "resolve":
-        this.#broken.add(`the box asked DNS for ${output.name}, though every target is an address`);
+        return this.#resolve(output);
     }
   }
 
-  #fromBox(side: Side, text: string, how: "udp" | "stream"): void {
+  /** DNS knows one name; it is slow, and fails now and then. */
+  #resolve({ query, type, name }: Extract<EngineOutput, { out: "resolve" }>): void {
+    const fails = chance(this.#random, 0.2);
+    const known = type === "A" && name === PBX_NAME;
+    const records = known ? [{ type: "A" as const, ip: BOX.inside.neighbour.ip, ttlSeconds: 5 }] : [];
+    this.#clock.after(below(this.#random, 3_000), () =>
+      this.#step(fails ? { in: "resolve-failed", query, reason: "SERVFAIL" } : { in: "resolved", query, records }),
+    );
+  }
+
+  #noteSent(side: Side, text: string): void {
     this.#hash.update(`${this.#clock.now} ${side} ${text}`);
     this.#note(`box -> ${side}`, text);
     for (const leak of this.#leaks.sent(side, text)) this.#broken.add(`on the ${side} wire: ${leak}`);
     this.#noteFinals(text);
+    if (this.#isFair(side, text)) this.#referee.message("out", side, text, this.#clock.now);
+  }
+
+  #fromBox(side: Side, text: string, how: "udp" | "stream"): void {
+    this.#noteSent(side, text);
+    if (text.trim() === "") return;
     const weather = how === "udp" ? this.#script.weather : { loss: 0, duplicate: 0, reorder: 0 };
     carry(this.#clock, this.#diceOf(text), weather, () => this.#phones[side].receive(text));
   }
@@ -203,7 +248,8 @@ class World {
     const weather = stream ? { loss: 0, duplicate: 0, reorder: 0 } : this.#script.weather;
     const deliver = (): void => {
       this.#note(`${side} -> box`, text);
-      if (/^INVITE /.test(text)) this.#invites.add(branchIn(text));
+      if (this.#isFair(side, text)) this.#referee.message("in", side, text, this.#clock.now);
+      if (/^INVITE /.test(text) && this.#isFair(side, text)) this.#invites.add(branchIn(text));
       if (stream) this.#step({ in: "data", connection: this.#openStream(), text });
       else this.#step({ in: "datagram", listener: BOX[side].udp, remote: BOX[side].neighbour, text });
     };
@@ -233,7 +279,7 @@ class World {
     if (this.#clock.now - seen.at >= TIMER_L) return;
     const { statuses } = seen;
     statuses.add(status);
-    if (statuses.size > 1 && this.#isHonest(branch))
+    if (statuses.size > 1 && this.#invites.has(branch))
       this.#broken.add(`INVITE ${branch} got more than one final answer: ${[...statuses].join(", ")}`);
   }
 
@@ -270,19 +316,60 @@ class World {
       if (!this.#ended.has(call)) this.#broken.add(`call ${call} never ended`);
     }
     if (this.#pairs.size > 0) this.#broken.add(`${this.#pairs.size} relay pairs are still open`);
-    // A liar on a stream that others share takes their messages with it when its own are cut short.
-    const spoilt = this.#plan.outside === "tls" && this.#plan.tempers.includes("lying");
     for (const branch of this.#invites) {
-      if (!spoilt && this.#isHonest(branch) && !this.#finals.has(branch))
-        this.#broken.add(`INVITE ${branch} got no final answer`);
+      if (!this.#finals.has(branch)) this.#broken.add(`INVITE ${branch} got no final answer`);
     }
+    this.#referee.end();
+    this.#checkOutcomes();
     const status = this.#engine.view().status();
-    const left = leftovers(status, this.#plan.outside === "tls" ? ["connections", "streams", "timers"] : []);
+    // A name of a target is looked up again and again.
+    const named = this.#plan.targets === "by name" ? ["timers"] : [];
+    const left = leftovers(status, [
+      ...KEPT,
+      ...named,
+      ...(this.#plan.outside === "tls" ? ["connections", "streams", "timers"] : []),
+    ]);
     for (const line of left) this.#broken.add(`at rest: ${line}`);
   }
 
-  #isHonest(branch: string): boolean {
-    return this.#phones.outside.honestInvites.has(branch) || this.#phones.inside.honestInvites.has(branch);
+  /** In fair weather, among the honest, with nothing that happens to all, scripts come to pass. */
+  #checkOutcomes(): void {
+    const { loss, tempers, happenings, refer, targets } = this.#plan;
+    if (loss > 0 || tempers.some((one) => one !== "honest") || happenings.length > 0) return;
+    if (refer !== "pass" || targets !== "one") return;
+    if (this.#script.calls.some(({ callee }) => asksForRest(callee))) return;
+    const { outside, inside } = this.#phones;
+    for (const [index, script] of this.#script.calls.entries()) {
+      const number = numberOf(index);
+      const [from, to] = script.direction === "inward" ? [outside, inside] : [inside, outside];
+      // A transfer moves a call from one number to another.
+      if ([...script.caller.steps, ...script.callee.steps].some(({ what }) => what.startsWith("REFER"))) continue;
+      const ends = { number, script, caller: from.dialogsOf(number), callee: to.dialogsOf(number) };
+      for (const what of disappointments(ends)) this.#broken.add(what);
+    }
+  }
+
+  /** May the box expect of this message what the RFCs say? */
+  #isFair(side: Side, text: string): boolean {
+    return isFair(this.#temperOf(side, text));
+  }
+
+  #temperOf(side: Side, text: string): Temper {
+    const call = this.#callOf(text);
+    if (call === undefined) return "lying";
+    return (side === "outside") === (call.direction === "inward") ? call.caller.temper : call.callee.temper;
+  }
+
+  #callOf(text: string): CallScript | undefined {
+    return this.#script.calls[indexIn(text) % THIRD];
+  }
+
+  /** Whoever has this number on this side. */
+  #calleeOf(side: Side, number: string): CalleeScript | undefined {
+    const callee = this.#callOf(number)?.callee;
+    if (callee === undefined || indexIn(number) < THIRD) return callee;
+    const fair = { status: 200, steps: [], early: [], otherForkAfter: undefined, vanishAfter: undefined };
+    return { ...callee, ...fair, temper: this.#temperOf(side, number), byeAfter: 8_000 };
   }
 
   #note(arrow: string, text: string): void {
@@ -310,15 +397,18 @@ class World {
       protocol: tls ? "TLS" : "UDP",
       srtp: side === "outside",
       send: (text) => this.#toBox(side, text),
-      scriptFor: (number) => this.#script.calls[indexIn(number)]?.callee,
+      scriptFor: (number) => this.#calleeOf(side, number),
+      callFor: (number) => this.#callOf(number),
+      complain: (what) => this.#broken.add(what),
     });
   }
 
   #diceOf(text: string): Random {
-    return this.#dice[indexIn(text)] ?? this.#random;
+    return this.#dice[indexIn(text) % THIRD] ?? this.#random;
   }
 }
 
+const numberOf = (index: number): string => `4930${String(index).padStart(6, "0")}`;
 const indexIn = (text: string): number => Number(NUMBER.exec(text)?.[1] ?? -1);
 const branchIn = (text: string): string => /\r\n(?:Via|v) *:[^\r\n]*?branch=([^;,\s]+)/i.exec(text)?.[1] ?? "";
 const bump = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);

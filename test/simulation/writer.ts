@@ -6,7 +6,18 @@ import fc from "fast-check";
 import type { Millis } from "../../src/base/index.ts";
 import type { Climate } from "./climate.ts";
 import { climateOf } from "./climate.ts";
-import type { CalleeScript, CallerScript, CallScript, Change, Habits, WorldScript } from "./script.ts";
+import {
+  type CalleeScript,
+  type CallerScript,
+  type CallScript,
+  type Deed,
+  type Habits,
+  type Happening,
+  isFair,
+  type Step,
+  type Temper,
+  type WorldScript,
+} from "./script.ts";
 
 /** Calls in one world. */
 export const CALLS_PER_WORLD = 50;
@@ -40,6 +51,7 @@ function worldScripts(climate: Climate, needed?: readonly number[]): fc.Arbitrar
         duplicate: percent(climate.duplicate),
         reorder: percent(climate.reorder),
       }),
+      happenings: happeningsOf(climate),
       calls: fc.tuple(...places.map((place) => (needed?.includes(place) ? one : fixed))),
     })
     .map((script) => (needed === undefined ? script : pickOf(script, needed)));
@@ -74,10 +86,38 @@ const perhaps = <T>(percentage: number, what: fc.Arbitrary<T>): fc.Arbitrary<T |
 
 function callScripts(climate: Climate): fc.Arbitrary<CallScript> {
   const tempers = fc.constantFrom(...climate.tempers);
-  return fc.oneof({ weight: 92, arbitrary: calls(tempers) }, { weight: 8, arbitrary: heldAndLeft(tempers) });
+  // Whoever takes over another call must be as fair as all others in both of them.
+  const deeds = climate.tempers.every(isFair) ? DEEDS : DEEDS.filter((deed) => deed !== "REFER attended");
+  const calls = callsOf(tempers, fc.constantFrom(...deeds));
+  return fc.oneof({ weight: 92, arbitrary: calls }, { weight: 8, arbitrary: heldAndLeft(calls) });
 }
 
-type Tempers = fc.Arbitrary<Habits["temper"]>;
+const DEEDS: readonly Deed[] = [
+  "hold",
+  "hold",
+  "hold by null",
+  "inactive",
+  "resume",
+  "resume",
+  "late re-INVITE",
+  "re-INVITE and CANCEL",
+  "UPDATE",
+  "UPDATE",
+  "UPDATE without offer",
+  "add video",
+  "drop video",
+  "INFO",
+  "OPTIONS",
+  "MESSAGE",
+  "unknown",
+  "REFER",
+  "REFER attended",
+];
+
+const happeningsOf = (climate: Climate): fc.Arbitrary<Happening[]> =>
+  climate.happenings.length === 0
+    ? fc.constant([])
+    : fc.array(fc.record({ at: ms(40_000), what: fc.constantFrom(...climate.happenings) }), { maxLength: 4 });
 
 /** Some talk for longer than a session lives without a refresh, and some of those for longer than any call may. */
 const talks: fc.Arbitrary<Millis> = fc.oneof(
@@ -85,32 +125,43 @@ const talks: fc.Arbitrary<Millis> = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 200_000, max: 1_200_000 }) },
 );
 
+/** `after` in thousandths of the talk. */
+const stepsOf = (deeds: fc.Arbitrary<Deed>): fc.Arbitrary<Step[]> =>
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constant<Step[]>([]) },
+    { weight: 6, arbitrary: fc.array(fc.record({ after: ms(1_000), what: deeds }), { maxLength: 4 }) },
+  );
+
 /** As habits, with times in thousandths of the talk. */
-const habits = (tempers: Tempers): fc.Arbitrary<Habits> =>
+const habitsOf = (tempers: fc.Arbitrary<Temper>, deeds: fc.Arbitrary<Deed>): fc.Arbitrary<Habits> =>
   fc.record({
     temper: tempers,
-    timer: fc.constantFrom("none", "none", "supports", "refreshes"),
+    timer: fc.record({
+      kind: fc.constantFrom("none", "none", "supports", "refreshes"),
+      seconds: fc.constantFrom(90, 240, 300, 1_800, 60),
+    }),
     takesUpdate: chance(60),
     vanishAfter: fc.constant(undefined),
     byeAfter: perhaps(70, fc.oneof(fc.constant(0), ms(3_000))),
-    changes: fc.oneof(fc.constant([]), fc.array(changes, { maxLength: 4 })),
+    steps: stepsOf(deeds),
+    toReinvite: fc.record({
+      after: fc.oneof({ weight: 7, arbitrary: fc.constant(0) }, { weight: 3, arbitrary: ms(5_000) }),
+      rings: chance(15),
+      status: fc.constantFrom(...Array<number>(20).fill(200), 488, 488, 491, 500, 408, 0),
+    }),
   });
-
-const changes: fc.Arbitrary<Change> = fc.record({
-  after: fc.integer({ min: 0, max: 1_000 }),
-  what: fc.constantFrom("hold", "resume", "late re-INVITE", "UPDATE", "INFO", "add video"),
-});
 
 /** Somebody hangs up in the end; both may do so at the same moment. */
 const timed = <T extends Habits>(one: T, talk: Millis): T => ({
   ...one,
   byeAfter: one.byeAfter === undefined ? undefined : talk + one.byeAfter,
-  changes: one.changes.map(({ after, what }) => ({ after: Math.round((after * talk) / 1_000), what })),
+  steps: one.steps.map(({ after, what }) => ({ after: Math.round((after * talk) / 1_000), what })),
 });
 
-function calls(tempers: Tempers): fc.Arbitrary<CallScript> {
-  const caller = fc.tuple(habits(tempers), callers).map(([one, other]): CallerScript => ({ ...one, ...other }));
-  const callee = fc.tuple(habits(tempers), callees).map(([one, other]): CalleeScript => ({ ...one, ...other }));
+function callsOf(tempers: fc.Arbitrary<Temper>, deeds: fc.Arbitrary<Deed>): fc.Arbitrary<CallScript> {
+  const habits = habitsOf(tempers, deeds);
+  const caller = fc.tuple(habits, callers).map(([one, other]): CallerScript => ({ ...one, ...other }));
+  const callee = fc.tuple(habits, callees).map(([one, other]): CalleeScript => ({ ...one, ...other }));
   return fc
     .record({ seed: dice, direction: fc.constantFrom("inward", "outward"), talk: talks, caller, callee })
     .map(({ talk, caller, callee, ...call }) => ({
@@ -120,39 +171,68 @@ function calls(tempers: Tempers): fc.Arbitrary<CallScript> {
     }));
 }
 
+const early: fc.Arbitrary<Step[]> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant<Step[]>([]) },
+  {
+    weight: 2,
+    arbitrary: fc.array(
+      fc.record({
+        after: ms(3_000),
+        what: fc.constantFrom<Deed>("UPDATE", "UPDATE", "hold", "UPDATE without offer", "INFO", "OPTIONS", "unknown"),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+  },
+);
+
 const callers: fc.Arbitrary<Omit<CallerScript, keyof Habits>> = fc.record({
   lateOffer: chance(15),
-  supports100rel: chance(40),
-  cancelAfter: perhaps(25, ms(6_000)),
+  rel100: fc.constantFrom("none", "none", "none", "supported", "supported", "required"),
+  prackAfter: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: ms(4_000) }),
+  prackOffers: chance(15),
+  cancelAfter: perhaps(20, ms(6_000)),
+  byBye: chance(25),
+  early,
+  acksInBranch: chance(5),
 });
 
 const callees: fc.Arbitrary<Omit<CalleeScript, keyof Habits>> = fc.record({
-  ringAfter: ms(1_500),
-  reliable: chance(40),
-  earlyMedia: chance(40),
-  fork: chance(10),
+  rings: fc.array(
+    fc.record({
+      after: ms(3_000),
+      status: fc.constantFrom(180, 180, 183, 183, 181, 182),
+      fork: fc.constantFrom(0, 0, 0, 0, 0, 1, 2),
+      sdp: chance(40),
+      reliable: chance(45),
+    }),
+    { maxLength: 4 },
+  ),
   answerAfter: ms(8_000),
-  status: fc.constantFrom(200, 200, 200, 200, 200, 200, 486, 603, 404, 503, 480, 302, 401, 500),
+  status: fc.constantFrom(...Array<number>(16).fill(200), 486, 603, 404, 503, 503, 480, 302, 401, 407, 500, 408, 0),
+  nextStatus: fc.constantFrom(200, 200, 486, 503),
+  fork: fc.constantFrom(0, 0, 0, 0, 1),
+  otherForkAfter: perhaps(8, ms(2_000)),
+  early,
 });
 
 /** Put on hold, and then one of the two or both are gone: no media would tell. */
-function heldAndLeft(tempers: Tempers): fc.Arbitrary<CallScript> {
+function heldAndLeft(calls: fc.Arbitrary<CallScript>): fc.Arbitrary<CallScript> {
   const who = fc.constantFrom("caller", "callee", "both", "both");
-  return fc.tuple(calls(tempers), who, fc.integer({ min: 5_000, max: 25_000 }), ms(1_000)).map(
+  return fc.tuple(calls, who, fc.integer({ min: 5_000, max: 25_000 }), ms(1_000)).map(
     ([call, leaver, vanishAfter, wait]): CallScript => ({
       ...call,
       caller: {
         ...call.caller,
         byeAfter: undefined,
         cancelAfter: undefined,
-        changes: [{ after: 500 + wait, what: "hold" }],
+        steps: [{ after: 500 + wait, what: "hold" }],
         vanishAfter: leaver === "callee" ? undefined : vanishAfter,
       },
       callee: {
         ...call.callee,
         status: 200,
         byeAfter: undefined,
-        changes: [],
+        steps: [],
         vanishAfter: leaver === "caller" ? undefined : vanishAfter,
       },
     }),

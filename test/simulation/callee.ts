@@ -1,0 +1,323 @@
+/** The called half of a simulated phone: RFC 3261 §13.3, RFC 3262 §3, RFC 3264, with forks that it plays itself. */
+import { below, type Millis } from "../../src/base/index.ts";
+import { type Desk, type Headers, tagIn } from "./desk.ts";
+import type { Dialog } from "./dialog.ts";
+import type { CalleeScript, Ring } from "./script.ts";
+import { cseqOf, headerOf, headersOf, type Sip, tagOf, uriOf } from "./sip-text.ts";
+import type { Talk } from "./talk.ts";
+import { agreeOnTimer, allowOf } from "./timer-text.ts";
+import { GIVE_UP, T1, T2 } from "./wire.ts";
+
+/** An INVITE that has no final answer yet is looked at again so soon. */
+const AGAIN: Millis = 500;
+
+export class Callee {
+  readonly #desk: Desk;
+  readonly #talk: Talk;
+  readonly #calls = new Map<string, Called>();
+  readonly #asked = new Map<string, number>();
+
+  constructor(desk: Desk, talk: Talk) {
+    this.#desk = desk;
+    this.#talk = talk;
+  }
+
+  invite(request: Sip, key: string, replaced: Dialog | undefined): void {
+    const known = this.#calls.get(key);
+    if (known !== undefined) return known.again();
+    const number = /^INVITE (?:sips?|tel):([^@;\s]*)/.exec(request.start)?.[1] ?? "";
+    const script =
+      replaced === undefined ? this.#desk.options.scriptFor(number) : this.#desk.options.scriptFor(replaced.number);
+    if (script === undefined) {
+      const to = `${headerOf(request, "to")};tag=${this.#desk.options.mark}none`;
+      return this.#desk.wire.respond(request, key, 404, to, "honest");
+    }
+    const asked = (this.#asked.get(number) ?? 0) + 1;
+    this.#asked.set(number, asked);
+    const called = new Called(this.#desk, this.#talk, request, key, number, script, asked > 1);
+    this.#calls.set(key, called);
+    if (replaced === undefined) called.start();
+    else called.replace(replaced);
+  }
+
+  cancel(key: string): boolean {
+    const called = this.#calls.get(key);
+    called?.cancel();
+    return called !== undefined;
+  }
+
+  prack(request: Sip, dialog: Dialog, key: string): void {
+    for (const called of this.#calls.values()) if (called.prack(request, dialog, key)) return;
+    this.#desk.wire.respond(request, key, 481, headerOf(request, "to"), "honest");
+  }
+
+  ack(request: Sip): void {
+    for (const called of this.#calls.values()) called.ack(request);
+  }
+
+  /** BYE in an early dialog, or after the answer: nothing is to be resent. */
+  ended(dialog: Dialog): void {
+    for (const called of this.#calls.values()) called.dialogEnded(dialog);
+  }
+}
+
+/** Its 503 asks that nobody be called for a second (RFC 3261 §21.5.4). */
+export const asksForRest = ({ status, otherForkAfter }: CalleeScript): boolean =>
+  status === 503 && otherForkAfter !== undefined;
+
+/** One INVITE and its forks. */
+class Called {
+  readonly #desk: Desk;
+  readonly #talk: Talk;
+  readonly #invite: Sip;
+  readonly #key: string;
+  readonly #number: string;
+  readonly #script: CalleeScript;
+  readonly #status: number;
+  readonly #forks = new Map<number, Dialog>();
+  /** Reliable 1xx that wait for their PRACK. */
+  readonly #unpracked = new Map<Dialog, { readonly rseq: number; readonly offers: boolean }>();
+  readonly #rseqs = new Map<Dialog, number>();
+  readonly #unacked = new Set<Dialog>();
+  #rang = false;
+  #final = false;
+  /** The key of what was said last. */
+  #said = "";
+
+  constructor(desk: Desk, talk: Talk, invite: Sip, key: string, number: string, script: CalleeScript, again: boolean) {
+    this.#desk = desk;
+    this.#talk = talk;
+    this.#invite = invite;
+    this.#key = key;
+    this.#number = number;
+    this.#script = script;
+    this.#status = again ? script.nextStatus : script.status;
+  }
+
+  start(): void {
+    const script = this.#script;
+    if (script.temper === "mute") return;
+    for (const ring of script.rings) this.#desk.after(ring.after, () => this.#ring(ring));
+    if (this.#status !== 0) this.#desk.after(script.answerAfter, () => this.#finish(0));
+  }
+
+  /** A copy of the INVITE came. */
+  again(): void {
+    this.#desk.wire.repeat(this.#said, this.#script.temper);
+  }
+
+  #say(key: string, status: number, to: string, headers: Headers, body = ""): void {
+    this.#said = key;
+    this.#desk.wire.respond(this.#invite, key, status, to, this.#script.temper, headers, body);
+  }
+
+  /** RFC 3891 §3: it takes the place of a call that stands. */
+  replace(old: Dialog): void {
+    if (this.#script.temper === "mute") return;
+    if (old.state !== "up") return this.#refuse(old.state === "over" ? 603 : 481);
+    this.#answer(this.#forkOf(0), () => this.#talk.bye(old));
+  }
+
+  cancel(): void {
+    if (this.#final || this.#script.temper === "mute") return;
+    this.#refuse(487);
+  }
+
+  dialogEnded(dialog: Dialog): void {
+    if (![...this.#forks.values()].includes(dialog)) return;
+    this.#unacked.delete(dialog);
+    if (!this.#final) this.#refuse(487);
+  }
+
+  #refuse(status: number): void {
+    this.#final = true;
+    const dialog = this.#forkOf(this.#script.fork);
+    for (const fork of this.#forks.values()) fork.state = "over";
+    const contact: Headers =
+      status >= 300 && status < 400 ? [["Contact", `<sip:elsewhere@${this.#desk.address}>`]] : [];
+    const retry: Headers = asksForRest({ ...this.#script, status }) ? [["Retry-After", "1"]] : [];
+    this.#say(this.#key, status, dialog.local, [...contact, ...retry]);
+  }
+
+  #forkOf(number: number): Dialog {
+    let dialog = this.#forks.get(number);
+    if (dialog === undefined) {
+      const invite = this.#invite;
+      const random = this.#desk.options.diceOf(this.#number);
+      const localTag = this.#desk.tag(random);
+      const ids = {
+        callId: headerOf(invite, "call-id"),
+        local: `${headerOf(invite, "to")};tag=${localTag}`,
+        localTag,
+        remote: headerOf(invite, "from"),
+        target: uriOf(headerOf(invite, "contact")),
+      };
+      const exchange = invite.body === "" ? "none" : "got";
+      dialog = this.#desk.keep(this.#desk.newDialog(this.#number, this.#script, random, ids, exchange));
+      dialog.route = headersOf(invite, "record-route");
+      dialog.remoteCseq = cseqOf(invite).number;
+      this.#forks.set(number, dialog);
+    }
+    return dialog;
+  }
+
+  #ring({ status, fork, sdp, reliable }: Ring): void {
+    if (this.#final) return;
+    const invite = this.#invite;
+    const dialog = this.#forkOf(fork);
+    if (dialog.state === "over" || this.#unpracked.has(dialog)) return;
+    const required = /100rel/.test(headerOf(invite, "require"));
+    const reliably = required || (reliable && /100rel/.test(headerOf(invite, "supported")));
+    const body = sdp ? this.#early(dialog, reliably) : "";
+    const headers: (readonly [string, string])[] = [this.#desk.contact, ["Allow", allowOf(this.#script)]];
+    const key = `${this.#key} ${fork}`;
+    if (reliably) {
+      const rseq = (this.#rseqs.get(dialog) ?? below(dialog.random, 1_000)) + 1;
+      this.#rseqs.set(dialog, rseq);
+      this.#unpracked.set(dialog, { rseq, offers: body !== "" && dialog.exchange === "sent" });
+      headers.push(["Require", "100rel"], ["RSeq", String(rseq)]);
+      this.#repeat(dialog, key, rseq, T1);
+    }
+    this.#say(key, status, dialog.local, headers, body);
+    if (this.#rang) return;
+    this.#rang = true;
+    for (const { after, what } of this.#script.early) this.#desk.after(after, () => this.#talk.do(dialog, what));
+  }
+
+  #early(dialog: Dialog, reliably: boolean): string {
+    if (dialog.exchange === "got") {
+      const answer = dialog.sdp.answer(this.#invite.body);
+      if (!reliably) return answer;
+      this.#settle(dialog, this.#invite.body, answer);
+      return answer;
+    }
+    if (dialog.exchange !== "none" || !reliably) return "";
+    dialog.exchange = "sent";
+    return (dialog.ours = dialog.sdp.offer());
+  }
+
+  #settle(dialog: Dialog, theirs: string, ours: string): void {
+    dialog.exchange = "stable";
+    dialog.theirs = theirs;
+    dialog.ours = ours;
+  }
+
+  #repeat(dialog: Dialog, key: string, rseq: number, wait: Millis): void {
+    this.#desk.after(wait, () => {
+      if (this.#unpracked.get(dialog)?.rseq !== rseq || this.#final) return;
+      if (wait > GIVE_UP) return this.#refuse(504); // RFC 3262 §3.
+      this.#desk.wire.repeat(key, this.#script.temper);
+      this.#repeat(dialog, key, rseq, wait * 2);
+    });
+  }
+
+  /** False: it belongs to another INVITE. */
+  prack(request: Sip, dialog: Dialog, key: string): boolean {
+    const waiting = this.#unpracked.get(dialog);
+    if (waiting === undefined) return false;
+    const rack = `${waiting.rseq} ${cseqOf(this.#invite).number} INVITE`;
+    if (headerOf(request, "rack") !== rack) {
+      this.#desk.complain(dialog, `PRACK ${headerOf(request, "rack")} for ${rack}`);
+      return false;
+    }
+    this.#unpracked.delete(dialog);
+    let answer = "";
+    if (waiting.offers) {
+      if (request.body === "") this.#desk.complain(dialog, "a PRACK without the answer to the offer of the 1xx");
+      else this.#settle(dialog, request.body, dialog.ours);
+    } else if (request.body !== "") {
+      if (dialog.exchange !== "stable") this.#desk.complain(dialog, `a PRACK with an offer while "${dialog.exchange}"`);
+      answer = dialog.sdp.answer(request.body);
+      this.#settle(dialog, request.body, answer);
+    }
+    this.#desk.wire.respond(request, key, 200, headerOf(request, "to"), this.#script.temper, [], answer);
+    return true;
+  }
+
+  /** `waited`: for PRACK, or for the answer to an offer of our own; RFC 3262 §3 lets no answer overtake them. */
+  #finish(waited: Millis): void {
+    if (this.#final) return;
+    if (this.#status >= 300) return this.#refuse(this.#status);
+    const dialog = this.#forkOf(this.#script.fork);
+    if (dialog.state === "over") return;
+    if (this.#unpracked.has(dialog) || dialog.exchange === "sent" || dialog.updating) {
+      if (waited >= GIVE_UP) return this.#refuse(504);
+      return this.#desk.after(AGAIN, () => this.#finish(waited + AGAIN));
+    }
+    this.#answer(dialog, () => {});
+    const { otherForkAfter } = this.#script;
+    if (otherForkAfter !== undefined) this.#desk.after(otherForkAfter, () => this.#answerToo());
+  }
+
+  /** Another fork picks up as well (RFC 3261 §13.2.2.4): it will get ACK and BYE. */
+  #answerToo(): void {
+    const other = this.#forkOf(this.#script.fork === 0 ? 1 : 0);
+    if (this.#unpracked.has(other) || other.exchange === "sent" || other.state !== "early") return;
+    this.#answer(other, () => {});
+  }
+
+  #answer(dialog: Dialog, then: () => void): void {
+    this.#final = true;
+    const invite = this.#invite;
+    let body = "";
+    if (dialog.exchange === "got") {
+      body = dialog.sdp.answer(invite.body);
+      this.#settle(dialog, invite.body, body);
+    } else if (dialog.exchange === "none") {
+      body = dialog.sdp.offer();
+      dialog.ours = body;
+      dialog.exchange = "sent";
+    }
+    const { mark } = this.#desk.options;
+    const headers: Headers = [
+      this.#desk.contact,
+      ["Server", `${mark}-Phone/1.0`],
+      ["Allow", allowOf(this.#script)],
+      ["Supported", "replaces"],
+      ...agreeOnTimer(this.#script.timer, invite),
+      ["Warning", `399 ${this.#desk.host} "${mark}"`],
+    ];
+    dialog.state = "up";
+    dialog.called = true;
+    this.#unacked.add(dialog);
+    const key = `${this.#key} answer ${dialog.localTag}`;
+    this.#say(key, 200, dialog.local, headers, body);
+    this.#repeatAnswer(dialog, key, T1, 0);
+    this.#talk.begin(dialog, invite, "uas");
+    then();
+  }
+
+  /** The 2xx is resent by the phone itself until the ACK (RFC 3261 §13.3.1.4); without one the call is ended. */
+  #repeatAnswer(dialog: Dialog, key: string, wait: Millis, spent: Millis): void {
+    this.#desk.after(wait, () => {
+      if (!this.#unacked.has(dialog) || dialog.vanished) return;
+      if (spent + wait >= GIVE_UP) {
+        this.#unacked.delete(dialog);
+        dialog.called = false;
+        return this.#talk.bye(dialog);
+      }
+      this.#desk.wire.repeat(key, this.#script.temper);
+      this.#repeatAnswer(dialog, key, Math.min(wait * 2, T2), spent + wait);
+    });
+  }
+
+  ack(request: Sip): void {
+    if (cseqOf(request).number !== cseqOf(this.#invite).number) return;
+    const dialog = this.#desk.find(
+      headerOf(request, "call-id"),
+      tagOf(headerOf(request, "to")),
+      tagIn(headerOf(request, "from")),
+    );
+    if (dialog === undefined || !this.#unacked.delete(dialog)) return;
+    dialog.called = false;
+    if (dialog.exchange !== "sent") return;
+    if (request.body === "") {
+      // Another fork is the chosen one, and this one is about to be ended: no answer is owed (a BYE follows).
+      this.#desk.after(GIVE_UP, () => {
+        if (dialog.state === "up") this.#desk.complain(dialog, "an ACK without the answer to our offer");
+      });
+      return;
+    }
+    this.#settle(dialog, request.body, dialog.ours);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What two honest ends that nothing stands between may expect of a call: that it comes to pass as its script has it. A box
+ * that refuses everything, loses holds or forgets streams keeps every law of the RFCs, and fails here.
+ */
+import type { Millis } from "../../src/base/index.ts";
+import type { Dialog } from "./dialog.ts";
+import type { CallScript } from "./script.ts";
+import { type Direction, directionOf, sectionsOf } from "./sdp-text.ts";
+
+/** Both ends of one call, with all dialogs that they had under its number. */
+export interface Ends {
+  readonly number: string;
+  readonly script: CallScript;
+  readonly caller: readonly Dialog[];
+  readonly callee: readonly Dialog[];
+}
+
+/** Was the call meant to be answered, whatever comes first: nobody gives up, nobody is asked for what he has not? */
+export function mustBeAnswered({ caller, callee }: CallScript): boolean {
+  const patient = caller.cancelAfter === undefined && caller.prackAfter < 1_000;
+  const plain = caller.early.length === 0 && callee.early.length === 0 && !caller.prackOffers;
+  return (
+    patient &&
+    plain &&
+    callee.status === 200 &&
+    callee.otherForkAfter === undefined &&
+    callee.rings.every(({ fork }) => fork === callee.fork)
+  );
+}
+
+/** Limit: what begins so shortly before the end may be cut off by it, and then each end has its own view. */
+const SETTLING: Millis = 8_000;
+
+function changesLate({ caller, callee }: CallScript): boolean {
+  const end = Math.min(caller.byeAfter ?? Number.POSITIVE_INFINITY, callee.byeAfter ?? Number.POSITIVE_INFINITY);
+  return [...caller.steps, ...callee.steps].some(({ after }) => after > end - SETTLING);
+}
+
+/** What did not come to pass. */
+export function disappointments({ number, script, caller, callee }: Ends): string[] {
+  if (!mustBeAnswered(script)) return [];
+  const ours = caller.find(({ ours }) => ours !== "");
+  const theirs = callee.find(({ ours }) => ours !== "");
+  if (ours === undefined || theirs === undefined) return [`call ${number}: it was to be answered, and was not`];
+  if (changesLate(script)) return [];
+  return [
+    ...faults(`call ${number}, to the callee`, ours, theirs),
+    ...faults(`call ${number}, to the caller`, theirs, ours),
+  ];
+}
+
+/** What `one` said last must be what the other end was told, for as long as nothing was under way at the end. */
+function faults(name: string, one: Dialog, other: Dialog): string[] {
+  if (!settled(one) || !settled(other)) return [];
+  const said = sectionsOf(one.ours);
+  const told = sectionsOf(other.theirs);
+  if (said.length !== told.length) return [`${name}: ${told.length} streams were told, ${said.length} were said`];
+  return said.flatMap((section, index) => {
+    const mine = stateOf(one.ours, section);
+    const theirs = stateOf(other.theirs, told[index]!);
+    return mine === theirs || section.includes("c=IN IP4 0.0.0.0")
+      ? []
+      : [`${name}, stream ${index}: ${theirs} was told, ${mine} was said`];
+  });
+}
+
+const settled = (dialog: Dialog): boolean => dialog.exchange === "stable" && !dialog.updating;
+
+/** `off`, or its direction. */
+function stateOf(sdp: string, section: string): Direction | "off" {
+  if (section.split(" ")[1] === "0") return "off";
+  return directionOf(section) ?? directionOf(sdp.split(/\r\nm=/)[0] ?? "") ?? "sendrecv";
+}
