@@ -322,7 +322,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   aliasOf(dialog: Dialog): string {
     if (dialog.alias === undefined) {
       dialog.alias = token(this.house.random, TAG_CHARS);
-      this.#book.set(dialog.alias, dialog);
+      // Of a leg that is gone nobody would take the name out of the book again.
+      if (this.#state !== "gone") this.#book.set(dialog.alias, dialog);
     }
     return dialog.alias;
   }
