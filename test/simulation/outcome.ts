@@ -31,8 +31,12 @@ export function mustBeAnswered({ caller, callee }: CallScript): boolean {
 /** Limit: what begins so shortly before the end may be cut off by it, and then each end has its own view. */
 const SETTLING: Millis = 8_000;
 
+/** From then on the box repeats to each end what it was told, and hears less than was said: `inactive` to `inactive`. */
+const FIRST_REFRESH: Millis = 45_000;
+
 function changesLate({ caller, callee }: CallScript): boolean {
   const end = Math.min(caller.byeAfter ?? Number.POSITIVE_INFINITY, callee.byeAfter ?? Number.POSITIVE_INFINITY);
+  if (end > FIRST_REFRESH) return true;
   return [...caller.steps, ...callee.steps].some(({ after }) => after > end - SETTLING);
 }
 

@@ -129,9 +129,8 @@ export class Referee {
     const dialog = this.#dialog(leg, box, peer, say);
     if (!dialog.branches.has(branchOf(sip))) {
       if (cseq <= dialog.cseq) say(`${method} with CSeq ${cseq} after ${dialog.cseq}`);
-      // A BYE that was on a stream when it broke is said again on the next one.
-      const again = method === "BYE" && this.#broken.has(side);
-      if (dialog.ended !== "" && !again) say(`${method} after ${dialog.ended}`);
+      // What was on a stream when it broke is said again, or for the first time, on the next one.
+      if (dialog.ended !== "" && !this.#broken.has(side)) say(`${method} after ${dialog.ended}`);
       dialog.cseq = Math.max(cseq, dialog.cseq);
       dialog.branches.add(branchOf(sip));
     }
