@@ -57,7 +57,7 @@ export class Softphone {
   }
 
   /** A command of its menu; it needs a `console`. Returns once it was taken. */
-  command(command: string, params: string): void {
+  command(command: string, params = ""): void {
     const { ip, console: port, netns } = this.#options;
     const json = JSON.stringify({ command, params });
     // A netstring; the first byte of the answer says that it was read.

@@ -40,23 +40,52 @@ export function hear(file: string, hertz: number): Heard {
   let inTone = 0;
   let energy = 0;
   for (let start = 0; start + window <= samples.length; start += window) {
-    const coefficient = 2 * Math.cos((2 * Math.PI * hertz) / rate);
-    let s1 = 0;
-    let s2 = 0;
-    for (let i = start; i < start + window; i++) {
-      const sample = samples[i] as number;
-      const s0 = sample + coefficient * s1 - s2;
-      s2 = s1;
-      s1 = s0;
-      energy += sample * sample;
-    }
-    inTone += (2 * (s1 * s1 + s2 * s2 - coefficient * s1 * s2)) / window;
+    const heard = goertzel(samples.subarray(start, start + window), rate, hertz);
+    inTone += heard.inTone;
+    energy += heard.energy;
   }
   return {
     seconds: samples.length / rate,
     share: energy === 0 ? 0 : inTone / energy,
     loudness: samples.length === 0 ? 0 : Math.sqrt(energy / samples.length),
   };
+}
+
+/** For how many seconds of RTP packets of G.711 µ-law (12 bytes of header, in order) hardly anything but this tone sounds. */
+export function secondsOfTone(packets: readonly Buffer[], hertz: number): number {
+  const samples = Float32Array.from(Buffer.concat(packets.map((packet) => packet.subarray(12))), fromMuLaw);
+  const window = RATE / 10;
+  let windows = 0;
+  for (let start = 0; start + window <= samples.length; start += window) {
+    const { inTone, energy } = goertzel(samples.subarray(start, start + window), RATE, hertz);
+    if (energy > window * SILENCE && inTone > 0.8 * energy) windows += 1;
+  }
+  return windows / 10;
+}
+
+/** ITU-T G.711: sign, exponent, mantissa, all bits inverted. Full scale 1. */
+function fromMuLaw(byte: number): number {
+  const bits = ~byte & 0xff;
+  const magnitude = (((bits & 15) << 3) + 132) * 2 ** ((bits >> 4) & 7) - 132;
+  return (bits & 128 ? -magnitude : magnitude) / 32_768;
+}
+
+/** Mean square below which nothing is heard. */
+const SILENCE = 1e-5;
+
+/** Energy of the samples, and how much of it is the tone. */
+function goertzel(samples: Float32Array, rate: number, hertz: number): { inTone: number; energy: number } {
+  const coefficient = 2 * Math.cos((2 * Math.PI * hertz) / rate);
+  let s1 = 0;
+  let s2 = 0;
+  let energy = 0;
+  for (const sample of samples) {
+    const s0 = sample + coefficient * s1 - s2;
+    s2 = s1;
+    s1 = s0;
+    energy += sample * sample;
+  }
+  return { inTone: (2 * (s1 * s1 + s2 * s2 - coefficient * s1 * s2)) / samples.length, energy };
 }
 
 function readWav(file: string): { samples: Float32Array; rate: number } {
