@@ -86,7 +86,6 @@ export class Calls {
   readonly #outsideCalls: Outside;
   readonly #loops = new Loops((call) => this.#calls.get(call)?.searching ?? false);
   #closing = false;
-  #now: Millis = 0;
 
   constructor(options: CallsOptions) {
     const { settings, random, agenda, transactions, transport, media, routing, fact, version } = options;
@@ -111,7 +110,6 @@ export class Calls {
 
   /** Every new request but CANCEL and ACK. */
   request(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
-    this.#now = now;
     try {
       if (request.toTag === undefined) this.#outside(request, server, hop, now);
       else this.#inside(request, server, hop, now);
@@ -124,14 +122,12 @@ export class Calls {
 
   /** The ACK for a 2xx. */
   ack(request: Request, hop: Hop, now: Millis): void {
-    this.#now = now;
     const dialog = this.#dialogOf(request, hop);
     if (dialog !== undefined) receiveAck(dialog, request, now);
   }
 
   /** A 2xx whose transaction is gone: another fork that answered late, or a copy whose ACK was lost. */
   strayResponse(response: Response, hop: Hop, now: Millis): void {
-    this.#now = now;
     if (response.status < 200 || response.status > 299 || response.cseq.method !== "INVITE") return;
     const dialog = this.#house.book.get(response.fromTag ?? "");
     if (dialog === undefined || dialog.callId !== response.callId) return;
@@ -141,13 +137,11 @@ export class Calls {
   }
 
   media(news: MediaNews, now: Millis): void {
-    this.#now = now;
     this.#calls.get(news.session)?.media(news, now);
   }
 
   /** New calls get 503 from now on. */
-  shutdown(now: Millis): void {
-    this.#now = now;
+  shutdown(): void {
     this.#closing = true;
   }
 
@@ -169,9 +163,9 @@ export class Calls {
     this.#house.settings = settings;
   }
 
-  view(): readonly CallView[] {
+  view(now: Millis): readonly CallView[] {
     const views: CallView[] = [];
-    for (const call of this.#calls.values()) if (call.state !== "over") views.push(call.view(this.#now));
+    for (const call of this.#calls.values()) if (call.state !== "over") views.push(call.view(now));
     return views;
   }
 

@@ -166,7 +166,8 @@ export class Engine {
     return this.#agenda.nextDeadline();
   }
 
-  view(): EngineView {
+  /** `now`: the ages are told as of then; without it, as of the last step. */
+  view(now: Millis = this.#now): EngineView {
     return {
       status: () => ({
         calls: this.#calls.counts(),
@@ -177,10 +178,10 @@ export class Engine {
         timers: this.#agenda.size,
         drops: { ...this.#transport.counters.snapshot(), ...this.#transactions.counters.snapshot() },
       }),
-      calls: () => this.#calls.view(),
+      calls: () => this.#calls.view(now),
       peers: () =>
         this.#routing.view().map((peer) => {
-          const registration = this.#trunks.view(peer.name, this.#now);
+          const registration = this.#trunks.view(peer.name, now);
           return registration === undefined ? peer : { ...peer, registration };
         }),
       trace: (callIds) => this.#recorder.entries(callIds),
@@ -198,7 +199,7 @@ export class Engine {
         this.#reload(input.settings, now);
         return;
       case "shutdown":
-        this.#calls.shutdown(now);
+        this.#calls.shutdown();
         this.#trunks.leave(now);
         return;
       case "end-calls":

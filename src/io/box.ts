@@ -141,13 +141,13 @@ export class Box implements ControlledBox {
   calls(): readonly object[] {
     const wallMs = Date.now();
     return this.#engine
-      .view()
+      .view(performance.now())
       .calls()
       .map((view) => liveCall(view, wallMs, MEDIA_PATH));
   }
 
   peers(): readonly object[] {
-    return this.#engine.view().peers();
+    return this.#engine.view(performance.now()).peers();
   }
 
   trace(call: string | undefined): readonly TraceEntry[] {
