@@ -216,7 +216,10 @@ export class HeaderIndex implements Headers {
       }
       if (first === SP || first === TAB) this.#fold(filled);
       else {
-        if (filled === FULL) return this.#giveUp(filled, at, `over ${limits.headerLines} header lines`);
+        if (filled === FULL) {
+          this.#complain(`over ${limits.headerLines} header lines`);
+          return this.#stop(filled, at); // The lines so far can be told, so whoever wrote them hears of it.
+        }
         scratch[filled] = (at << KIND_BITS) | this.#kindOf(at, first, lf, filled);
         filled++;
         lineStart = at;
@@ -252,6 +255,11 @@ export class HeaderIndex implements Headers {
   #giveUp(filled: number, at: number, problem: string): void {
     this.#complain(problem);
     this.hopeless = true;
+    this.#stop(filled, at);
+  }
+
+  /** No line is looked at from here on, from `at`, and there is no body. */
+  #stop(filled: number, at: number): void {
     this.#keep(filled, at);
     this.bodyStart = this.text.length;
   }

@@ -63,6 +63,11 @@ for (const [what, text, status] of refused) {
   });
 }
 
+test("a request with too many header lines can be answered by those within the limit", () => {
+  const { answerTo } = refusal(request("X: y\r\n".repeat(limits.headerLines).slice(0, -2)));
+  expect(answerTo).toMatchObject({ method: "INVITE", callId: "c@192.0.2.1", fromTag: "a" });
+});
+
 test("a version in small letters is the same version", () => {
   expect(parseMessage(request("").replace("SIP/2.0\r\n", "sip/2.0\r\n")).kind).toBe("request");
 });
