@@ -1,14 +1,21 @@
 /** What a request from outside of any dialog tells of the way it came. */
 import { PeerError } from "../base/index.ts";
 import type { Hop } from "../leg/index.ts";
-import { Contact, isIp4, isIp6, parseUri, RecordRoute, type Request, sameHost } from "../message/index.ts";
-
-const FORWARDS_DEFAULT = 70;
+import {
+  Contact,
+  INITIAL_MAX_FORWARDS,
+  isIp4,
+  isIp6,
+  parseUri,
+  RecordRoute,
+  type Request,
+  sameHost,
+} from "../message/index.ts";
 
 /** Throws PeerError(400) when Max-Forwards is malformed. */
 export function forwardsLeft(request: Request): number {
   const text = request.headers.raw("max-forwards");
-  if (text === undefined) return FORWARDS_DEFAULT;
+  if (text === undefined) return INITIAL_MAX_FORWARDS;
   if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw new PeerError(400, "Max-Forwards: not a number up to 255");
   return Number(text);
 }

@@ -1,12 +1,10 @@
 /** A re-INVITE of our own that asks one leg to go on with another description: RFC 3725, RFC 3264 §8. */
 import { type Millis, PeerError } from "../base/index.ts";
 import { type Dialog, NOTHING, type Reinvite, type ReinviteOwner } from "../leg/index.ts";
-import type { Response } from "../message/index.ts";
+import { INITIAL_MAX_FORWARDS, type Response } from "../message/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { sdpParcel } from "./crossing.ts";
-
-const MAX_FORWARDS = 70;
 
 export interface Outcome {
   /** It has: `sdp` is its answer; `undefined`: it gave none that can be read. */
@@ -26,7 +24,13 @@ export class Changeover implements ReinviteOwner {
 
   static ask(dialog: Dialog, offer: string, outcome: Outcome, now: Millis): Reinvite {
     dialog.exchange = "ours";
-    return dialog.leg.startReinvite(new Changeover(dialog, outcome), dialog, sdpParcel(offer), MAX_FORWARDS, now);
+    return dialog.leg.startReinvite(
+      new Changeover(dialog, outcome),
+      dialog,
+      sdpParcel(offer),
+      INITIAL_MAX_FORWARDS,
+      now,
+    );
   }
 
   progress(): void {}

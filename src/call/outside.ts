@@ -5,6 +5,7 @@
 import { type Millis, PeerError, type PeerSettings, type RealmSettings, SteadyMap } from "../base/index.ts";
 import type { Hop, ServerTransaction } from "../leg/index.ts";
 import type { Request, Uri } from "../message/index.ts";
+import { userOf } from "../policy/index.ts";
 import { forwardsLeft } from "./arrival.ts";
 import type { Errand } from "./errand.ts";
 import { type ErrandBook, Exchange } from "./exchange.ts";
@@ -126,9 +127,6 @@ function isLoop(errand: Errand): boolean {
   }
   return false;
 }
-
-const userOf = (uri: Uri): string =>
-  uri.scheme === "tel" ? uri.number : uri.scheme === "other" ? uri.text : (uri.user ?? "");
 
 const refused = (status: number, reason: string, headers: Refused["headers"] = []): Refused => ({
   status,

@@ -4,15 +4,21 @@
  */
 import { type Millis, SECOND } from "../base/index.ts";
 import { type Dialog, fill, type LegClient, type ServerTransaction, timing } from "../leg/index.ts";
-import { Event, Expires, phraseOf, type Request, type Response, responseTo } from "../message/index.ts";
+import {
+  Event,
+  Expires,
+  INITIAL_MAX_FORWARDS,
+  phraseOf,
+  type Request,
+  type Response,
+  responseTo,
+} from "../message/index.ts";
 
 /** Longer than any transfer takes: a subscription that never has to be refreshed. In seconds. */
 const LIFETIME = Math.ceil((timing.RING_LIMIT + 60 * SECOND) / SECOND);
 
 /** Limit: NOTIFYs of one transfer, the last one not counted; what else happens in between is not told. */
 const NOTIFY_LIMIT = 16;
-
-const MAX_FORWARDS = 70;
 
 export class ReferSubscription implements LegClient {
   readonly #dialog: Dialog;
@@ -90,7 +96,7 @@ export class ReferSubscription implements LegClient {
       type: "message/sipfrag;version=2.0",
     };
     if (this.#final) this.#open = false;
-    leg.send(this.#dialog, "NOTIFY", parcel, this, MAX_FORWARDS, now);
+    leg.send(this.#dialog, "NOTIFY", parcel, this, INITIAL_MAX_FORWARDS, now);
   }
 
   /** What there is to be told, as one number. */

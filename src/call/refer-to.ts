@@ -5,7 +5,6 @@
 import { PeerError, type RealmSettings } from "../base/index.ts";
 import {
   type DialogName,
-  formatUri,
   isToken,
   Join,
   parseMessage,
@@ -123,6 +122,3 @@ const NOBODY: People = {
   to: "<sip:anonymous@anonymous.invalid>",
   callId: "0",
 };
-
-/** As Request-URI of the INVITE that follows it. */
-export const textOf = (target: ReferTarget): string => formatUri(target.uri);

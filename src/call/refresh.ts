@@ -4,12 +4,10 @@
  */
 import { type Millis, PeerError } from "../base/index.ts";
 import { type Dialog, type Leg, NOTHING, type Reinvite, type ReinviteOwner } from "../leg/index.ts";
-import type { Response } from "../message/index.ts";
+import { INITIAL_MAX_FORWARDS, type Response } from "../message/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import { sdpParcel } from "./crossing.ts";
-
-const MAX_FORWARDS = 70;
 
 export class Refresh implements ReinviteOwner {
   readonly #call: Call;
@@ -33,7 +31,7 @@ export class Refresh implements ReinviteOwner {
       throw error;
     }
     dialog.exchange = "ours";
-    leg.startReinvite(new Refresh(call, dialog), dialog, sdpParcel(offer), MAX_FORWARDS, now);
+    leg.startReinvite(new Refresh(call, dialog), dialog, sdpParcel(offer), INITIAL_MAX_FORWARDS, now);
     return true;
   }
 

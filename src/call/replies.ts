@@ -1,13 +1,14 @@
 /** Answers to what comes inside a dialog. */
 import { below, type Millis, type Random } from "../base/index.ts";
 import { type Dialog, fill, markAnswer, NOTHING, type Parcel, type ServerTransaction } from "../leg/index.ts";
-import { type Request, responseTo } from "../message/index.ts";
+import { INITIAL_MAX_FORWARDS, type Request, responseTo } from "../message/index.ts";
 
 /** RFC 3261 §14.2, RFC 3311 §5.2. */
 const RETRY_AFTER_SECONDS = 10;
 
 /** Hops that the request may still make on the other leg. */
-export const maxForwards = (request: Request): number => Number(request.headers.raw("max-forwards") ?? 70) - 1;
+export const maxForwards = (request: Request): number =>
+  Number(request.headers.raw("max-forwards") ?? INITIAL_MAX_FORWARDS) - 1;
 
 export function reply(
   request: Request,

@@ -7,9 +7,11 @@ import { Challenged, type ClientOwner, type ServerTransaction, timing } from "..
 import {
   type EventValue,
   Expires,
+  INITIAL_MAX_FORWARDS,
   type Request,
   type RequestDraft,
   type Response,
+  type ResponseDraft,
   responseTo,
 } from "../message/index.ts";
 import { crossingHeaders, mapStatus } from "../policy/index.ts";
@@ -40,7 +42,6 @@ const UNDER_WAY = 8;
 /** Limit: NOTIFYs of one subscription in a second; more get 500 with Retry-After. */
 const PER_SECOND = 20;
 
-const MAX_FORWARDS = 70;
 const ID_CHARS = 16;
 
 /** Answers that end a subscription, whichever end gives them. RFC 6665 §4.1.2.2, §4.2.2; RFC 5057 §5.1. */
@@ -121,17 +122,8 @@ export class Subscription implements Punctual {
   #refreshed(request: Request, server: ServerTransaction, response: Response, now: Millis): void {
     if (response.status < 200) return;
     const { near, far } = this.#owner;
-    const { status, reason } = mapStatus(response.status);
-    const draft = responseTo(request, status, this.near.localTag, reason);
-    const good = status < 300;
-    for (const header of crossingHeaders(response, {
-      from: far.settings,
-      to: near.settings,
-      kind: "response",
-      inDialog: true,
-    }))
-      draft.add(...header);
-    if (good) {
+    const draft = answerAcross(request, this.near.localTag, response, { from: far, to: near });
+    if (draft.status < 300) {
       const seconds = secondsOf(response) ?? secondsOf(request) ?? UNTOLD_SECONDS;
       draft.set("Expires", String(seconds)).add("Contact", near.contact);
       if (this.far.hop !== undefined && response.headers.has("contact")) this.#retarget(response);
@@ -185,16 +177,8 @@ export class Subscription implements Punctual {
     if (response.status < 200) return;
     this.#underWay -= 1;
     const { near, far } = this.#owner;
-    const { status, reason } = mapStatus(response.status);
-    const draft = responseTo(request, status, this.far.localTag, reason);
-    for (const header of crossingHeaders(response, {
-      from: near.settings,
-      to: far.settings,
-      kind: "response",
-      inDialog: true,
-    }))
-      draft.add(...header);
-    if (status < 300) draft.add("Contact", far.contact);
+    const draft = answerAcross(request, this.far.localTag, response, { from: near, to: far });
+    if (draft.status < 300) draft.add("Contact", far.contact);
     if (far.product !== undefined) draft.add("Server", far.product);
     server.respond(draft, now);
     if (ENDING.has(response.status)) this.#happen("subscriber gone", now);
@@ -330,20 +314,34 @@ export class Subscription implements Punctual {
   }
 
   #tellSubscriber(reason: string, now: Millis): void {
-    const draft = this.near.draft("NOTIFY", ++this.near.localSeq, MAX_FORWARDS);
+    const draft = this.near.draft("NOTIFY", ++this.near.localSeq, INITIAL_MAX_FORWARDS);
     this.#dress(draft, this.#owner.near).add("Subscription-State", `terminated;reason=${reason}`);
     this.#send(this.near, draft, IGNORED, now);
   }
 
   #tellNotifier(now: Millis): void {
     if (this.#owner.event.package === "refer") return; // There is nothing to be unsubscribed from: RFC 3515 §2.4.4.
-    const draft = this.far.draft("SUBSCRIBE", ++this.far.localSeq, MAX_FORWARDS);
+    const draft = this.far.draft("SUBSCRIBE", ++this.far.localSeq, INITIAL_MAX_FORWARDS);
     this.#dress(draft, this.#owner.far).add("Expires", "0");
     this.#send(this.far, draft, IGNORED, now);
   }
 }
 
 const IGNORED: ClientOwner = { response() {}, failed() {} };
+
+/** What the other side has said to a request inside the subscription, as whoever sent that may hear it. */
+function answerAcross(
+  request: Request,
+  tag: string,
+  response: Response,
+  { from, to }: { readonly from: SubscriptionSide; readonly to: SubscriptionSide },
+): ResponseDraft {
+  const { status, reason } = mapStatus(response.status);
+  const draft = responseTo(request, status, tag, reason);
+  const crossing = { from: from.settings, to: to.settings, kind: "response", inDialog: true } as const;
+  for (const header of crossingHeaders(response, crossing)) draft.add(...header);
+  return draft;
+}
 
 /** Why it is over, by what ended it. */
 const CAUSES: Readonly<Partial<Record<SubscriptionEvent, SubscriptionCause>>> = {

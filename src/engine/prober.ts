@@ -3,7 +3,7 @@
  * somebody is there and speaks SIP; 408 and 503, silence and a refused connection mean that it can take no calls.
  */
 import { type Millis, type Random, token } from "../base/index.ts";
-import { RequestDraft, type Response } from "../message/index.ts";
+import { INITIAL_MAX_FORWARDS, RequestDraft, type Response } from "../message/index.ts";
 import type { Routing, RoutingOutput, TargetState } from "../routing/index.ts";
 import type { ClientOwner, Transactions } from "../transaction/index.ts";
 import type { Destination, Transport } from "../transport/index.ts";
@@ -62,7 +62,7 @@ export class Prober {
     const host = destination.serverName ?? hostPort(destination.remote.ip, destination.remote.port);
     const us = `${scheme}:${here.host}`;
     return new RequestDraft("OPTIONS", `${scheme}:${host}`)
-      .add("Max-Forwards", "70")
+      .add("Max-Forwards", String(INITIAL_MAX_FORWARDS))
       .add("From", `<${us}>;tag=${token(random, 16)}`)
       .add("To", `<${scheme}:${host}>`)
       .add("Call-ID", token(random, 24))

@@ -354,18 +354,12 @@ export class Trunk implements Punctual, ClientOwner {
     const plain = contactOf(user, local, destination.protocol, settings.scheme === "sips");
     this.#contact = settings.gin ? bulkContact(plain) : plain;
     this.#seq += 1;
-    const { contact, callId, fromTag, seq } = {
+    const draft = registerDraft({
+      settings,
       contact: this.#contact,
       callId: this.#callId,
       fromTag: this.#fromTag,
       seq: this.#seq,
-    };
-    const draft = registerDraft({
-      settings,
-      contact,
-      callId,
-      fromTag,
-      seq,
       seconds,
       allow: ALLOW,
       product: product(peer.realm),

@@ -3,7 +3,13 @@
  * inside the dialogs is read in incoming.ts.
  */
 import { type Destination, type Millis, type Registry, token } from "../base/index.ts";
-import { type Request, RequestDraft, type Response, type ResponseDraft } from "../message/index.ts";
+import {
+  INITIAL_MAX_FORWARDS,
+  type Request,
+  RequestDraft,
+  type Response,
+  type ResponseDraft,
+} from "../message/index.ts";
 import { FinalOnly, IGNORED, UNWANTED } from "./answers.ts";
 import { type Authenticator, Challenged } from "./challenged.ts";
 import { Dialog } from "./dialog.ts";
@@ -21,7 +27,6 @@ import { Wording } from "./wording.ts";
 
 const TAG_CHARS = 20;
 const CALL_ID_CHARS = 26;
-const MAX_FORWARDS = 70;
 
 export class Leg implements InviteServerOwner, InvitationOwner {
   readonly house: LegHouse;
@@ -203,7 +208,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     dialog.reach(now, (destination, at) => {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
       if (dialog.acked !== undefined && dialog.acked.seq >= seq) return; // It was asked for twice while we looked for the way.
-      const draft = dialog.draft("ACK", seq, MAX_FORWARDS);
+      const draft = dialog.draft("ACK", seq, INITIAL_MAX_FORWARDS);
       if (this.proof?.seq === seq) for (const [name, value] of this.proof.headers) draft.add(name, value);
       mark(draft, dialog);
       fill(draft, parcel);
@@ -240,7 +245,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   /** RFC 3262 §4: RAck names the 1xx and the INVITE that it answered. */
   prack(dialog: Dialog, rseq: number, parcel: Parcel, owner: LegClient, now: Millis): void {
     const rack: readonly [string, string] = ["RAck", `${rseq} ${this.invitation?.seq ?? 1} INVITE`];
-    this.send(dialog, "PRACK", { ...parcel, headers: [rack, ...parcel.headers] }, owner, MAX_FORWARDS, now);
+    this.send(dialog, "PRACK", { ...parcel, headers: [rack, ...parcel.headers] }, owner, INITIAL_MAX_FORWARDS, now);
   }
 
   /** It belongs to another call from now on, on that side of it. An INVITE that was to cross has to come again. */
@@ -303,7 +308,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   invitationUnwanted(dialog: Dialog, now: Millis): void {
     this.ack(dialog, this.invitation?.seq ?? 1, NOTHING, now);
-    this.send(dialog, "BYE", withHeaders(["Reason", UNWANTED]), IGNORED, MAX_FORWARDS, now);
+    this.send(dialog, "BYE", withHeaders(["Reason", UNWANTED]), IGNORED, INITIAL_MAX_FORWARDS, now);
   }
 
   invitationRefused(response: Response, now: Millis): void {
@@ -368,7 +373,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     if (this.invitation !== undefined) this.ack(dialog, this.invitation.seq, NOTHING, now);
     const parcel = withHeaders(...reasonHeaders(this.ending));
     const done = (at: Millis): void => this.happen("BYE done", at);
-    const send = (at: Millis): void => this.send(dialog, "BYE", parcel, client, MAX_FORWARDS, at);
+    const send = (at: Millis): void => this.send(dialog, "BYE", parcel, client, INITIAL_MAX_FORWARDS, at);
     const client = new FinalOnly(done, dialog.hop?.connection ? send : undefined);
     send(now);
   }

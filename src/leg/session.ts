@@ -4,15 +4,19 @@
  * leg has (RFC 4028 §7.4), which is the call's to make. The figure is in session-timer.ts.
  */
 import { below, type Millis, type Punctual, SECOND, type SessionTimerSettings } from "../base/index.ts";
-import type { Request, RequestDraft, Response, ResponseDraft } from "../message/index.ts";
+import {
+  INITIAL_MAX_FORWARDS,
+  type Request,
+  type RequestDraft,
+  type Response,
+  type ResponseDraft,
+} from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Leg } from "./leg.ts";
 import { NOTHING } from "./parcel.ts";
 import type { ClientTransaction, LegClient } from "./ports.ts";
 import { knowsTimers, minimumIn, type Terms, termsAnswered, termsAsked, tooShort } from "./session-terms.ts";
 import { SessionTimer } from "./session-timer.ts";
-
-const MAX_FORWARDS = 70;
 
 /** How long a refresh waits when an INVITE is under way on the leg, or the peer asks to come back later. */
 const BUSY_WAIT: Millis = 4 * SECOND;
@@ -157,7 +161,7 @@ export class Session implements Punctual, LegClient {
     const dialog = leg.dialog as Dialog;
     if (leg.state !== "up") return this.#later(BUSY_WAIT, now);
     if (!this.#byInvite && dialog.allows !== undefined && dialog.allowsMethod("UPDATE")) {
-      return leg.send(dialog, "UPDATE", NOTHING, this, MAX_FORWARDS, now);
+      return leg.send(dialog, "UPDATE", NOTHING, this, INITIAL_MAX_FORWARDS, now);
     }
     if (!leg.owner.legRefresh(leg, dialog, now)) {
       this.#timer.later("not now", BUSY_WAIT, now);

@@ -4,6 +4,9 @@ import { isToken } from "./grammar.ts";
 import * as names from "./names.ts";
 import { phraseOf } from "./phrases.ts";
 
+/** Of a request that begins here: RFC 3261 §8.1.1.6. */
+export const INITIAL_MAX_FORWARDS = 70;
+
 /**
  * Names may come in any spelling, and go out as they were given. Content-Length belongs to `toText`. A name or value
  * that would break out of its line is our own bug, wherever it came from: whoever read it from a message got it

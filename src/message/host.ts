@@ -27,8 +27,6 @@ export function parseHost(text: string, start: number, end: number): string | un
   return ip6Words(ip) === undefined ? undefined : ip;
 }
 
-export const hostText = (host: string): string => (host.includes(":") ? `[${host}]` : host);
-
 /** Names byte by byte (they are lower case already), IPv6 addresses by value. */
 export function sameHost(a: string, b: string): boolean {
   if (a === b) return true;

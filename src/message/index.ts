@@ -1,10 +1,10 @@
-export { RequestDraft, ResponseDraft } from "./draft.ts";
+export { INITIAL_MAX_FORWARDS, RequestDraft, ResponseDraft } from "./draft.ts";
 export { MessageError } from "./errors.ts";
 export type { HeaderField } from "./field.ts";
 export { type Frame, type FramerLimits, StreamFramer } from "./framer.ts";
 export { isToken, quote } from "./grammar.ts";
 export * from "./headers/index.ts";
-export type { HeaderLine, Headers } from "./headers.ts";
+export { type HeaderLine, type Headers, splitList } from "./headers.ts";
 export { canonicalIp6, isIp4, isIp6, sameHost } from "./host.ts";
 export { limits } from "./limits.ts";
 export { type Message, Request, Response } from "./message.ts";

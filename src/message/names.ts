@@ -66,11 +66,6 @@ for (const entry of KNOWN) {
   if (compact !== undefined) learn(compact, number);
 }
 
-let colon = 0;
-
-/** Where the colon stands behind the name that `coreAt` found last. */
-export const colonAt = (): number => colon;
-
 /**
  * The number of the core name that the line at `start` begins with; `first` is its first byte. UNKNOWN when it is
  * another, or when something other than white space stands between name and colon. A tree of letters, since this is
@@ -121,7 +116,6 @@ const compact = (text: string, start: number, number: number): number => (endsNa
 function endsName(text: string, at: number): boolean {
   let code = text.charCodeAt(at);
   while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at);
-  colon = at;
   return code === 0x3a;
 }
 

@@ -1,7 +1,7 @@
 /** URIs as values. RFC 3261 §19.1 and §25.1, RFC 3966 for `tel:`, RFC 5954 for IPv6 references. */
-import { PeerError, withoutPasswords } from "../base/index.ts";
+import { hostText, PeerError, withoutPasswords } from "../base/index.ts";
 import { COLON, kinds, lower, readNumber, SEMICOLON, skip, TOKEN, URI, USER } from "./grammar.ts";
-import { hostEnd, hostText, parseHost, sameHost } from "./host.ts";
+import { hostEnd, parseHost, sameHost } from "./host.ts";
 import { limits } from "./limits.ts";
 import { NO_PARAMS, type ParamMap, Params } from "./params.ts";
 import { USUAL_BYTES, usualPort } from "./usual.ts";

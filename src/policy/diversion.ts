@@ -3,10 +3,9 @@
  * may be shown already (diverted.ts).
  */
 import type { DiversionPolicy } from "../base/index.ts";
-import { Diversion, HistoryInfo, type NameAddr, parseUri, type Uri } from "../message/index.ts";
+import { Diversion, HistoryInfo, type NameAddr, parseUri, splitList, type Uri } from "../message/index.ts";
 import { headersOf, isPrivate } from "./diverted.ts";
 import { userOf } from "./redirect.ts";
-import { splitList } from "./split-list.ts";
 
 /** Limit: entries of one INVITE toward a peer; the oldest stay behind, since nobody bills by them. */
 const ENTRIES = 20;

@@ -7,12 +7,12 @@ import {
   PAssertedIdentity,
   Reason,
   type ReasonValue,
+  splitList,
 } from "../message/index.ts";
 import { isQ850Cause } from "./causes.ts";
 import { cleanDiversion, cleanHistory } from "./diverted.ts";
 import { type AllowedHeader, NEVER_CROSS, tableFor } from "./header-table.ts";
 import { SideNames } from "./leaks.ts";
-import { splitList } from "./split-list.ts";
 import { hideNameAddr, ourHost } from "./topology.ts";
 
 export interface Crossing {

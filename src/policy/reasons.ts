@@ -1,8 +1,7 @@
 /** What a peer is told by Reason (RFC 3326; in responses RFC 6432), when it is to be told more or less than what came. */
 import type { ReasonPolicy } from "../base/index.ts";
-import { Reason, type ReasonValue } from "../message/index.ts";
+import { Reason, type ReasonValue, splitList } from "../message/index.ts";
 import { causeOfStatus, isQ850Cause, NORMAL_CLEARING, statusOfCause } from "./causes.ts";
-import { splitList } from "./split-list.ts";
 
 /** Limit: values of one Reason that we look at. RFC 3326 §2 has at most one of each protocol; the rest stays behind. */
 const VALUES = 8;

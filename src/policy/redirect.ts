@@ -5,12 +5,12 @@ import {
   parseUri,
   type Response,
   type SipUri,
+  splitList,
   type TelUri,
   type Uri,
   unescapeUser,
 } from "../message/index.ts";
 import { SideNames } from "./leaks.ts";
-import { splitList } from "./split-list.ts";
 import { ourHost, requestUriFor } from "./topology.ts";
 
 /** Limit: Contacts of one 3xx that are looked at, in their order; the rest is as if it were not there. */

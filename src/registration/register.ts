@@ -4,6 +4,7 @@ import {
   Contact,
   Expires,
   formatNameAddr,
+  INITIAL_MAX_FORWARDS,
   MinExpires,
   type NameAddr,
   PAssociatedUri,
@@ -26,8 +27,6 @@ const VALUE_BYTES = 512;
 const SHORTEST_GRANT = 30;
 /** Limit: longer ones as this. In seconds. */
 const LONGEST_GRANT = 86_400;
-
-const MAX_FORWARDS = "70";
 
 export interface RegisterInput {
   readonly settings: RegisterSettings;
@@ -52,7 +51,7 @@ export function registerDraft({
   ...more
 }: RegisterInput): RequestDraft {
   const draft = new RequestDraft("REGISTER", `${settings.scheme}:${settings.host}`)
-    .add("Max-Forwards", MAX_FORWARDS)
+    .add("Max-Forwards", String(INITIAL_MAX_FORWARDS))
     .add("From", `<${settings.aor}>;tag=${fromTag}`)
     .add("To", `<${settings.aor}>`)
     .add("Call-ID", callId)

@@ -8,7 +8,7 @@ import {
   type Punctual,
   type SendToken,
 } from "../base/index.ts";
-import { parseMessage, type Request, RequestDraft, type Response } from "../message/index.ts";
+import { INITIAL_MAX_FORWARDS, parseMessage, type Request, RequestDraft, type Response } from "../message/index.ts";
 import type { Home, Place } from "./home.ts";
 import * as Invite from "./invite-client.ts";
 import { Machine } from "./machine.ts";
@@ -287,7 +287,7 @@ function likeInvite(inviteText: string, method: string, to: string | undefined):
   const draft = new RequestDraft(method, invite.uri).add("Via", copy("Via"));
   for (const route of headers.rawAll("Route")) draft.add("Route", route);
   draft
-    .add("Max-Forwards", "70")
+    .add("Max-Forwards", String(INITIAL_MAX_FORWARDS))
     .add("From", copy("From"))
     .add("To", to ?? copy("To"))
     .add("Call-ID", copy("Call-ID"))

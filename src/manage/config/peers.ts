@@ -1,6 +1,5 @@
 /** Peers and routes of the file as settings. */
 import {
-  addressText,
   familyOf,
   hostText,
   type PeerSettings,
@@ -201,6 +200,3 @@ function readRoute(
     to: route.to,
   };
 }
-
-export const targetText = (target: TargetSettings): string =>
-  target.kind === "uri" ? target.uri : `${target.protocol}:${addressText({ ip: target.host, port: target.port })}`;

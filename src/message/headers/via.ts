@@ -1,7 +1,8 @@
+import { hostText } from "../../base/index.ts";
 import { malformed } from "../errors.ts";
 import type { HeaderField } from "../field.ts";
 import { COLON, HOST, readNumber, skip, skipSpace, TOKEN } from "../grammar.ts";
-import { hostEnd, hostText, parseHost } from "../host.ts";
+import { hostEnd, parseHost } from "../host.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
 import { usualEnd, usualParams, usualPort } from "../usual.ts";
 
