@@ -1,6 +1,7 @@
 /** What differs between two configurations, in the operator's words, and whom of the living it touches. */
 import { createHash, randomBytes } from "node:crypto";
 import { Secret, type Settings } from "../base/index.ts";
+import { writtenMembers } from "./written.ts";
 
 export interface Change {
   /** `realms.outside.dscp.audio` */
@@ -38,17 +39,13 @@ export function touched(changes: readonly Change[]): { realms: ReadonlySet<strin
 
 type Plain = string | number | boolean | null | undefined | readonly Plain[] | { readonly [name: string]: Plain };
 
-/** Listeners are compared by name: their order means nothing. */
 function plain(value: unknown): Plain {
   if (value instanceof Map) return Object.fromEntries([...value].map(([name, item]) => [name, plain(item)]));
   if (value instanceof RegExp) return value.source;
   if (value instanceof Secret) return seal(value);
-  if (Array.isArray(value)) {
-    const isListeners = value.length > 0 && value.every((item) => typeof item?.id === "string");
-    return isListeners ? value.map((item) => item.id).sort() : value.map(plain);
-  }
+  if (Array.isArray(value)) return value.map(plain);
   if (typeof value === "object" && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(item)]));
+    return Object.fromEntries(writtenMembers(value).map(([name, item]) => [name, plain(item)]));
   return value as Plain;
 }
 
@@ -80,7 +77,7 @@ function compare(path: readonly string[], before: Plain, after: Plain, changes: 
 function effectOf(path: readonly string[]): string {
   const [top, name, member] = path;
   if (top === "name" || top === "control" || (top === "limits" && name === "transactions")) return "at the next start";
-  if (top === "realms" && member === "listeners") return "at once; connections that are up stay";
+  if (top === "realms" && member === "listen") return "at once; connections that are up stay";
   if (top === "realms" && member === "tls") return "for new connections";
   if (top === "realms" && (member === "media" || member === "srtp" || member === "srtpKeys")) return "for new calls";
   if (top === "peers" && member === "media") return "for new calls";

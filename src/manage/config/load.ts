@@ -53,6 +53,7 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
   warnOfTwins(peers, findings);
   checkConflicts(config, realms, peers, findings);
 
+  checkSources(config, findings);
   const control = resolve(directory, config.control ?? DEFAULT_CONTROL);
   if (Buffer.byteLength(control) > MAX_SOCKET_PATH_BYTES)
     findings.fault(["control"], `${control} has more than ${MAX_SOCKET_PATH_BYTES} bytes`, "write a shorter path");
@@ -74,6 +75,18 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
     },
     sessionTimer: readSessionTimer(config, findings),
   };
+}
+
+/** What one source may have is bounded by what all may have together. */
+function checkSources({ limits = {} }: ConfigFile, findings: Findings): void {
+  for (const [all, each] of [
+    ["connections", "connectionsPerSource"],
+    ["subscriptions", "subscriptionsPerSource"],
+  ] as const) {
+    const [most, share] = [limits[all], limits[each]];
+    if (most !== undefined && share !== undefined && share > most)
+      findings.warning(["limits", each], `it is never reached: "${all}" is ${most}`, `write ${most} or less`);
+  }
 }
 
 const DEFAULT_SESSION_SECONDS = 1_800;

@@ -48,6 +48,12 @@ export function readPeer(
   const isOpen = targets.some((target) => target.kind === "host" && target.protocol !== "tls");
   if (isOpen && peer.register?.aor.toLowerCase().startsWith("sips:"))
     findings.fault([...path, "register", "aor"], "a sips: account needs TLS", "write tls: targets, or sip:");
+  if (peer.reliable1xx === "off" && (peer.preconditions ?? "off") !== "off")
+    findings.warning(
+      [...path, "preconditions"],
+      'they need reliable 1xx (RFC 3312 §11), and "reliable1xx" is "off"',
+      "take one of both out",
+    );
   return {
     name,
     realm: peer.realm,

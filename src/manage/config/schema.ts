@@ -47,7 +47,7 @@ const Tls = Type.Object(
     ca: Type.Optional(text("PEM file: the certificates that we trust the other side by.", 4_096)),
     verify: Type.Optional(
       word(
-        "Whose certificate is checked: nobody's, the server's when we connect, or also the client's when we accept. RFC 5922 names.",
+        "Whose certificate is checked: nobody's, the server's when we connect, or also the client's when we accept. RFC 5922 names. Default server.",
         ["none", "server", "mutual"],
       ),
     ),
@@ -100,13 +100,15 @@ const Media = Type.Object(
       maxItems: 2,
     }),
     ports: text("UDP ports for media, as in 20000-29999. A call with audio and video takes four."),
-    path: Type.Optional(word("How packets travel.", ["auto", "socket", "af_xdp", "xdp"])),
+    path: Type.Optional(
+      word("How packets travel. Default auto, which is socket so far.", ["auto", "socket", "af_xdp", "xdp"]),
+    ),
     silenceSeconds: Type.Optional(
       count("How long a side may bring no media before the call is cleared. 0: for ever. Default 60.", 0, 86_400),
     ),
     ...mediaRules,
   },
-  closed,
+  { ...closed, description: "Where media flows on this side, and what its streams may be like." },
 );
 
 const PeerMedia = Type.Object(mediaRules, {
@@ -121,7 +123,7 @@ const Dscp = Type.Object(
     video: Type.Optional(mark("Video")),
     other: Type.Optional(mark("Every other RTP stream")),
   },
-  { ...closed, description: "DiffServ code points of what we send into this realm." },
+  { ...closed, description: "DiffServ code points of what we send into this realm. Default CS3, EF, AF41, AF41." },
 );
 
 /** RFC 3515. */
@@ -146,7 +148,7 @@ const Realm = Type.Object(
     srtp: word("Must media be encrypted on this side?", ["required", "preferred", "off"]),
     srtpKeys: Type.Optional(
       Type.Array(word("How SRTP keys are agreed.", ["sdes", "dtls"]), {
-        description: "How SRTP keys are agreed, best first.",
+        description: "How SRTP keys are agreed, best first. Default sdes, dtls; SDES alone is done so far.",
         minItems: 1,
         maxItems: 2,
         uniqueItems: true,
@@ -157,7 +159,10 @@ const Realm = Type.Object(
     ),
     dscp: Type.Optional(Dscp),
     sips: Type.Optional(
-      word("A sips: request that would leave over an insecure hop of this realm. RFC 5630.", ["refuse", "translate"]),
+      word("A sips: request that would leave over an insecure hop of this realm. RFC 5630. Default refuse.", [
+        "refuse",
+        "translate",
+      ]),
     ),
     allowHeaders: Type.Optional(texts("Header names, beyond the built-in list, that may cross into this realm.", 64)),
     otherMethods: Type.Optional(
@@ -328,21 +333,31 @@ const Route = Type.Object(
 
 const Limits = Type.Object(
   {
-    calls: Type.Optional(count("Live calls of the whole box. More get 503.", 1, 1_000_000)),
-    transactions: Type.Optional(count("Live transactions of the whole box. More get 503.", 1, 10_000_000)),
-    connections: Type.Optional(count("Stream connections of the whole box. More are not accepted.", 1, 1_000_000)),
+    calls: Type.Optional(count("Live calls of the whole box. More get 503. Default 10000.", 1, 1_000_000)),
+    transactions: Type.Optional(
+      count("Live transactions of the whole box. More get 503. Default 200000.", 1, 10_000_000),
+    ),
+    connections: Type.Optional(
+      count("Stream connections of the whole box. More are not accepted. Default 10000.", 1, 1_000_000),
+    ),
     connectionsPerSource: Type.Optional(
-      count("Stream connections from one address. Realms with full trust are exempt.", 1, 1_000_000),
+      count("Stream connections from one address. Realms with full trust are exempt. Default 100.", 1, 1_000_000),
     ),
     callSeconds: Type.Optional(
       count("The longest call; it is cleared then. 0: for ever. Default 86400, a day.", 0, 31_536_000),
     ),
-    subscriptions: Type.Optional(count("Live subscriptions of the whole box. More get 503.", 0, 1_000_000)),
+    subscriptions: Type.Optional(
+      count("Live subscriptions of the whole box. More get 503. Default 10000.", 0, 1_000_000),
+    ),
     subscriptionsPerSource: Type.Optional(
-      count("Live subscriptions of one peer or address. Realms with full trust are exempt.", 0, 1_000_000),
+      count(
+        "Live subscriptions of one peer or address. Realms with full trust are exempt. Default 1000.",
+        0,
+        1_000_000,
+      ),
     ),
   },
-  closed,
+  { ...closed, description: "What the whole box may have at once." },
 );
 
 /** RFC 4028 §5: no interval may be shorter than 90 s. */
@@ -365,8 +380,10 @@ const SessionTimer = Type.Object(
 export const FileSchema = Type.Object(
   {
     $schema: Type.Optional(Type.String({ description: "For editors.", maxLength: 4_096 })),
-    name: Type.Optional(Type.String({ description: "Name of this box, in logs.", pattern: NAME_PATTERN })),
-    control: Type.Optional(text("Path of the control socket.", 4_096)),
+    name: Type.Optional(
+      Type.String({ description: "Name of this box, in logs. Default sallyport.", pattern: NAME_PATTERN }),
+    ),
+    control: Type.Optional(text("Path of the control socket. Default /run/sallyport/control.sock.", 4_096)),
     drainSeconds: Type.Optional(count("How long SIGTERM waits for calls to end. Default 0.", 0, 86_400)),
     realms: table("The sides of the box.", Realm, { min: 1, max: 64 }),
     peers: Type.Optional(table("Neighbours with a static address.", Peer, { max: 10_000 })),

@@ -49,17 +49,34 @@ test.each([
   if (!loaded.ok) expect(loaded.faults.map(faultText).join("\n")).toMatch(fault);
 });
 
-function good(peer: string, realm: string) {
-  const loaded = read(peer, realm);
+test("preconditions without reliable 1xx are worth a warning", () => {
+  const warnings = (members: string) => good(members, "").warnings.map(faultText).join("\n");
+  expect(warnings(`, "reliable1xx": "off", "preconditions": "require"`)).toMatch(
+    /peers\.pbx\.preconditions: they need/,
+  );
+  expect(warnings(`, "reliable1xx": "off", "preconditions": "off"`)).toBe("");
+  expect(warnings(`, "preconditions": "require"`)).toBe("");
+});
+
+test("a limit of one source above that of all is worth a warning", () => {
+  const warnings = (limits: string) =>
+    good("", "", `, "limits": { ${limits} }`).warnings.map(({ path }) => path.join("."));
+  expect(warnings(`"subscriptions": 10, "subscriptionsPerSource": 11`)).toEqual(["limits.subscriptionsPerSource"]);
+  expect(warnings(`"connections": 10, "connectionsPerSource": 11`)).toEqual(["limits.connectionsPerSource"]);
+  expect(warnings(`"subscriptions": 10, "subscriptionsPerSource": 10, "connections": 10`)).toEqual([]);
+});
+
+function good(peer: string, realm: string, more = "") {
+  const loaded = read(peer, realm, more);
   if (!loaded.ok) throw new Error(loaded.faults.map(faultText).join("\n"));
   return loaded;
 }
 
 /** 2026 in milliseconds: no certificate is looked at. */
-const read = (peer: string, realm: string) =>
+const read = (peer: string, realm: string, more = "") =>
   readSettings(
     "x.jsonc",
     `{ "realms": { "a": { "trust": "full", "listen": ["udp:127.0.0.1:5060"], "media": { "address": "127.0.0.1", "ports": "20000-59999" }, "srtp": "off"${realm} } },
-       "peers": { "pbx": { "realm": "a", "targets": ["udp:127.0.0.1:5080"]${peer} } } }`,
+       "peers": { "pbx": { "realm": "a", "targets": ["udp:127.0.0.1:5080"]${peer} } }${more} }`,
     1_790_000_000_000,
   );
