@@ -14,10 +14,9 @@ import {
 } from "../leg/index.ts";
 import type { Request, Response } from "../message/index.ts";
 import { contactsToward, mapStatus, q850In, reasonAmong, reasonPhrase, reasonToward } from "../policy/index.ts";
-import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
 import type { Called } from "./called.ts";
-import { type Direction, parcelOf, sdpParcel } from "./crossing.ts";
+import { type Direction, describes, parcelOf, sdpParcel } from "./crossing.ts";
 import { FirstExchange } from "./first-exchange.ts";
 import { bothWait, hasPreconditions, toldStatus, Waiting } from "./preconditions.ts";
 import { Refresh } from "./refresh.ts";
@@ -72,7 +71,7 @@ export class CalledSide implements Called {
     const twin = this.#first.pair(dialog);
     const reliable = rseq !== undefined;
     const waits = this.#waiting?.keeps === true;
-    const way = waits && contentOf(response).sdp !== undefined ? "reliable" : passage(call.start, reliable);
+    const way = waits && describes(response) ? "reliable" : passage(call.start, reliable);
     const reliably = way === "reliable";
     let sdp: string | undefined;
     try {

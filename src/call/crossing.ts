@@ -1,5 +1,5 @@
 /** What of a message of one leg goes into its counterpart on the other. */
-import type { RealmSettings } from "../base/index.ts";
+import { PeerError, type RealmSettings } from "../base/index.ts";
 import type { Parcel } from "../leg/index.ts";
 import type { Message } from "../message/index.ts";
 import { crossingHeaders } from "../policy/index.ts";
@@ -32,14 +32,25 @@ export function parcelOf(
 
 /**
  * As parcelOf, with a body that is no SDP: descriptions have an exchange of their own, and stay behind here. Throws
- * PeerError(415) when the body may not cross.
+ * PeerError(400), PeerError(415) for a request whose body may not cross. A response crosses without it: nobody is there to
+ * be refused.
  */
 export function otherParcelOf(house: CallHouse, message: Message, way: Crossway): Parcel {
   const parcel = parcelOf(message, way, true, undefined);
-  if (message.body === "" || contentOf(message).sdp !== undefined) return parcel;
+  if (message.body === "" || describes(message)) return parcel;
   const event = message.kind === "response" || message.method === "NOTIFY";
   const body = event ? eventBodyOf(house, message, way) : bodyOf(house, message, way);
   return body === undefined ? parcel : { headers: parcel.headers, ...body };
+}
+
+/** Has it a session description? A response that cannot be read has none. */
+export function describes(message: Message): boolean {
+  try {
+    return contentOf(message).sdp !== undefined;
+  } catch (error) {
+    if (message.kind === "response" && error instanceof PeerError) return false;
+    throw error;
+  }
 }
 
 export const sdpParcel = (sdp: string | undefined): Parcel =>

@@ -1,5 +1,5 @@
 /** An INVITE with Replaces: the dialog that it is about, whom to ask for it, and whether it may be had at all. RFC 3891 §3. */
-import type { RealmSettings } from "../base/index.ts";
+import { PeerError, type RealmSettings } from "../base/index.ts";
 import type { Hop } from "../leg/index.ts";
 import { type DialogName, Replaces, type Request } from "../message/index.ts";
 import type { Call } from "./call.ts";
@@ -54,5 +54,17 @@ export function foreignDialog(house: CallHouse, request: Request, realm: RealmSe
   const meant = name === undefined ? undefined : house.aliases.dialog(name);
   if (name === undefined || meant === undefined || meant.realm === realm.name) return undefined;
   const earlyOnly = name.earlyOnly === true ? { earlyOnly: true } : {};
-  return { realm: meant.realm, value: Replaces.format({ ...meant.name, ...earlyOnly }) };
+  const value = Replaces.format({ ...meant.name, ...earlyOnly });
+  return saysJust(value, meant.name) ? { realm: meant.realm, value } : undefined;
+}
+
+/** What an event document calls a Call-ID or a tag may be any text: in a header it could say more than it means. */
+function saysJust(value: string, { callId, toTag, fromTag }: DialogName): boolean {
+  try {
+    const read = Replaces.parse(value);
+    return read.callId === callId && read.toTag === toTag && read.fromTag === fromTag;
+  } catch (error) {
+    if (error instanceof PeerError) return false;
+    throw error;
+  }
 }

@@ -10,6 +10,8 @@ import type { ClientOwner, ClientTransaction, LegClient, Transactions } from "./
 export interface Authenticator {
   /** A request is about to leave for this place; credentials may go into the draft at once. */
   begin(draft: RequestDraft, destination: Destination): Authentication;
+  /** Is the peer there? Credentials go nowhere else. */
+  isPeer(place: Hop | Destination): boolean;
 }
 
 /** One request with all its attempts. */

@@ -209,7 +209,10 @@ export class Leg implements InviteServerOwner, InvitationOwner {
       if (destination === undefined) return; // The peer's 2xx comes again, and ends by its own timer.
       if (dialog.acked !== undefined && dialog.acked.seq >= seq) return; // It was asked for twice while we looked for the way.
       const draft = dialog.draft("ACK", seq, INITIAL_MAX_FORWARDS);
-      if (this.proof?.seq === seq) for (const [name, value] of this.proof.headers) draft.add(name, value);
+      // The peer may have sent us to somebody else by its Contact: he gets the ACK, and no digest of our password.
+      if (this.proof?.seq === seq && this.authenticator?.isPeer(destination)) {
+        for (const [name, value] of this.proof.headers) draft.add(name, value);
+      }
       mark(draft, dialog);
       fill(draft, parcel);
       dialog.acked = { seq, handle: this.house.transactions.ack(draft, destination, at) };

@@ -41,6 +41,9 @@ const TELLING: ReadonlySet<string> = new Set([
   ...["via", "contact", "from", "to", "record-route", "route", "p-asserted-identity", "path"],
 ]);
 
+/** Limit: names of one message. With more of them any text may be one, and counts as telling. */
+const NAMES = 128;
+
 /** The names of one side, gathered from one message when first asked for: most messages have no free text. */
 export class SideNames {
   readonly #message: Message;
@@ -66,6 +69,7 @@ export class SideNames {
   inUri(text: string): boolean {
     if (mentionsAddress(text)) return true;
     this.#names ??= this.#gather();
+    if (this.#names.length > NAMES) return true;
     for (const name of this.#names) if (leaksHost(text, name)) return true;
     return false;
   }

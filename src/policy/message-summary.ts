@@ -7,7 +7,7 @@ const LINES = 64;
 const STATUS = /^Messages-Waiting[ \t]*:[ \t]*(yes|no)[ \t]*$/i;
 const ACCOUNT = /^Message-Account[ \t]*:[ \t]*<?([^\s<>]+)>?[ \t]*$/i;
 const COUNTS =
-  /^([\w-]{1,40})[ \t]*:[ \t]*(\d{1,9})[ \t]*\/[ \t]*(\d{1,9})[ \t]*(?:\([ \t]*(\d{1,9})[ \t]*\/[ \t]*(\d{1,9})[ \t]*\))?[ \t]*$/;
+  /^([\w-]{1,40})[ \t]*:[ \t]*(\d{1,9})[ \t]*\/[ \t]*(\d{1,9})(?:[ \t]*\([ \t]*(\d{1,9})[ \t]*\/[ \t]*(\d{1,9})[ \t]*\))?$/;
 
 /** `undefined`: it says nothing that we understand. */
 export function summaryAcross(body: string, hider: Hider): string | undefined {
@@ -15,7 +15,7 @@ export function summaryAcross(body: string, hider: Hider): string | undefined {
   let told = false;
   for (const line of body.split(/\r?\n/, LINES)) {
     if (line === "" && told) break; // What follows are the headers of single messages.
-    const shown = lineAcross(line, hider);
+    const shown = lineAcross(line.trimEnd(), hider);
     if (shown === undefined) continue;
     told ||= STATUS.test(line);
     lines.push(shown);

@@ -65,6 +65,11 @@ export class PeerAuthenticator {
     return new RequestAuthentication(this, draft, destination);
   }
 
+  /** Whoever is elsewhere gets no credentials, not even with an ACK. */
+  isPeer(place: Hop | Destination): boolean {
+    return this.options.isPeer(place);
+  }
+
   /** The digest realm that is answered; `undefined`: none took our word yet. */
   get realm(): string | undefined {
     return this.#pinned;
@@ -147,7 +152,7 @@ export class RequestAuthentication {
     this.#owner = owner;
     this.#draft = draft;
     this.#place = place;
-    if (!owner.options.isPeer(place)) return; // A proxy on its way may lead elsewhere: nothing is told there.
+    if (!owner.isPeer(place)) return; // A proxy on its way may lead elsewhere: nothing is told there.
     for (const nonce of owner.noncesAt(place.remote, draft.uri)) {
       if (owner.answers(nonce.challenge.realm))
         this.#sent.set(keyOf(place.remote, nonce.challenge), { nonce, fresh: false, uses: 0 });
@@ -178,7 +183,8 @@ export class RequestAuthentication {
       fact({ fact: "auth.failed", peer, method, status: response.status, digestRealm: realm, reason }, now);
       return false;
     };
-    if (!owner.options.isPeer(hop)) return refuse("it was not the peer that asked");
+    // An address can be forged, and the answer goes where the request went.
+    if (!owner.isPeer(hop) || !owner.isPeer(this.#place)) return refuse("it was not the peer that asked");
     const challenges = challengesIn(response, owner.usable);
     const first = challenges[0];
     if (first === undefined) return refuse("no challenge that we can answer");

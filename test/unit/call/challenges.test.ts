@@ -183,6 +183,20 @@ test("early dialogs of the INVITE that was refused do not stand in the way of th
   expect(stage.remains()).toEqual(NOTHING);
 });
 
+test("a callee behind the peer that wants to be spoken to directly gets the ACK, and no credentials", () => {
+  const { stage, alice, bob } = withAccount();
+  const server = new DigestServer(ACCOUNT);
+  alice.invite("4711");
+  challenge(bob, server, "proxy");
+  expect(headerOf(bob.asked("INVITE"), "Proxy-Authorization")).not.toBe("");
+  bob.contactUri = "<sip:phone@10.66.0.1:5060>";
+  bob.answer(200, { sdp: sdpOfBob });
+  alice.ack();
+  const acks = stage.sent.inside.filter((text) => text.startsWith("ACK sip:phone@10.66.0.1"));
+  expect(acks).toHaveLength(1);
+  expect(acks[0]).not.toContain("uthorization");
+});
+
 test("a CANCEL that crosses the challenge wins: nothing is asked again", () => {
   const { stage, alice, bob } = withAccount();
   const server = new DigestServer(ACCOUNT);

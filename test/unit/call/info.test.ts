@@ -38,6 +38,17 @@ test("MESSAGE inside a call crosses, and an event whose body cannot be rewritten
   expect(bodyOf(bob.asked("NOTIFY"))).toBe("");
 });
 
+test.each([
+  ["encoded", ["Content-Encoding: gzip"], "text/plain"],
+  ["a multipart without a boundary", [], "multipart/mixed"],
+])("an answer whose body is %s crosses without it", (_, headers, type) => {
+  const { alice, bob } = established();
+  alice.request("MESSAGE", { body: { type: "text/plain", text: "hello" } });
+  bob.answer(200, { method: "MESSAGE", headers, body: { type, text: "x" } });
+  expect(alice.response("MESSAGE")).toMatch(/^SIP\/2\.0 200 /);
+  expect(bodyOf(alice.response("MESSAGE"))).toBe("");
+});
+
 test("a method of no RFC crosses inside a call where the realm of its sender says so", () => {
   const refusing = established();
   refusing.alice.request("NEWMETHOD");

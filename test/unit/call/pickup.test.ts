@@ -45,6 +45,27 @@ test("a dialog of the other side alone is told by names that mean nothing, and r
   expect(bob.response("INVITE")).toMatch(/^SIP\/2\.0 481 /);
 });
 
+test.each(["x;y=1", "two words", "a,b"])("a name that is none in a header is nobody's: %s", (name) => {
+  const { stage, alice, bob } = twoSides();
+  const { told } = watch(stage, alice, bob, document(name, "tag-of-phone", "tag-of-caller"));
+  const [callId, local, remote] = told;
+  alice.invite("100", { sdp: audio(ALICE.ip), headers: [`Replaces: ${callId};to-tag=${local};from-tag=${remote}`] });
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 481 /);
+});
+
+test("a name that would break out of its header reaches none", () => {
+  const { stage, alice, bob } = twoSides();
+  const text = document("c", "tag-of-phone", "tag-of-caller").replace(
+    "<state>",
+    "<call-id>c&#13;&#10;X-Evil: 1</call-id><state>",
+  );
+  const { told, body } = watch(stage, alice, bob, text);
+  const broken = /<call-id>([^<]+)<\/call-id>/.exec(body)?.[1] ?? "";
+  expect(broken).not.toBe("");
+  alice.invite("100", { sdp: audio(ALICE.ip), headers: [`Replaces: ${broken};to-tag=${told[1]};from-tag=${told[2]}`] });
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 481 /);
+});
+
 test("the same name gets the same word until it is forgotten for newer ones; a word goes home as what it meant", () => {
   const aliases = new Aliases(seededRandom(1), 2);
   const first = aliases.across("one", "inside", "outside");

@@ -52,6 +52,14 @@ test("both peers have them: option tags and lines cross, in INVITE, 183, PRACK a
   hangUp();
 });
 
+test("a 1xx whose body is encoded is heard without it while the caller waits", () => {
+  calling("pass", "off");
+  bob.answer(180, { sdp: sdpOfBob, headers: ["Content-Encoding: gzip"] });
+  bob.answer(486);
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 486 /);
+  alice.ackRefusal();
+});
+
 test("580 crosses between peers that have them, and is 488 to one that has not", () => {
   calling("pass", "pass");
   bob.answer(580);

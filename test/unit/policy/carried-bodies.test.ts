@@ -98,6 +98,23 @@ test("waiting messages: counts cross, the account with our host, single messages
   expect(cross("application/simple-message-summary", "Voice-Message: 1/1\r\n")).toBeUndefined();
 });
 
+test("a line of blanks without end costs no more than its length", () => {
+  const line = `Voice-Message: 1/2${" ".repeat(60_000)}x\r\n`;
+  const began = performance.now();
+  expect(cross("application/simple-message-summary", `${line}Messages-Waiting: no\r\n`)).toBe(
+    "Messages-Waiting: no\r\n",
+  );
+  expect(performance.now() - began).toBeLessThan(1_000);
+});
+
+test("a message that names more hosts than any does tells of places, whatever its text says", () => {
+  const note = "<presence><note>see you</note></presence>";
+  expect(cross("application/pidf+xml", note)).toContain("see you");
+  const many = Array.from({ length: 200 }, (_, i) => `<sip:a@h${i}.lan>`).join(", ");
+  const naming = parseMessage(MESSAGE.replace("Contact: <sip:10.0.0.9>", `Path: ${many}`));
+  expect(cross("application/pidf+xml", note, {}, naming)).not.toContain("see you");
+});
+
 const notifies = samples("call-flows/rfc3842", /NOTIFY\.sip$/).filter(({ text }) => text.startsWith("NOTIFY"));
 
 test.each(notifies)("RFC 3842 $name", ({ text }) => {
@@ -154,19 +171,20 @@ const DIALOGS = `<?xml version="1.0" encoding="UTF-8"?>
 
 const xml = (document: string): string => `<?xml version="1.0" encoding="UTF-8"?>\r\n${document}`;
 
-const message: Message = parseMessage(
-  "NOTIFY sip:x@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP pbx.lan;branch=z9hG4bK1\r\nFrom: <sip:200@pbx.lan>;tag=1\r\nTo: <sip:x@y>;tag=2\r\nCall-ID: n1\r\nCSeq: 1 NOTIFY\r\nContact: <sip:10.0.0.9>\r\nContent-Length: 0\r\n\r\n",
-);
+const MESSAGE =
+  "NOTIFY sip:x@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP pbx.lan;branch=z9hG4bK1\r\nFrom: <sip:200@pbx.lan>;tag=1\r\nTo: <sip:x@y>;tag=2\r\nCall-ID: n1\r\nCSeq: 1 NOTIFY\r\nContact: <sip:10.0.0.9>\r\nContent-Length: 0\r\n\r\n";
+const message: Message = parseMessage(MESSAGE);
 
 function cross(
   type: string,
   body: string,
   { trust = "none", dialog }: { readonly trust?: Trust; readonly dialog?: (name: DialogName) => DialogName } = {},
+  holder: Message = message,
 ): string | undefined {
   const pseudonym = (text: string): string => (text.includes("@") ? "~hidden" : `~${text}`);
   const from = realm("inside");
   const to = realm("outside", { trust });
-  return bodyAcross(message, ContentType.parse(type), body, {
+  return bodyAcross(holder, ContentType.parse(type), body, {
     from,
     to,
     host: "sbc.example.test",
