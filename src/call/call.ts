@@ -43,21 +43,23 @@ import { Silence } from "./silence.ts";
 import { ReunionSide, TargetSide } from "./target-side.ts";
 import type { Transfer } from "./transfer.ts";
 import {
-  BYE_REASON,
+  callerGaveUp,
+  endedByOperator,
+  hungUp,
   LONGEST_CALL,
+  lossOf,
+  mediaLost,
   NO_ACK,
   NO_ANSWER,
+  noUsableMedia,
+  peerLost,
   SESSION_EXPIRED,
-  sipReason,
   TRANSFERRED,
   type Verdict,
 } from "./verdict.ts";
 
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
-
-/** What the caller is told when a response to its INVITE came to nothing: RFC 3262 §3, RFC 3312 §8. */
-const LOSSES: Readonly<Record<Loss, number>> = { unreachable: 500, "no-prack": 504, unmet: 580 };
 
 type Timer = "ring" | "silent target" | "longest call" | "counters";
 
@@ -184,12 +186,7 @@ export class Call implements LegOwner, Punctual {
 
   end(cause: EndCause, now: Millis): void {
     if (cause === "transfer") return this.happen("told to end", TRANSFERRED, now);
-    const status = cause === "shutdown" ? 503 : 480;
-    this.happen(
-      "told to end",
-      { cause, by: undefined, status, reason: sipReason(status, "Ended by the operator") },
-      now,
-    );
+    this.happen("told to end", endedByOperator(cause), now);
   }
 
   media(news: MediaNews, now: Millis): void {
@@ -262,20 +259,12 @@ export class Call implements LegOwner, Punctual {
 
   legCancelled(leg: Leg, cancel: Request, now: Millis): void {
     const reason = cancel.headers.has("reason") ? this.#reasonOf(cancel, leg) : undefined;
-    const verdict: Verdict = {
-      cause: "cancelled",
-      by: "caller",
-      status: 487,
-      reason: reason ?? sipReason(487, "Caller gave up"),
-    };
-    this.happen("caller cancel", verdict, now);
+    this.happen("caller cancel", callerGaveUp(reason), now);
   }
 
   legLost(leg: Leg, cause: Loss, now: Millis): void {
-    const status = LOSSES[cause];
-    const ends: EndCause = cause === "unreachable" ? "unreachable" : "no-ack";
     const event = leg === this.caller && this.#state !== "up" ? "caller lost" : "leg lost";
-    this.happen(event, { cause: ends, by: undefined, status, reason: sipReason(status, "Peer lost") }, now);
+    this.happen(event, lossOf(cause), now);
   }
 
   legAcked(leg: Leg, dialog: Dialog, ack: Request, invite: InviteServer, now: Millis): void {
@@ -297,10 +286,9 @@ export class Call implements LegOwner, Punctual {
   legBye(leg: Leg, bye: Request, now: Millis): void {
     const by: Side = leg === this.caller ? "caller" : "callee";
     this.transfer?.left(leg, now);
-    const answered = this.#state !== "setup";
-    const reason = (bye.headers.has("reason") ? this.#reasonOf(bye, leg) : undefined) ?? BYE_REASON;
-    const cause = answered ? "bye" : "cancelled";
-    this.happen(by === "caller" ? "caller BYE" : "callee BYE", { cause, by, status: 487, reason }, now);
+    const reason = bye.headers.has("reason") ? this.#reasonOf(bye, leg) : undefined;
+    const verdict = hungUp(by, this.#state !== "setup", reason);
+    this.happen(by === "caller" ? "caller BYE" : "callee BYE", verdict, now);
   }
 
   legReinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void {
@@ -342,11 +330,7 @@ export class Call implements LegOwner, Punctual {
 
   /** A request that we sent inside a dialog says that the other end knows it no more. RFC 3261 §12.2.1.2. */
   lost(status: number, now: Millis): void {
-    this.happen(
-      "leg lost",
-      { cause: "unreachable", by: undefined, status, reason: sipReason(status, "Peer lost") },
-      now,
-    );
+    this.happen("leg lost", peerLost(status), now);
   }
 
   otherLeg(leg: Leg): Leg | undefined {
@@ -473,18 +457,11 @@ export class Call implements LegOwner, Punctual {
   }
 
   badAnswer(by: Side, status: number, now: Millis): void {
-    // To the caller it is our trouble: it asked for nothing that one could refuse it for.
-    const verdict: Verdict = {
-      cause: "protocol-error",
-      by,
-      status: status === 503 ? 503 : 488,
-      reason: sipReason(488, "No usable media"),
-    };
-    this.happen("bad answer", verdict, now);
+    this.happen("bad answer", noUsableMedia(by, status), now);
   }
 
   #noMedia(cause: "media-silent" | "media-failed", text: string, now: Millis): void {
-    this.happen("no media", { cause, by: undefined, status: 500, reason: `Q.850;cause=41;text="${text}"` }, now);
+    this.happen("no media", mediaLost(cause, text), now);
   }
 
   /** The Reason of the side of `leg`, as the other may read it. */

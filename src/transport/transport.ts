@@ -15,7 +15,6 @@ import {
   MINUTE,
   type Millis,
   type Protocol,
-  type Punctual,
   type Random,
   type SendToken,
   type Settings,
@@ -24,6 +23,7 @@ import {
 import { type Message, parseMessage, type Response, sameHost, type ViaValue } from "../message/index.ts";
 import { BAD_MESSAGES, type CloseReason, type Connection, type ConnectionHome } from "./connection.ts";
 import { Connections, type ConnectionsCounter } from "./connections.ts";
+import { FailureQueue } from "./failures.ts";
 import { type Listener, Listeners } from "./listeners.ts";
 import { type Found, Locator, type Reach } from "./locate.ts";
 import { Names, type NamesCounter } from "./names.ts";
@@ -427,44 +427,6 @@ export class Transport {
     if (listener === undefined) return undefined;
     const remote = { ip: hop.remote.ip, port: topVia.port ?? defaultPort(hop.protocol) };
     return this.#connections.forResponse(hop, listener, remote, topVia.host, now);
-  }
-}
-
-/**
- * Bad news waits until the agenda comes round: whoever sent is then no longer in the middle of sending.
- * Limit: none of its own; it holds at most what the connections that ended held, until the next moment.
- */
-class FailureQueue implements Punctual {
-  readonly #user: TransportUser;
-  readonly #agenda: Agenda;
-  readonly #counters: Counters<TransportCounter>;
-  #failed: { readonly token: SendToken; readonly reason: string }[] = [];
-  #at: Millis = 0;
-
-  constructor(user: TransportUser, agenda: Agenda, counters: Counters<TransportCounter>) {
-    this.#user = user;
-    this.#agenda = agenda;
-    this.#counters = counters;
-  }
-
-  add(tokens: readonly SendToken[], reason: string, now: Millis): void {
-    if (this.#failed.length === 0) this.#at = now;
-    for (const token of tokens) if (token.waiting) this.#failed.push({ token, reason });
-    this.#agenda.watch(this);
-  }
-
-  nextDeadline(): Millis | undefined {
-    return this.#failed.length === 0 ? undefined : this.#at;
-  }
-
-  expire(now: Millis): void {
-    const failed = this.#failed;
-    this.#failed = [];
-    for (const { token, reason } of failed) {
-      if (!token.waiting) continue;
-      this.#counters.add("send.unreachable");
-      this.#user.unreachable(token, reason, now);
-    }
   }
 }
 
