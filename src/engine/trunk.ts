@@ -32,16 +32,15 @@ import {
   type TrunkState,
   trunkFigure,
 } from "../registration/index.ts";
-import type { Routing, TargetState } from "../routing/index.ts";
+import type { Routing } from "../routing/index.ts";
 import type { ClientOwner, ClientTransaction, Transactions } from "../transaction/index.ts";
 import type { Transport } from "../transport/index.ts";
+import { type TrunkPlace, TrunkRound } from "./trunk-round.ts";
 
 const CALL_ID_CHARS = 24;
 const TAG_CHARS = 16;
 /** A place that says nothing for so long loses to the next one, when there is one. */
 const SILENT_PLACE: Millis = 8 * SECOND;
-/** Limit: places asked in one round; then we back off. */
-const PLACES = 16;
 /** Limit: the longest time that a registrar can make us ask for by 423, in seconds. */
 const LONGEST_ASKED = 86_400;
 
@@ -69,11 +68,6 @@ export interface TrunkView {
   readonly reason: string;
   /** RFC 7315 §4.1. */
   readonly associated: readonly string[];
-}
-
-interface TrunkPlace {
-  readonly destination: Destination;
-  readonly target: TargetState;
 }
 
 /** The connection that a registration lives on: it hears of its end. */
@@ -109,10 +103,7 @@ export class Trunk implements Punctual, ClientOwner {
   #kind: "silence" | "refusal" = "silence";
   #retryAfter: number | undefined;
   // The round of now: whom it still may ask, and what it asked.
-  #round = 0;
-  #targets: readonly TargetState[] = [];
-  #places: TrunkPlace[] = [];
-  #asked = 0;
+  #round: TrunkRound | undefined;
   #place: TrunkPlace | undefined;
   #contact = "";
   #draft: RequestDraft | undefined;
@@ -310,38 +301,18 @@ export class Trunk implements Punctual, ClientOwner {
   // — Asking
 
   #askBest(now: Millis): void {
-    this.#round += 1;
-    this.#asked = 0;
-    this.#places = [];
-    this.#targets = [...this.#house.routing.targets(this.peer, now)];
+    const { transport, routing } = this.#house;
+    this.#round?.end();
+    this.#round = new TrunkRound(transport, routing, [...routing.targets(this.peer, now)]);
     this.#wrong("silence", "its targets have no address", undefined);
     this.#askNext(now);
   }
 
   #askNext(now: Millis): void {
-    const place = this.#places.shift();
-    if (place !== undefined && this.#asked < PLACES) {
-      this.#asked += 1;
-      return this.#ask(place, this.#asking, now);
-    }
-    const [target, ...others] = this.#targets;
-    if (target === undefined || this.#asked >= PLACES) return this.#happen("no place", now);
-    this.#targets = others;
-    const round = this.#round;
-    const { transport, routing } = this.#house;
-    transport.resolve(
-      { realm: target.realm, target: target.settings },
-      (found, at) => {
-        if (round !== this.#round) return; // Something else has begun since.
-        routing.resolvedAddresses(
-          target,
-          found.map((destination) => destination.remote.ip),
-        );
-        for (const destination of found) this.#places.push({ destination, target });
-        this.#askNext(at);
-      },
-      now,
-    );
+    this.#round?.next((place, at) => {
+      if (place === undefined) this.#happen("no place", at);
+      else this.#ask(place, this.#asking, at);
+    }, now);
   }
 
   #ask(place: TrunkPlace, seconds: number, now: Millis): void {
@@ -373,7 +344,7 @@ export class Trunk implements Punctual, ClientOwner {
   #send(draft: RequestDraft, now: Millis): void {
     if (this.#place === undefined) return;
     this.#transaction = this.#house.transactions.request(draft, this.#place.destination, this, now);
-    if (this.#state !== "leaving" && (this.#places.length > 0 || this.#targets.length > 0)) {
+    if (this.#state !== "leaving" && this.#round?.more === true) {
       this.#timers.set("silent", now + SILENT_PLACE);
       this.#house.agenda.watch(this);
     }
@@ -389,11 +360,9 @@ export class Trunk implements Punctual, ClientOwner {
 
   /** To where we are registered; when that is nowhere yet, to where we were about to be. */
   #askToLeave(now: Millis): void {
-    this.#round += 1;
+    this.#round?.end();
     this.#transaction?.forget();
     this.#timers.clear();
-    this.#places = [];
-    this.#targets = [];
     const place = this.#home ?? this.#place;
     if (place === undefined) return this.#happen("no place", now);
     this.#ask(place, 0, now);
@@ -454,7 +423,7 @@ export class Trunk implements Punctual, ClientOwner {
   }
 
   #letGo(): void {
-    this.#round += 1;
+    this.#round?.end();
     this.#transaction?.forget();
     this.#transaction = undefined;
     this.#timers.clear();
