@@ -41,6 +41,8 @@ const CALL_ID_CHARS = 24;
 const TAG_CHARS = 16;
 /** A place that says nothing for so long loses to the next one, when there is one. */
 const SILENT_PLACE: Millis = 8 * SECOND;
+/** Limit: 423s heeded in one round; the next one is a refusal, or a registrar could have us ask without end. */
+const BRIEFS = 3;
 /** Limit: the longest time that a registrar can make us ask for by 423, in seconds. */
 const LONGEST_ASKED = 86_400;
 
@@ -104,6 +106,7 @@ export class Trunk implements Punctual, ClientOwner {
   #retryAfter: number | undefined;
   // The round of now: whom it still may ask, and what it asked.
   #round: TrunkRound | undefined;
+  #briefs = 0;
   #place: TrunkPlace | undefined;
   #contact = "";
   #draft: RequestDraft | undefined;
@@ -280,7 +283,8 @@ export class Trunk implements Punctual, ClientOwner {
       return "accepted";
     }
     const brief = status === 423 ? minExpiresIn(response) : undefined;
-    if (brief !== undefined && brief > this.#asking && brief <= LONGEST_ASKED) {
+    if (brief !== undefined && brief > this.#asking && brief <= LONGEST_ASKED && this.#briefs < BRIEFS) {
+      this.#briefs += 1;
       this.#asking = brief;
       return "too brief";
     }
@@ -303,6 +307,7 @@ export class Trunk implements Punctual, ClientOwner {
   #askBest(now: Millis): void {
     const { transport, routing } = this.#house;
     this.#round?.end();
+    this.#briefs = 0;
     this.#round = new TrunkRound(transport, routing, [...routing.targets(this.peer, now)]);
     this.#wrong("silence", "its targets have no address", undefined);
     this.#askNext(now);

@@ -55,6 +55,8 @@ class Rewriter {
   /** How deep we stand when what is inside stays behind; 0: it does not. */
   #hidden = 0;
   #out: string[] = [];
+  /** Between two tags, whatever comments and sections it was written in: what is torn apart there would come out whole. */
+  #piece = "";
 
   constructor(source: string, rules: XmlRules) {
     this.#source = source;
@@ -77,6 +79,7 @@ class Rewriter {
   }
 
   #start(): void {
+    this.#flush();
     this.#at += 1;
     const name = this.#take(NAME);
     if (++this.#elements > ELEMENTS || this.#open.length >= DEPTH) throw new Unreadable();
@@ -119,6 +122,7 @@ class Rewriter {
   }
 
   #end(): void {
+    this.#flush();
     this.#at += 2;
     const name = this.#take(NAME);
     this.#take(SPACE);
@@ -130,23 +134,27 @@ class Rewriter {
 
   #text(raw: string): void {
     const text = decoded(raw);
-    const element = this.#open.at(-1);
-    if (element === undefined) {
+    if (this.#open.length === 0) {
       if (!BLANK.test(text)) throw new Unreadable();
       return;
     }
-    if (this.#hidden > 0) return;
-    this.#out.push(BLANK.test(text) ? text : escaped(this.#rules.text(text, localName(element))));
+    if (this.#hidden === 0) this.#piece += text;
+  }
+
+  #flush(): void {
+    const piece = this.#piece;
+    if (piece === "") return;
+    this.#piece = "";
+    const element = this.#open.at(-1) ?? "";
+    this.#out.push(BLANK.test(piece) ? piece : escaped(this.#rules.text(piece, localName(element))));
   }
 
   #cdata(): void {
     const start = this.#at + 9;
     const end = this.#source.indexOf("]]>", start);
-    const element = this.#open.at(-1);
-    if (end < 0 || element === undefined) throw new Unreadable();
+    if (end < 0 || this.#open.length === 0) throw new Unreadable();
     this.#at = end + 3;
-    if (this.#hidden > 0) return;
-    this.#out.push(escaped(this.#rules.text(this.#source.slice(start, end), localName(element))));
+    if (this.#hidden === 0) this.#piece += this.#source.slice(start, end);
   }
 
   #skipTo(end: string, from: number): void {

@@ -73,6 +73,15 @@ test("423: it asks again for as long as the registrar wants, and keeps to that",
   expect(view(stage)).toMatchObject({ state: "waiting", reason: "refused with 423" });
 });
 
+test("a registrar that wants a little more each time is heeded three times", () => {
+  const { stage, bob } = scene();
+  for (let more = 1; more <= 10 && registers(bob) === more; more++) {
+    bob.answer(423, { method: "REGISTER", headers: [`Min-Expires: ${1_800 + more}`] });
+  }
+  expect(registers(bob)).toBe(4);
+  expect(view(stage)).toMatchObject({ state: "waiting", reason: "refused with 423" });
+});
+
 test("a wrong password: two REGISTERs, then long waits, and the alarm says why", () => {
   const { stage, bob } = scene();
   const server = new DigestServer({ ...ACCOUNT, password: "another" });

@@ -115,6 +115,12 @@ test("a message that names more hosts than any does tells of places, whatever it
   expect(cross("application/pidf+xml", note, {}, naming)).not.toContain("see you");
 });
 
+test.each(["10.0.<!-- x -->0.9", "10.0.<![CDATA[0.9]]>", "pbx<?x?>.lan"])("a place that is torn apart: %s", (place) => {
+  expect(cross("application/pidf+xml", `<presence><note>${place}</note></presence>`)).toBe(
+    xml("<presence><note></note></presence>"),
+  );
+});
+
 const notifies = samples("call-flows/rfc3842", /NOTIFY\.sip$/).filter(({ text }) => text.startsWith("NOTIFY"));
 
 test.each(notifies)("RFC 3842 $name", ({ text }) => {
