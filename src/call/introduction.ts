@@ -29,4 +29,6 @@ export interface Reunion {
   readonly realm: RealmSettings;
   readonly peer: PeerSettings | undefined;
   readonly standing: Standing;
+  /** What it was told when it was asked to change over. */
+  told: Spoken | undefined;
 }

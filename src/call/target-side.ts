@@ -78,11 +78,12 @@ export class ReunionSide implements Called, Outcome {
       media.open(id, { caller: start.party, callee: standing.party });
       this.mediaOpen = true;
       media.carryOn(id, "callee", standing.voice);
-      offer = media.offer(id, "caller", padded(start.sdp as string, standing.lines));
+      offer = media.offer(id, "caller", padded(start.sdp as string, standing.voice.lines));
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       return this.#end(error.status, now);
     }
+    this.#reunion.told = media.spoken(id, "callee");
     Changeover.ask(dialog, offer, this, now);
   }
 
@@ -99,6 +100,7 @@ export class ReunionSide implements Called, Outcome {
       this.#introduction.restore(dialog, now);
       return this.#end(488, now);
     }
+    dialog.exchange = "ours"; // Until the two are joined, or it is asked back: what its own call agreed on is out of date.
     call.happen("callee answer", undefined, now);
     call.report.answered(call, dialog, now);
     call.house.fact(call.report.answeredFact(call, now), now);

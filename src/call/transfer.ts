@@ -51,6 +51,8 @@ export class Transfer implements Introduction, Outcome, Punctual {
   #made: Call | undefined;
   #target: Dialog | undefined;
   #standing: Standing | undefined;
+  /** What the transferee was told when it was asked to change over. */
+  #told: Spoken | undefined;
   #reinvite: Reinvite | undefined;
   #status = 500;
 
@@ -129,12 +131,12 @@ export class Transfer implements Introduction, Outcome, Punctual {
 
   restore(dialog: Dialog, now: Millis): void {
     const call = dialog.leg.owner as Call;
-    this.#heardMore(dialog, this.reunion?.standing);
+    this.#heard(dialog, this.reunion?.told, true);
     restore(call, dialog, now);
   }
 
   stayed(dialog: Dialog, status: number, dead: boolean, now: Millis): void {
-    this.#heardMore(dialog, this.reunion?.standing);
+    this.#heard(dialog, this.reunion?.told, false);
     if (dead) (dialog.leg.owner as Call).lost(status, now);
   }
 
@@ -158,7 +160,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
   stays(status: number, dead: boolean, now: Millis): void {
     const { leg } = this.#transferee;
     this.#reinvite = undefined;
-    this.#heardMore(this.#transferee, this.#standing);
+    this.#heard(this.#transferee, this.#told, false);
     this.#lose("transferee stays", status, now);
     if (dead) (leg.owner as Call).lost(status, now);
   }
@@ -225,7 +227,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
         return this.#callOff(now);
       case "restore transferee":
         this.#transferee.meets = undefined;
-        this.#heardMore(this.#transferee, this.#standing);
+        this.#heard(this.#transferee, this.#told, true);
         return restore(this.#transferee.leg.owner as Call, this.#transferee, now);
       case "lose transferee":
         return (this.#transferee.leg.owner as Call).lost(408, now);
@@ -275,6 +277,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
         realm: second.call.realmOf(dialog.leg),
         peer: second.call.peerOf(dialog.leg),
         standing: there,
+        told: undefined,
       };
     }
     const { leg, hop } = this.#transferee;
@@ -306,7 +309,11 @@ export class Transfer implements Introduction, Outcome, Punctual {
   #askTransferee(now: Millis): void {
     const made = this.#made as Call;
     try {
-      const offer = made.house.media.repeat(made.id, "caller");
+      const { media } = made.house;
+      // While we waited for it to be at rest it may have heard more of its own call.
+      media.carryOn(made.id, "caller", this.voice());
+      const offer = media.repeat(made.id, "caller");
+      this.#told = media.spoken(made.id, "caller");
       this.#reinvite = Changeover.ask(this.#transferee, offer, this, now);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
@@ -347,6 +354,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
     for (const dialog of referrers) if (dialog !== undefined) dialog.twin = undefined;
     this.#transferee.twin = target;
     target.twin = this.#transferee;
+    target.exchange = "settled";
     made.settled = true;
     made.happen("caller ACK", undefined, now);
     this.#first.transferredBy(this.#referrer, now);
@@ -379,12 +387,11 @@ export class Transfer implements Introduction, Outcome, Punctual {
     return this.#standing;
   }
 
-  /** What it would not hear has used up a version all the same. */
-  #heardMore({ leg }: Dialog, standing: Standing | undefined): void {
+  /** What it was told has used up a version even if it would not hear it; m-lines only count when it `agreed` to them. */
+  #heard({ leg }: Dialog, told: Spoken | undefined, agreed: boolean): void {
     const call = leg.owner as Call;
-    if (call === this.#made || call.state !== "up" || standing === undefined) return;
-    const { sessionId, version, ip } = standing.voice;
-    call.house.media.carryOn(call.id, leg.side, { sessionId, version: version + 1, ip });
+    if (call === this.#made || call.state !== "up" || told === undefined) return;
+    call.house.media.carryOn(call.id, leg.side, agreed ? told : { ...told, lines: 0 });
   }
 }
 

@@ -45,7 +45,11 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
   const writings: Writing[] = [];
   for (const [index, media] of sdp.media.entries()) {
     const offered = pending.offered[index];
-    const source = pending.offer.media[index] as Media;
+    const source = pending.offer.media[index];
+    if (source === undefined) {
+      lines.push(undefined); // Only the answerer knows of it: see lines-off.ts.
+      continue;
+    }
     if (offered === undefined || media.port === 0) {
       lines.push(undefined);
       writings.push(placeholder(source, midOf(source)));
@@ -66,7 +70,7 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
   const shown = shownOn(lines, to, legs[to]);
   const { offer } = pending;
   const frame = { source: sdp, times: offer.times, groups: groupsAnswered(groupsOf(offer), sdp, lines, to), rules };
-  const voice = say(legs[to].voice, shown, writeBody(frame, shown, writings));
+  const voice = say(legs[to].voice, shown, writeBody(frame, shown, writings), writings.length);
   return { state: { lines, legs: withVoice(legs, to, voice) }, text: voice.text };
 }
 

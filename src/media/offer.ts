@@ -19,6 +19,7 @@ import { alternatives, freshMid, groupsOf, groupsOnward, midOf } from "./groups.
 import { keysForOffer, keysToOffer } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position } from "./line.ts";
+import { withLines } from "./lines-off.ts";
 import { SAME_NUMBERS } from "./numbers.ts";
 import { otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { shownAddress } from "./port-books.ts";
@@ -47,12 +48,16 @@ export interface Offered {
 }
 
 /** Throws PeerError; ports that it reserved until then are the caller's to free. */
-export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
-  const { base, from, legs } = context;
-  const fault = reofferFault(base.lines.length, sdp);
+export function applyOffer(context: OfferContext, offer: Sdp): Offered {
+  const { base, from, legs, session } = context;
+  const to = otherSide(from);
+  const known = base.lines.length;
+  // One side may have heard of more m-lines than the other: those of a call that it was to change over to, in vain.
+  const heard = session.pending === undefined ? legs[from].voice.lines : 0;
+  const fault = reofferFault(heard === 0 ? known : Math.min(known, heard), offer);
   if (fault !== undefined) throw new PeerError(488, fault);
 
-  const to = otherSide(from);
+  const sdp = withLines(offer, Math.max(known, legs[to].voice.lines));
   const groups = groupsOf(sdp);
   const aside = groups.length === 0 ? NONE : alternatives(groups, sdp, legs[from].realm);
   const rules = rulesOf(legs[to]);
@@ -86,7 +91,7 @@ export function applyOffer(context: OfferContext, sdp: Sdp): Offered {
   const leg = legs[to];
   const shown = shownOn(lines, to, leg);
   const frame = { source: sdp, times: ALWAYS, groups: groupsOnward(groups, lines, from), rules };
-  const voice = say(leg.voice, shown, writeBody(frame, shown, writings));
+  const voice = say(leg.voice, shown, writeBody(frame, shown, writings), writings.length);
   return { state: { lines, legs: withVoice(legs, to, voice) }, onward: { media: onward }, text: voice.text };
 }
 

@@ -6,7 +6,7 @@ import type { Pending, State } from "./session.ts";
 
 /** `said`: our description toward the side `to`, parsed. */
 export function repetition(settled: State, to: SideIndex, said: Sdp): Pending {
-  const lines = settled.lines.map((line, index) => asSaid(line, to, said.media[index]));
+  const lines = said.media.map((media, index) => asSaid(settled.lines[index], to, media));
   return {
     from: otherSide(to),
     offer: said,
@@ -21,9 +21,9 @@ export function repetition(settled: State, to: SideIndex, said: Sdp): Pending {
 }
 
 /** An answer of ours named one key; as an offer it offers that one alone. */
-function asSaid(line: Position, to: SideIndex, media: Media | undefined): Position {
+function asSaid(line: Position, to: SideIndex, media: Media): Position {
   const side = line?.sides[to];
-  if (line === undefined || media === undefined || side?.tx === undefined) return line;
+  if (line === undefined || side?.tx === undefined) return line;
   if (media.attributes.filter(({ name }) => name === "crypto").length !== 1) return line;
   const said = { ...side, offered: [side.tx] };
   return { ...line, sides: to === 0 ? [said, line.sides[1]] : [line.sides[0], said] };

@@ -10,6 +10,7 @@ import { parseSdp } from "../sdp/index.ts";
 import { applyAnswer } from "./answer.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Local } from "./line.ts";
+import { bodyWithLines } from "./lines-off.ts";
 import { type MediaNews, newsOf } from "./news.ts";
 import { applyOffer, type Offered, withVoice } from "./offer.ts";
 import { indexOf, type MediaParty, type MediaSide, otherSide, type SideIndex } from "./party.ts";
@@ -21,7 +22,7 @@ import { repetition } from "./repeat.ts";
 import { currentState, type Gate, type Leg, type Pending, type Session, type State } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import { type MediaView, mediaView } from "./view.ts";
-import { carriedOn, newVoice, type Spoken, say, unsaid } from "./voice.ts";
+import { carriedOn, newVoice, type Spoken, say, spokenBy, unsaid } from "./voice.ts";
 
 export interface MediaOptions {
   readonly settings: Settings;
@@ -175,7 +176,8 @@ export class MediaSessions {
     if (held.pending !== undefined) throw new PeerError(491, "another offer is under way");
     if (!held.confirmed) throw new PeerError(500, "nothing is agreed yet");
     const { voice } = settled.legs[index];
-    const again = say(voice, voice.ip, voice.body);
+    const { lines } = voice;
+    const again = say(voice, voice.ip, bodyWithLines(voice.body, settled.lines.length, lines), lines);
     if (again !== voice) held.settled = { lines: settled.lines, legs: withVoice(settled.legs, index, again) };
     held.pending = repetition(held.settled, index, parseSdp(again.text));
     return again.text;
@@ -195,9 +197,15 @@ export class MediaSessions {
     return held?.confirmed === true ? standingOf(held, indexOf(side)) : undefined;
   }
 
+  /** How far we have spoken to that side by now; `undefined`: there is no such session. */
+  spoken(session: string, side: MediaSide): Spoken | undefined {
+    const held = this.#sessions.get(session);
+    return held === undefined ? undefined : spokenBy((held.pending?.state ?? held.settled).legs[indexOf(side)].voice);
+  }
+
   /**
    * That side has heard so much from us already, in another session: what it is told from now on is a later version of the
-   * same (RFC 3264 §8). What was said to it in this session, if not later than that, it will not hear.
+   * same, with no fewer m-lines (RFC 3264 §8). What was said to it in this session, if not later than that, it will not hear.
    */
   carryOn(session: string, side: MediaSide, voice: Spoken): void {
     const held = this.#get(session);

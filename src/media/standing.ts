@@ -11,9 +11,10 @@ import {
   type Sdp,
   sends,
 } from "../sdp/index.ts";
+import { withLines } from "./lines-off.ts";
 import { type MediaParty, otherSide, type SideIndex } from "./party.ts";
 import type { Session } from "./session.ts";
-import type { Spoken } from "./voice.ts";
+import { type Spoken, spokenBy } from "./voice.ts";
 
 export interface Standing {
   readonly party: MediaParty;
@@ -24,8 +25,6 @@ export interface Standing {
    * free again.
    */
   readonly offer: string;
-  /** How many m-lines it has seen. */
-  readonly lines: number;
 }
 
 export function standingOf(held: Session, index: SideIndex): Standing {
@@ -33,7 +32,7 @@ export function standingOf(held: Session, index: SideIndex): Standing {
   const own = held.said[index];
   const gaveWay = held.lastAnswerer === index;
   const offer = gaveWay ? freed(parseSdp(own), parseSdp(held.said[otherSide(index)])) : own;
-  return { party, voice, offer, lines: held.settled.lines.length };
+  return { party, voice: spokenBy(voice), offer };
 }
 
 /** An answer cannot be wider than its offer (RFC 3264 §6.1); what it lacks for that reason alone is given back to it. */
@@ -57,20 +56,7 @@ function withDirection(line: Media, wide: Direction): Media {
 }
 
 /** The same description with so many m-lines at least: a new offer may not have fewer (RFC 3264 §8). */
-export function padded(text: string, lines: number): string {
+export const padded = (text: string, lines: number): string => {
   const sdp = parseSdp(text);
-  if (sdp.media.length >= lines) return text;
-  const off: Media = {
-    kind: "audio",
-    port: 0,
-    portCount: 1,
-    protocol: "RTP/AVP",
-    formats: ["0"],
-    title: undefined,
-    connection: undefined,
-    bandwidths: [],
-    attributes: [],
-    others: [],
-  };
-  return formatSdp({ ...sdp, media: [...sdp.media, ...new Array<Media>(lines - sdp.media.length).fill(off)] });
-}
+  return sdp.media.length >= lines ? text : formatSdp(withLines(sdp, lines));
+};

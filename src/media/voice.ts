@@ -10,6 +10,8 @@ export interface Voice {
   readonly ip: string;
   readonly body: string;
   readonly text: string;
+  /** How many m-lines it has heard of: RFC 3264 §8 lets no later offer have fewer. */
+  readonly lines: number;
   /** A later description was refused: its number is used up, and the next one gets another, whatever it says. */
   readonly spoilt: boolean;
 }
@@ -21,30 +23,38 @@ export const newVoice = (random: Random): Voice => ({
   ip: "",
   body: "",
   text: "",
+  lines: 0,
   spoilt: false,
 });
 
-/** The same voice after saying `body`: a new version if and only if anything differs. `ip`: for the first `o=`. */
-export function say(voice: Voice, ip: string, body: string): Voice {
+/**
+ * The same voice after saying `body`, which has so many m-lines: a new version if and only if anything differs. `ip`: for
+ * the first `o=`.
+ */
+export function say(voice: Voice, ip: string, body: string, lines: number): Voice {
   if (voice.version > 0 && !voice.spoilt && voice.body === body) return voice;
   const version = voice.version + 1;
   const origin = voice.ip === "" ? ip : voice.ip;
   const text = `v=0\r\no=- ${voice.sessionId} ${version} ${typedAddress(origin)}\r\n${body}`;
-  return { sessionId: voice.sessionId, version, ip: origin, body, text, spoilt: false };
+  const heard = Math.max(lines, voice.lines);
+  return { sessionId: voice.sessionId, version, ip: origin, body, text, lines: heard, spoilt: false };
 }
 
 /** What stands again after `refused` was said: RFC 3264 §8 counts from the description before, refused or not. */
 export function unsaid(standing: Voice, refused: Voice): Voice {
   if (refused.sessionId !== standing.sessionId || refused.version === standing.version) return standing;
-  const { sessionId, body, text } = standing;
-  return { sessionId, version: refused.version, ip: refused.ip, body, text, spoilt: true };
+  const { sessionId, body, text, lines } = standing;
+  return { sessionId, version: refused.version, ip: refused.ip, body, text, lines, spoilt: true };
 }
 
-/** How far a voice has come: under which name, and to which version. */
-export type Spoken = Pick<Voice, "sessionId" | "version" | "ip">;
+/** How far a voice has come: under which name, to which version, and with how many m-lines. */
+export type Spoken = Pick<Voice, "sessionId" | "version" | "ip" | "lines">;
 
-/** The voice as one that goes on from there: whatever it says next is a later version. */
-export function carriedOn(voice: Voice, { sessionId, version, ip }: Spoken): Voice {
-  if (voice.sessionId !== sessionId) return { sessionId, version, ip, body: "", text: "", spoilt: true };
-  return version > voice.version ? { ...voice, version, spoilt: true } : voice;
+export const spokenBy = ({ sessionId, version, ip, lines }: Voice): Spoken => ({ sessionId, version, ip, lines });
+
+/** The voice as one that goes on from there: whatever it says next is a later version, with no fewer m-lines. */
+export function carriedOn(voice: Voice, { sessionId, version, ip, lines }: Spoken): Voice {
+  if (voice.sessionId !== sessionId) return { sessionId, version, ip, body: "", text: "", lines, spoilt: true };
+  if (version < voice.version) return voice;
+  return { ...voice, version, lines: Math.max(lines, voice.lines), spoilt: true };
 }

@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
 import { ALICE } from "../../support/stage.ts";
 import {
+  BOB,
   CAROL,
   consulting,
+  referred,
   referToDesk,
   replacesOf,
   restsAfterAll,
@@ -14,6 +16,7 @@ import {
   talking,
   told,
 } from "./executed.ts";
+import { sdpOfBob } from "./scenes.ts";
 
 const sdpOfCarolAgain = audio(CAROL.ip, { port: 7000, version: 2 });
 
@@ -289,4 +292,74 @@ test("nobody is joined with himself", () => {
   expect(alice.response("REFER")).toMatch(/^SIP\/2\.0 403 /);
   expect(bob.got.filter((one) => one.startsWith("INVITE "))).toHaveLength(1);
   expect(stage.factsOf("call.transferred")).toEqual([]);
+});
+
+test("a target asked back keeps its m-lines from then on, though its old call has fewer, and never hears a version twice", () => {
+  const video = (port: number): string => `m=video ${port} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n`;
+  const cast = consulting(
+    talking("execute", undefined, {}, [], audio(ALICE.ip) + video(41_000), sdpOfBob + video(6_002)),
+  );
+  const { alice, bob, carol, desk } = cast;
+  const off = "m=audio 0 RTP/AVP 0\r\n";
+  const version = (text: string): number => Number(/o=- \d+ (\d+) /.exec(text)?.[1]);
+  const lines = (text: string): number => text.match(/^m=/gm)?.length ?? 0;
+  referToDesk(cast);
+  const first = bodyOf(carol.asked("INVITE"));
+  expect(lines(first)).toBe(2);
+  carol.answer(200, { sdp: `${sdpOfCarolAgain}m=video 0 RTP/AVP 96\r\n` });
+
+  // In between nobody of its old call changes anything: what the two agreed on is out of date.
+  carol.request("INVITE", { sdp: `${audio(CAROL.ip, { port: 7000, version: 3 })}m=video 0 RTP/AVP 96\r\n` });
+  expect(carol.response("INVITE")).toMatch(/^SIP\/2\.0 491 /);
+  carol.ackRefusal();
+  desk.request("INVITE", { sdp: audio("10.9.0.7", { port: 6100, version: 2 }) });
+  expect(desk.response("INVITE")).toMatch(/^SIP\/2\.0 491 /);
+  desk.ackRefusal();
+
+  alice.answer(488);
+  const back = bodyOf(carol.asked("INVITE"));
+  expect(lines(back)).toBe(2);
+  expect(version(back)).toBe(version(first) + 1);
+  carol.answer(200, { sdp: `${audio(CAROL.ip, { port: 7000, version: 4 })}${off}` });
+  bob.answer(200, { method: "NOTIFY" });
+
+  desk.request("INVITE", { sdp: audio("10.9.0.7", { port: 6100, version: 3, direction: "sendonly" }) });
+  const held = bodyOf(carol.asked("INVITE"));
+  expect(lines(held)).toBe(2);
+  expect(version(held)).toBe(version(back) + 1);
+  carol.answer(200, { sdp: `${audio(CAROL.ip, { port: 7000, version: 5, direction: "recvonly" })}${off}` });
+  expect(lines(bodyOf(desk.response("INVITE")))).toBe(1);
+  desk.ack();
+
+  carol.request("INVITE", { sdp: `${audio(CAROL.ip, { port: 7000, version: 6 })}${off}` });
+  expect(lines(bodyOf(desk.asked("INVITE")))).toBe(2);
+  desk.answer(200, { sdp: `${audio("10.9.0.7", { port: 6100, version: 4 })}${off}` });
+  expect(lines(bodyOf(carol.response("INVITE")))).toBe(2);
+  carol.ack();
+  desk.request("BYE");
+  carol.answer(200, { method: "BYE" });
+  alice.request("BYE");
+  bob.answer(200, { method: "BYE" });
+  restsAfterAll(cast);
+});
+
+test("a transferee that changes its own call while the target rings is asked by what it heard last", () => {
+  const cast = referred();
+  const { alice, bob, carol } = cast;
+  const video = (port: number): string => `m=video ${port} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n`;
+  alice.request("INVITE", { sdp: sdpOfAlice(2) + video(41_000) });
+  bob.answer(200, { sdp: `${audio(BOB.ip, { port: 6000, version: 2 })}m=video 0 RTP/AVP 96\r\n` });
+  alice.ack();
+  const heard = bodyOf(alice.response("INVITE"));
+  carol.answer(200, { sdp: sdpOfCarol });
+  const asked = bodyOf(alice.asked("INVITE"));
+  expect(asked.match(/^m=/gm)).toHaveLength(2);
+  const version = (text: string): number => Number(/o=- \d+ (\d+) /.exec(text)?.[1]);
+  expect(version(asked)).toBeGreaterThan(version(heard));
+  alice.answer(200, { sdp: `${sdpOfAlice(3)}m=video 0 RTP/AVP 96\r\n` });
+  bob.answer(200, { method: "NOTIFY" });
+  bob.request("BYE");
+  carol.request("BYE");
+  alice.answer(200, { method: "BYE" });
+  restsAfterAll(cast);
 });

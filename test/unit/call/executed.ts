@@ -43,12 +43,13 @@ export function talking(
   options: StageOptions = {},
   headers: readonly string[] = [],
   sdp: string = audio(ALICE.ip),
+  answer: string = sdpOfBob,
 ): Cast {
   const { stage, alice, bob } = twoSides({ ...options, change: (settings) => change(widened(policy, settings)) });
   const carol = stage.party("carol", CAROL);
   const dave = stage.party("dave", DAVE);
   alice.invite("4711", { sdp, headers });
-  bob.answer(200, { sdp: sdpOfBob });
+  bob.answer(200, { sdp: answer });
   alice.ack();
   stage.look();
   return { stage, alice, bob, carol, dave };
