@@ -19,6 +19,7 @@ import {
 } from "../base/index.ts";
 import {
   type Dialog,
+  endLateFork,
   type Hop,
   Leg,
   receive,
@@ -134,6 +135,11 @@ export class Calls {
     const { invitation } = dialog.leg;
     if (invitation?.seq === response.cseq.number) invitation.accept(response, hop, now);
     else if (dialog.acked?.seq === response.cseq.number) dialog.acked.handle.resend(now);
+  }
+
+  /** Another fork than the one that answered, when the call is over. `first`: no copy. */
+  lateFork(response: Response, hop: Hop, first: boolean, now: Millis): void {
+    endLateFork(this.#house.legs, response, hop, first, now);
   }
 
   media(news: MediaNews, now: Millis): void {

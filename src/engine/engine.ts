@@ -89,6 +89,8 @@ export class Engine {
           this.#calls.request(request, server, hop, now),
         ack: (request: Request, hop: Hop, now: Millis) => this.#calls.ack(request, hop, now),
         strayResponse: (response: Response, hop: Hop, now: Millis) => this.#calls.strayResponse(response, hop, now),
+        lateFork: (response: Response, hop: Hop, first: boolean, now: Millis) =>
+          this.#calls.lateFork(response, hop, first, now),
       },
     });
     this.#media = new MediaSessions({ settings, random, emit: (command) => emit({ out: "relay", command }) });

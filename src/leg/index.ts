@@ -4,6 +4,7 @@ export { Dialog, type DialogOwner, type Exchange } from "./dialog.ts";
 export { receive, receiveAck } from "./incoming.ts";
 export type { Progress } from "./invitation.ts";
 export { InviteServer } from "./invite-server.ts";
+export { endLateFork } from "./late-fork.ts";
 export { Leg } from "./leg.ts";
 export type { Ending, LegOptions, LegOwner, Loss } from "./leg-owner.ts";
 export type { LegState } from "./leg-state.ts";

@@ -110,12 +110,13 @@ export class Invitation implements ClientOwner {
   }
 
   /**
-   * The leg is over. The transaction, which waits for late 2xx for another half minute, lets go of it; unless there
-   * were forks, whose answers must be ended.
+   * The leg is over. The transaction, which waits for late 2xx for another half minute, lets go of it: what comes then is
+   * ended without it (late-fork.ts); unless there were forks already, which the leg knows.
    */
   close(): void {
     this.#finished = true;
-    if (this.#leg.dialogs.length === 1) this.#transaction?.forget();
+    const { dialogs, first } = this.#leg;
+    if (dialogs.length === 1) this.#transaction?.settled(first.remoteTag);
   }
 
   /** RFC 4028 §7.3, §7.4: the same INVITE with a longer session interval. Early dialogs would be in its way. */

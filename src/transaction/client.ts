@@ -2,6 +2,7 @@ import {
   assert,
   type Destination,
   type Hop,
+  hash32,
   isReliable,
   type Millis,
   type Protocol,
@@ -18,6 +19,9 @@ import type { ClientOwner } from "./words.ts";
 type State = Invite.State | NonInvite.State;
 type Event = Invite.Event | NonInvite.Event;
 type Effect = Invite.Effect | NonInvite.Effect;
+
+/** Limit: forks that answer after the end of the call; the 2xx of those beyond are dropped, and their own timer ends them. */
+const LATE_FORK_LIMIT = 12;
 
 /** One request of ours until its last answer, with its messages. The machine decides, this does. */
 export class ClientTransaction implements Punctual, SendToken {
@@ -38,6 +42,9 @@ export class ClientTransaction implements Punctual, SendToken {
   /** Wanted before the first response came: RFC 3261 §9.1 makes it wait for one. */
   #cancelHeaders: readonly (readonly [string, string])[] | undefined;
   #response: Response | undefined;
+  /** Who answered, when its owner has gone, and who did so after that: as numbers, since many linger. */
+  #winner: number | undefined;
+  #late: number[] | undefined;
   #now: Millis = 0;
 
   /** A request to a destination: the transport picks the connection and, for large ones, the protocol. */
@@ -108,6 +115,12 @@ export class ClientTransaction implements Punctual, SendToken {
   /** The owner wants no more news: a later 2xx goes up as a stray response, and the owner's memory is freed. */
   forget(): void {
     this.#owner = undefined;
+  }
+
+  /** As `forget`, of an INVITE whose answer came from this fork: late answers of others go up as such. */
+  settled(toTag: string | undefined): void {
+    this.#owner = undefined;
+    this.#winner = forkOf(toTag);
   }
 
   respond(response: Response, now: Millis): void {
@@ -207,7 +220,17 @@ export class ClientTransaction implements Punctual, SendToken {
     const response = this.#response;
     assert(response !== undefined, "only a response is passed up");
     if (this.#owner !== undefined) this.#owner.response(response, this, now);
-    else if (this.method === "INVITE") this.#home.strayResponse(response, this, now);
+    else if (this.method === "INVITE") this.#passUpLate(response, now);
+  }
+
+  #passUpLate(response: Response, now: Millis): void {
+    const fork = forkOf(response.toTag);
+    if (this.#winner === undefined || this.#winner === fork) return this.#home.strayResponse(response, this, now);
+    this.#late ??= [];
+    const first = !this.#late.includes(fork);
+    if (first && this.#late.length === LATE_FORK_LIMIT) return;
+    if (first) this.#late.push(fork);
+    this.#home.lateFork(response, this, first, now);
   }
 
   /** Many linger at once: only what the last state needs stays. */
@@ -219,6 +242,9 @@ export class ClientTransaction implements Punctual, SendToken {
     if (state !== "completed" || this.method !== "INVITE") this.#text = "";
   }
 }
+
+/** A number for a To tag: strings of a message would keep all of it. Who makes two alike harms himself alone. */
+const forkOf = (toTag: string | undefined): number => hash32(toTag ?? "", 0);
 
 export const cancelKey = (branch: string): string => `${branch} CANCEL`;
 

@@ -14,6 +14,8 @@ export interface Home {
   /** Sends the CANCEL of an INVITE as a transaction of its own. */
   cancel(invite: ClientTransaction, text: string, owner: ClientOwner, now: Millis): void;
   strayResponse(response: Response, transaction: ClientTransaction, now: Millis): void;
+  /** A 2xx of a fork that comes when the owner of its INVITE has gone. `first`: no copy. */
+  lateFork(response: Response, transaction: ClientTransaction, first: boolean, now: Millis): void;
   /** A To tag that a copy of the request gets again: RFC 3261 §8.2.7. */
   statelessTag(request: Request): string;
   /** Counts an answer that was not sent, since it would have been much longer than what it answers. */

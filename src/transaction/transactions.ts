@@ -248,6 +248,7 @@ export class Transactions {
         this.#agenda.watch(cancel);
       },
       strayResponse: (response, transaction, now) => this.#user.strayResponse(response, transaction.hop, now),
+      lateFork: (response, transaction, first, now) => this.#user.lateFork(response, transaction.hop, first, now),
       statelessTag: (request) => this.#keys.statelessTag(request),
       tooShort: () => this.counters.add("request.too-short"),
       passAck: (ack, transaction, now) => this.#user.ack(ack, transaction.hop, now),

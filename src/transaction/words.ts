@@ -39,4 +39,6 @@ export interface TransactionUser {
   ack(request: Request, hop: Hop, now: Millis): void;
   /** A response to no client transaction, such as a 2xx that comes after the end. */
   strayResponse(response: Response, hop: Hop, now: Millis): void;
+  /** A 2xx of another fork than the one that answered, when the owner of the INVITE has gone. `first`: no copy. */
+  lateFork(response: Response, hop: Hop, first: boolean, now: Millis): void;
 }

@@ -181,9 +181,7 @@ export class Referee {
     if (status === 100 || peer === "") return;
     const asked = leg.asked.get(cseq);
     if (method === "INVITE" && asked !== undefined) {
-      // Known gap: a fork that answers after the end of the call that another one made is not told so.
-      const over = status < 300 && [...leg.dialogs.values()].some(({ ended }) => ended !== "");
-      if (status >= 200 && !over && !this.#broken.has(side) && !(status >= 300 && this.#now - asked.at > TIMER_B))
+      if (status >= 200 && !this.#broken.has(side) && !(status >= 300 && this.#now - asked.at > TIMER_B))
         leg.owedAcks.add(`${cseq} ${peer}`);
       const rseq = Number(headerOf(sip, "rseq"));
       const last = asked.reliable.get(peer);

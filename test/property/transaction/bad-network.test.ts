@@ -206,7 +206,7 @@ function layer(
     random,
     agenda: clock.agenda,
     limit: 100,
-    user: { request: (incoming, server) => request(server, incoming), ack() {}, strayResponse() {} },
+    user: { request: (incoming, server) => request(server, incoming), ack() {}, strayResponse() {}, lateFork() {} },
   });
 }
 

@@ -86,6 +86,7 @@ function layerOver(bench: Bench): Transactions {
       request: (request, server) => server.respond(responseTo(request, 200, "t"), bench.now),
       ack() {},
       strayResponse() {},
+      lateFork() {},
     },
   });
   bench.onMessage = (message, hop) => layer.message(message, hop, bench.now);

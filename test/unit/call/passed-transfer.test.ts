@@ -1,6 +1,7 @@
 /** Transfers that the box hands on, and dialogs that are named from outside: RFC 3515, RFC 3891, RFC 3911, RFC 4488. */
 import { expect, test } from "vitest";
 import { headerOf, type ScriptedParty, tagOf } from "../../support/scripted-party.ts";
+import { consulting, replacesOf, restsAfterAll, talking } from "./executed.ts";
 import { established, ringing, sdpOfBob } from "./scenes.ts";
 
 const numberOf = (text: string): string => headerOf(text, "CSeq").split(" ")[0] as string;
@@ -124,4 +125,18 @@ test("Replaces: a dialog that is about to end is declined; two names at once are
   expect(desk.response("INVITE")).toMatch(/^SIP\/2\.0 481 /); // Bob's leg is gone.
   alice.outside("INVITE", "x", { sdp: sdpOfBob, headers: [hers] });
   expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 603 /);
+});
+
+test("a REFER that names a dialog whose other end has just hung up leaves no name behind", () => {
+  const cast = consulting(talking("pass"));
+  const { alice, bob, carol, desk } = cast;
+  carol.request("BYE");
+  const replaces = encodeURIComponent(replacesOf(desk));
+  bob.request("REFER", { headers: [`Refer-To: <sip:555@10.9.0.1?Replaces=${replaces}>`] });
+  expect(headerOf(alice.asked("REFER"), "Refer-To")).toContain("Replaces=");
+  alice.answer(603, { method: "REFER" });
+  desk.answer(200, { method: "BYE" });
+  alice.request("BYE");
+  bob.answer(200, { method: "BYE" });
+  restsAfterAll(cast);
 });

@@ -364,6 +364,34 @@ test("Appendix E: another fork answers after the first one did: ACK and BYE, the
   hangUp();
 });
 
+test("RFC 3261 §13.2.2.4: another fork answers when the call of the first one has ended: ACK for each copy, one BYE", () => {
+  up();
+  hangUp();
+  seen();
+  bob.answer(200, { sdp: ANSWER_1 }); // The first one again: it has had its ACK and its BYE.
+  expect(seen()).toEqual(["bob > 200"]);
+  bob.answer(200, { sdp: ANSWER_1, fork: "-late" });
+  expect(seen()).toEqual(["bob > 200", "bob < ACK", "bob < BYE"]);
+  for (const method of ["ACK", "BYE"]) {
+    expect(bob.asked(method)).toMatch(/^\w+ sip:bob@/);
+    expect(bob.asked(method)).toMatch(/\r\nTo: .*;tag=bob-tag-late\r\n/);
+  }
+  expect([bob.asked("ACK"), bob.asked("BYE")].map((text) => /CSeq: .*/.exec(text)?.[0])).toEqual([
+    "CSeq: 1 ACK",
+    "CSeq: 2 BYE",
+  ]);
+  bob.answer(200, { sdp: ANSWER_1, fork: "-late" });
+  expect(seen()).toEqual(["bob > 200", "bob < ACK"]);
+  bob.answer(200, { method: "BYE" });
+  for (let i = 0; i < 20; i++) bob.answer(200, { sdp: ANSWER_1, fork: `-${i}` });
+  expect(seen().filter((line) => line === "bob < BYE")).toHaveLength(11); // With the one above, as many as LATE_FORK_LIMIT.
+  stage.pass(240_000);
+  expect(stage.remains()).toEqual(NOTHING);
+  seen();
+  bob.answer(200, { sdp: ANSWER_1, fork: "-too-late" });
+  expect(seen()).toEqual(["bob > 200"]);
+});
+
 function ringing(...late: readonly ["late offer"] | readonly []): void {
   ({ stage, alice, bob } = twoSides());
   alice.invite("4711", { sdp: late.length > 0 ? undefined : OFFER_1 });

@@ -71,6 +71,18 @@ test("an owner that has forgotten its call hears no more; the 2xx is a stray", (
   expect(bench.up).toEqual(["stray 200"]);
 });
 
+test("an owner that has its answer and goes: a 2xx of the same fork is a stray, that of another comes late, and its copy", () => {
+  const { bench, news, transaction } = begin("INVITE");
+  const [invite] = bench.wire.take() as [string];
+  bench.answer(200, invite);
+  transaction.settled("b");
+  bench.answer(200, invite);
+  bench.answer(200, invite, undefined, "c");
+  bench.answer(200, invite, undefined, "c");
+  expect(news).toEqual(["200"]);
+  expect(bench.up).toEqual(["stray 200", "late 200", "copy of late 200"]);
+});
+
 test("CANCEL waits for the first 1xx, copies what it must from the INVITE, and goes once", () => {
   const { bench, transaction } = begin("INVITE", [["Route", "<sip:p1;lr>"]]);
   const [invite] = bench.wire.take() as [string];

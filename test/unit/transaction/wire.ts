@@ -99,6 +99,7 @@ export class Bench {
         },
         ack: (request) => this.up.push(request.method),
         strayResponse: (response) => this.up.push(`stray ${response.status}`),
+        lateFork: (response, _hop, first) => this.up.push(`${first ? "late" : "copy of late"} ${response.status}`),
       },
     });
   }
