@@ -58,7 +58,7 @@ demo: ## two softphones call each other through the box, and their tones are mea
 	@$(NODE) test/demo/demo.ts
 
 image: ## the bootable appliance
-	@echo "make image: not yet; the appliance comes after the first call" >&2; exit 1
+	@echo "make image: there is no appliance yet" >&2; exit 1
 
 fuzz: install ## hostile bytes against the parsers, FOR=60s
 	@$(NODE) test/fuzz/run.ts "$(FOR)"

@@ -1,5 +1,6 @@
 /** The box of the simulation: a carrier outside with SRTP, a PBX inside with plain RTP. */
 import type { ListenerSettings, PeerSettings, RealmSettings, Settings, TargetSettings } from "../../src/base/index.ts";
+import { boxSettings, byName, peerSettings, realmSettings } from "../support/settings.ts";
 import type { Climate } from "./climate.ts";
 
 export const BOX = {
@@ -38,9 +39,8 @@ export function simulatedSettings(
   ];
   const target = { kind: "host", protocol: outside, host: BOX.outside.neighbour.ip, port: 5060 } as const;
   const peers: PeerSettings[] = [
-    { ...peer("carrier", "outside"), targets: [target] },
-    {
-      ...peer("pbx", "inside"),
+    peerSettings("carrier", "outside", { targets: [target] }),
+    peerSettings("pbx", "inside", {
       targets: [
         ...(targets === "a dead one first" ? [{ kind: "host", protocol: "udp", host: DEAD, port: 5060 } as const] : []),
         targets === "by name"
@@ -49,14 +49,11 @@ export function simulatedSettings(
         // The same once more: another target to try.
         { kind: "host", protocol: "udp", host: BOX.inside.neighbour.ip, port: 5060 },
       ].slice(0, targets === "one" ? 1 : 3) as TargetSettings[],
-    },
+    }),
   ];
-  return {
+  return boxSettings(realms, {
     name: "simulated",
-    control: "",
-    drainSeconds: 0,
-    realms: new Map(realms.map((one) => [one.name, one])),
-    peers: new Map(peers.map((one) => [one.name, one])),
+    peers: byName(peers),
     routes: [
       { when: { from: "carrier" }, to: ["pbx"] },
       { when: { from: "pbx" }, to: ["carrier"] },
@@ -67,11 +64,9 @@ export function simulatedSettings(
       connections: 1_000,
       connectionsPerSource: 100,
       callSeconds: 1_000,
-      subscriptions: 100,
-      subscriptionsPerSource: 20,
     },
     sessionTimer: { seconds: 300, minimumSeconds: 90 },
-  };
+  });
 }
 
 function realm(
@@ -86,41 +81,13 @@ function realm(
     protocol,
     address: { ip, port },
   });
-  return {
-    name,
+  return realmSettings(name, ip, {
     trust,
     listeners: name === "outside" ? [listener("udp", 5060), listener("tls", 5061)] : [listener("udp", 5060)],
-    domain: undefined,
-    advertise: undefined,
-    publicDomains: [],
     tls: name === "outside" ? { certificate: "", key: "", ca: undefined, verify: "none" } : undefined,
-    media: { addresses: [ip], firstPort: 20_000, lastPort: 29_999, path: "socket", silenceLimitMs: 30_000 },
+    media: { lastPort: 29_999, path: "socket" },
     srtp,
-    srtpKeys: ["sdes"],
     sdesWithoutTls: true,
-    dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
     sips: "translate",
-    allowHeaders: [],
-    otherMethods: "refuse",
-    sessionId: "pass",
-    refer: "pass",
-  };
+  });
 }
-
-const peer = (name: string, realmName: string): Omit<PeerSettings, "targets"> => ({
-  name,
-  realm: realmName,
-  sources: [],
-  options: undefined,
-  maxCalls: undefined,
-  maxCallsPerSecond: undefined,
-  maxRequestsPerSecond: undefined,
-  refer: undefined,
-  tcpForLargeRequests: false,
-  redirects: "refuse",
-  responses: new Map(),
-  diversion: "pass",
-  reasons: "pass",
-  reliable1xx: "pass",
-  preconditions: "off",
-});

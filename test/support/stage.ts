@@ -16,6 +16,7 @@ import { machineHash } from "../../src/io/hash.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "./no-packets.ts";
 import { ScriptedParty } from "./scripted-party.ts";
+import { boxSettings, byName, peerSettings, realmSettings } from "./settings.ts";
 
 export interface Place {
   readonly realm: "outside" | "inside";
@@ -288,68 +289,19 @@ export function twoSides(options: StageOptions = {}) {
 
 function stageSettings({ insideTargets = [BOB], change = (same) => same, box }: StageOptions): Settings {
   const peers = [peer("carrier", "outside", [ALICE]), peer("pbx", "inside", insideTargets)];
+  const routes = [
+    { when: { from: "carrier" }, to: ["pbx"] },
+    { when: { from: "pbx" }, to: ["carrier"] },
+  ];
   const realms = [realmOf("outside", "none", box), realmOf("inside", "full", box)];
-  return change({
-    name: "stage",
-    control: "",
-    drainSeconds: 0,
-    realms: new Map(realms.map((one) => [one.name, one])),
-    peers: new Map(peers.map((one) => [one.name, one])),
-    routes: [
-      { when: { from: "carrier" }, to: ["pbx"] },
-      { when: { from: "pbx" }, to: ["carrier"] },
-    ],
-    limits: {
-      calls: 100,
-      transactions: 10_000,
-      connections: 100,
-      connectionsPerSource: 10,
-      callSeconds: 86_400,
-      subscriptions: 100,
-      subscriptionsPerSource: 20,
-    },
-    sessionTimer: { seconds: 0, minimumSeconds: 90 },
-  });
+  return change(boxSettings(realms, { name: "stage", peers: byName(peers), routes }));
 }
 
 function realmOf(name: "outside" | "inside", trust: "none" | "full", box: Partial<Box> = {}): RealmSettings {
-  const ip = box[name] ?? BOX[name];
-  return {
-    name,
-    trust,
-    listeners: [{ id: `${name}/udp`, realm: name, protocol: "udp", address: { ip, port: 5060 } }],
-    domain: undefined,
-    advertise: undefined,
-    publicDomains: [],
-    tls: undefined,
-    media: { addresses: [ip], firstPort: 20_000, lastPort: 20_099, path: "socket", silenceLimitMs: 30_000 },
-    srtp: "off",
-    srtpKeys: ["sdes"],
-    sdesWithoutTls: false,
-    dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
-    sips: "refuse",
-    allowHeaders: [],
-    otherMethods: "refuse",
-    sessionId: "pass",
-    refer: "pass",
-  };
+  return realmSettings(name, box[name] ?? BOX[name], { trust, media: { lastPort: 20_099, path: "socket" } });
 }
 
-const peer = (name: string, realm: string, targets: readonly Target[]): PeerSettings => ({
-  name,
-  realm,
-  targets: targets.map(({ ip, port, protocol = "udp" }) => ({ kind: "host", protocol, host: ip, port })),
-  sources: [],
-  options: undefined,
-  maxCalls: undefined,
-  maxCallsPerSecond: undefined,
-  maxRequestsPerSecond: undefined,
-  refer: undefined,
-  tcpForLargeRequests: false,
-  redirects: "refuse",
-  responses: new Map(),
-  diversion: "pass",
-  reasons: "pass",
-  reliable1xx: "pass",
-  preconditions: "off",
-});
+const peer = (name: string, realm: string, targets: readonly Target[]): PeerSettings =>
+  peerSettings(name, realm, {
+    targets: targets.map(({ ip, port, protocol = "udp" }) => ({ kind: "host", protocol, host: ip, port })),
+  });

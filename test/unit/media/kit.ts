@@ -7,53 +7,18 @@ import {
   type RelayCommand,
   type SideCounters,
 } from "../../../src/media/index.ts";
+import { boxSettings, realmSettings } from "../../support/settings.ts";
 
 export const KEY_A = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd";
 export const KEY_B = "HRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA";
 
 export function realm(name: string, ip: string, changes: Partial<RealmSettings> = {}): RealmSettings {
-  return {
-    name,
-    trust: "none",
-    listeners: [{ id: `udp:${name}`, realm: name, protocol: "udp", address: { ip, port: 5060 } }],
-    domain: undefined,
-    advertise: undefined,
-    publicDomains: [],
-    tls: undefined,
-    media: { addresses: [ip], firstPort: 20_000, lastPort: 20_019, path: "auto", silenceLimitMs: 30_000 },
-    srtp: "off",
-    srtpKeys: ["sdes"],
-    sdesWithoutTls: false,
-    dscp: { signalling: 24, audio: 46, video: 34, other: 10 },
-    sips: "refuse",
-    allowHeaders: [],
-    otherMethods: "refuse",
-    sessionId: "pass",
-    refer: "pass",
-    ...changes,
-  };
+  const media = { lastPort: 20_019, ...changes.media };
+  return realmSettings(name, ip, { dscp: { signalling: 24, audio: 46, video: 34, other: 10 }, ...changes, media });
 }
 
-export function settingsWith(realms: readonly RealmSettings[]): Settings {
-  return {
-    name: "box",
-    control: "/tmp/box.sock",
-    drainSeconds: 0,
-    realms: new Map(realms.map((each) => [each.name, each])),
-    peers: new Map(),
-    routes: [],
-    limits: {
-      calls: 100,
-      transactions: 100,
-      connections: 100,
-      connectionsPerSource: 10,
-      callSeconds: 86_400,
-      subscriptions: 100,
-      subscriptionsPerSource: 20,
-    },
-    sessionTimer: { seconds: 0, minimumSeconds: 90 },
-  };
-}
+export const settingsWith = (realms: readonly RealmSettings[]): Settings =>
+  boxSettings(realms, { limits: { transactions: 100 } });
 
 export const OUTSIDE = realm("outside", "198.51.100.1", { srtp: "required" });
 export const INSIDE = realm("inside", "10.0.0.1");

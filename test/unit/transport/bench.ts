@@ -13,6 +13,7 @@ import {
 } from "../../../src/base/index.ts";
 import type { Message } from "../../../src/message/index.ts";
 import { Transport, type TransportOutput } from "../../../src/transport/index.ts";
+import { boxSettings, realmSettings } from "../../support/settings.ts";
 
 export const ALICE = { ip: "192.0.2.7", port: 4242 };
 
@@ -124,52 +125,16 @@ export function settingsOf({ outside = {}, inside = {}, limits = {} }: World = {
     }),
     realm("inside", ["udp 10.0.0.1 5070", "tcp 10.0.0.1 5070"], { trust: "full", ...inside }),
   ];
-  return {
-    name: "test",
-    control: "/run/none",
-    drainSeconds: 0,
-    realms: new Map(realms.map((each) => [each.name, each])),
-    peers: new Map(),
-    routes: [],
-    limits: {
-      calls: 100,
-      transactions: 1_000,
-      connections: 16,
-      connectionsPerSource: 4,
-      callSeconds: 86_400,
-      subscriptions: 100,
-      subscriptionsPerSource: 20,
-      ...limits,
-    },
-    sessionTimer: { seconds: 0, minimumSeconds: 90 },
-  };
+  return boxSettings(realms, { limits: { transactions: 1_000, connections: 16, connectionsPerSource: 4, ...limits } });
 }
 
 function realm(name: string, listen: readonly string[], more: Partial<RealmSettings>): RealmSettings {
-  return {
-    name,
-    trust: "none",
-    listeners: listen.map((text): ListenerSettings => {
-      const [protocol, ip, port] = text.split(" ") as [Protocol, string, string];
-      const id = `${name}/${protocol}${ip.includes(":") ? "6" : ""}`;
-      return { id, realm: name, protocol, address: { ip, port: Number(port) } };
-    }),
-    domain: undefined,
-    advertise: undefined,
-    publicDomains: [],
-    tls: undefined,
-    media: { addresses: [], firstPort: 20_000, lastPort: 20_999, path: "auto", silenceLimitMs: 0 },
-    srtp: "off",
-    srtpKeys: [],
-    sdesWithoutTls: false,
-    dscp: { signalling: 24, audio: 46, video: 34, other: 0 },
-    sips: "refuse",
-    allowHeaders: [],
-    otherMethods: "refuse",
-    sessionId: "pass",
-    refer: "pass",
-    ...more,
-  };
+  const listeners = listen.map((text): ListenerSettings => {
+    const [protocol, ip, port] = text.split(" ") as [Protocol, string, string];
+    const id = `${name}/${protocol}${ip.includes(":") ? "6" : ""}`;
+    return { id, realm: name, protocol, address: { ip, port: Number(port) } };
+  });
+  return realmSettings(name, "", { listeners, ...more });
 }
 
 export interface Text {
