@@ -17,6 +17,9 @@ interface Asked {
   /** Reliable 1xx by To tag, the last RSeq that came in order. */
   readonly reliable: Map<string, number>;
   readonly pracked: Set<string>;
+  /** Its stream broke before it had its final response. */
+  broke: boolean;
+  answered: boolean;
 }
 
 /** One leg: all dialogs of one Call-ID on one side. */
@@ -75,12 +78,16 @@ export class Referee {
     const [box, peer] = (way === "out") === isRequest(sip) ? [from, to] : [to, from];
     const say: Report = (what) => this.#report(`${side} ${callId}: ${what}`);
     if (isRequest(sip)) this.#request(leg, way, side, sip, box, peer, say);
-    else this.#response(leg, way, side, sip, box, peer, say);
+    else this.#response(leg, way, sip, box, peer, say);
   }
 
-  /** The streams of this side broke. Known gap: what belongs to a transaction that was sent on them is not sent again. */
+  /** The streams of this side broke. Known gap: what belongs to an INVITE that was under way on them is not sent again. */
   broke(side: string): void {
     this.#broken.add(side);
+    for (const [name, leg] of this.#legs) {
+      if (!name.startsWith(`${side} `)) continue;
+      for (const asked of leg.asked.values()) if (!asked.answered) asked.broke = true;
+    }
   }
 
   /** At rest nothing is owed any more. */
@@ -119,7 +126,8 @@ export class Referee {
       return dialog.offers.request("theirs", sip);
     }
     if (method === "CANCEL") return;
-    if (method === "INVITE") leg.asked.set(cseq, { at: this.#now, reliable: new Map(), pracked: new Set() });
+    if (method === "INVITE")
+      leg.asked.set(cseq, { at: this.#now, reliable: new Map(), pracked: new Set(), broke: false, answered: false });
     if (method === "ACK") {
       if (!leg.owedAcks.delete(`${cseq} ${peer}`) && !leg.asked.has(cseq)) say(`ACK ${cseq} for no INVITE`);
       if (peer !== "") this.#dialog(leg, box, peer, say).offers.request("ours", sip);
@@ -129,7 +137,8 @@ export class Referee {
     const dialog = this.#dialog(leg, box, peer, say);
     if (!dialog.branches.has(branchOf(sip))) {
       if (cseq <= dialog.cseq) say(`${method} with CSeq ${cseq} after ${dialog.cseq}`);
-      // What was on a stream when it broke is said again, or for the first time, on the next one.
+      // What was on a stream when it broke is said again, or for the first time, on the next one: perhaps after a BYE that
+      // came meanwhile on a stream of the peer's own, as requests cross on any wire.
       if (dialog.ended !== "" && !this.#broken.has(side)) say(`${method} after ${dialog.ended}`);
       dialog.cseq = Math.max(cseq, dialog.cseq);
       dialog.branches.add(branchOf(sip));
@@ -157,10 +166,10 @@ export class Referee {
     if (came?.unpracked.get(box) === Number(rseq)) came.unpracked.delete(box);
   }
 
-  #response(leg: LegRecord, way: "in" | "out", side: string, sip: Sip, box: string, peer: string, say: Report): void {
+  #response(leg: LegRecord, way: "in" | "out", sip: Sip, box: string, peer: string, say: Report): void {
     const { method, number } = cseqOf(sip);
     const status = statusOf(sip);
-    if (way === "in") return this.#answered(leg, side, sip, method, number, status, box, peer, say);
+    if (way === "in") return this.#answered(leg, sip, method, number, status, box, peer, say);
     if (method === "INVITE") this.#answers(leg, sip, number, status, box, say);
     if (status === 100 || box === "" || method === "CANCEL") return;
     const dialog = this.#dialog(leg, box, peer, say);
@@ -169,7 +178,6 @@ export class Referee {
 
   #answered(
     leg: LegRecord,
-    side: string,
     sip: Sip,
     method: string,
     cseq: number,
@@ -181,8 +189,9 @@ export class Referee {
     if (status === 100 || peer === "") return;
     const asked = leg.asked.get(cseq);
     if (method === "INVITE" && asked !== undefined) {
-      if (status >= 200 && !this.#broken.has(side) && !(status >= 300 && this.#now - asked.at > TIMER_B))
+      if (status >= 200 && !asked.broke && !(status >= 300 && this.#now - asked.at > TIMER_B))
         leg.owedAcks.add(`${cseq} ${peer}`);
+      if (status >= 200) asked.answered = true;
       const rseq = Number(headerOf(sip, "rseq"));
       const last = asked.reliable.get(peer);
       if (rseq > 0 && status < 200 && (last === undefined || rseq === last + 1)) asked.reliable.set(peer, rseq);
