@@ -76,7 +76,9 @@ function compare(path: readonly string[], before: Plain, after: Plain, changes: 
 
 function effectOf(path: readonly string[]): string {
   const [top, name, member] = path;
-  if (top === "name" || top === "control" || (top === "limits" && name === "transactions")) return "at the next start";
+  if (top === "name" || top === "control") return "at the next start";
+  // The tables are dimensioned at the start.
+  if (top === "limits" && name === "transactions") return "at once, up to what the box was started with";
   if (top === "realms" && member === "listen") return "at once; connections that are up stay";
   if (top === "realms" && member === "tls") return "for new connections";
   if (top === "realms" && (member === "media" || member === "srtp" || member === "srtpKeys")) return "for new calls";

@@ -2,7 +2,7 @@
  * INVITE server transaction: RFC 3261 §17.2.1 as RFC 6026 §7.1 corrects it (its figure 7). The first state is ours:
  * "proceeding" before anything was sent, where the wait for the 100 Trying runs.
  */
-import { blueprint, type Machine, T1, T2, T4 } from "./machine.ts";
+import { blueprint, T1, T2, T4 } from "./machine.ts";
 
 export type State = "received" | "proceeding" | "completed" | "confirmed" | "accepted" | "terminated";
 export type Timer = "trying" | "G" | "H" | "I" | "L";
@@ -15,8 +15,6 @@ export type Effect =
   | "report ACK"
   | "report no ACK"
   | "report unreachable";
-
-export type InviteServerMachine = Machine<State, Event, Effect>;
 
 // biome-ignore format: laid out as the figure
 export const inviteServer = blueprint<State, Event, Effect>({

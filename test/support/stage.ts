@@ -305,3 +305,6 @@ const peer = (name: string, realm: string, targets: readonly Target[]): PeerSett
   peerSettings(name, realm, {
     targets: targets.map(({ ip, port, protocol = "udp" }) => ({ kind: "host", protocol, host: ip, port })),
   });
+
+/** A diary without its times. */
+export const words = (diary: readonly string[]): string[] => diary.map((line) => line.slice(line.indexOf(" ") + 1));

@@ -1,12 +1,10 @@
 /** Offers and answers across the box: late offers, re-INVITE, UPDATE, PRACK, glare. */
 import { expect, test } from "vitest";
 import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
-import { ALICE, BOB, twoSides } from "../../support/stage.ts";
+import { ALICE, BOB, twoSides, words } from "../../support/stage.ts";
 import { established, ringing, sdpOfBob } from "./scenes.ts";
 
 const ofAlice = (options: Parameters<typeof audio>[1] = {}): string => audio(ALICE.ip, options);
-const words = (diary: readonly string[]): string[] => diary.map((line) => line.slice(line.indexOf(" ") + 1));
-
 test("a late offer: the callee offers in its 200, the caller answers in its ACK, and ours carries it on", () => {
   const { stage, alice, bob } = twoSides();
   alice.invite("4711", {});

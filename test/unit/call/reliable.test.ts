@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import type { PeerSettings } from "../../../src/base/index.ts";
 import { expectNoLeaks } from "../../support/leak-check.ts";
 import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
-import { ALICE, type Stage, type StageOptions, twoSides } from "../../support/stage.ts";
+import { ALICE, type Stage, type StageOptions, twoSides, words } from "../../support/stage.ts";
 import { NOTHING, sdpOfBob } from "./scenes.ts";
 
 let stage: Stage;
@@ -19,8 +19,6 @@ const ofAlice = audio(ALICE.ip);
 const SUPPORTED = ["Supported: 100rel"];
 const REQUIRED = ["Require: 100rel"];
 const reliable = (rseq: number, sdp?: string) => ({ sdp, headers: ["Require: 100rel", `RSeq: ${rseq}`] });
-const words = (diary: readonly string[]): string[] => diary.map((line) => line.slice(line.indexOf(" ") + 1));
-
 test("two reliable 1xx in a row: the second waits for the PRACK of the first, and its number follows", () => {
   const { alice, bob } = invited(SUPPORTED);
   bob.answer(183, reliable(20, sdpOfBob));

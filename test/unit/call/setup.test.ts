@@ -2,12 +2,10 @@
 import { expect, test } from "vitest";
 import type { Settings } from "../../../src/base/index.ts";
 import { audio, bodyOf, headerOf, tagOf } from "../../support/scripted-party.ts";
-import { ALICE, BOB, twoSides } from "../../support/stage.ts";
+import { ALICE, BOB, twoSides, words } from "../../support/stage.ts";
 import { established, NOTHING, ringing, sdpOfBob } from "./scenes.ts";
 
 const CAROL = { realm: "inside", ip: "10.9.0.8", port: 5060 } as const;
-const words = (diary: readonly string[]): string[] => diary.map((line) => line.slice(line.indexOf(" ") + 1));
-
 function twoTargets() {
   const scene = twoSides({ insideTargets: [BOB, CAROL] });
   return { ...scene, carol: scene.stage.party("carol", CAROL) };

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { expectNoLeaks } from "../../support/leak-check.ts";
 import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
-import { ALICE, BOB, type Stage, twoSides } from "../../support/stage.ts";
+import { ALICE, BOB, type Stage, twoSides, words } from "../../support/stage.ts";
 import { established, NOTHING, sdpOfBob } from "./scenes.ts";
 
 let stage: Stage;
@@ -20,8 +20,6 @@ const ofAlice = (options: Options = {}): string => audio(ALICE.ip, options);
 const ofBob = (options: Options = {}): string => audio(BOB.ip, { port: 6000, ...options });
 const REL = ["Supported: 100rel"];
 const NO_UPDATE = "Allow: INVITE, ACK, BYE, CANCEL, PRACK";
-const words = (diary: readonly string[]): string[] => diary.map((line) => line.slice(line.indexOf(" ") + 1));
-
 // — Before the answer
 
 test("UPDATE with an offer before the PRACK of the first answer: 500 and Retry-After, on either side", () => {

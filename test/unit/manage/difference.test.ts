@@ -16,12 +16,14 @@ test("each change has its path, its values and its effect", () => {
     text
       .replace('"srtp": "off"', '"srtp": "preferred"')
       .replace('"name": "a"', '"name": "b"')
-      .replace('5060",', '5062",'),
+      .replace('5060",', '5062",')
+      .replace('"peers"', '"limits": { "transactions": 1000 }, "peers"'),
   );
   expect(differences(settings(), after).map(changeText)).toEqual([
     'name: "a" -> "b"; at the next start',
     'realms.inside.listen: ["tcp:127.0.0.1:5060","udp:127.0.0.1:5060"] -> ["tcp:127.0.0.1:5060","udp:127.0.0.1:5062"]; at once; connections that are up stay',
     'realms.inside.srtp: "off" -> "preferred"; for new calls',
+    "limits.transactions: 200000 -> 1000; at once, up to what the box was started with",
   ]);
 });
 
