@@ -41,6 +41,8 @@ export class ClientTransaction implements Punctual, SendToken {
   #fallback: { readonly draft: RequestDraft; readonly destination: Destination } | undefined;
   /** Wanted before the first response came: RFC 3261 §9.1 makes it wait for one. */
   #cancelHeaders: readonly (readonly [string, string])[] | undefined;
+  /** Of an INVITE that went on a stream, for its CANCEL and for the ACK of its refusal. */
+  #destination: Destination | undefined;
   #response: Response | undefined;
   /** Who answered, when its owner has gone, and who did so after that: as numbers, since many linger. */
   #winner: number | undefined;
@@ -66,7 +68,8 @@ export class ClientTransaction implements Punctual, SendToken {
     const transaction = new ClientTransaction(home, invite.branch, method, owner, invite.hop);
     transaction.#text = text;
     transaction.#begin(invite.hop.protocol, now);
-    home.transport.resend(invite.hop, text, transaction, now);
+    transaction.#destination = invite.#destination;
+    transaction.#follow(now);
     return transaction;
   }
 
@@ -176,7 +179,17 @@ export class ClientTransaction implements Punctual, SendToken {
     const switched = destination.protocol === "udp" && sent.protocol !== "udp";
     this.#fallback = switched ? { draft, destination } : undefined;
     this.#hop = sent.hop;
+    if (this.method === "INVITE" && isReliable(sent.protocol)) {
+      this.#destination = switched ? { ...destination, protocol: sent.protocol } : destination;
+    } else this.#destination = undefined;
     this.#begin(sent.protocol, now);
+  }
+
+  /** What follows an INVITE goes where it went; its stream may have broken since, and then on a new one (RFC 3261 §18.4). */
+  #follow(now: Millis): void {
+    const { transport } = this.#home;
+    if (this.#destination === undefined) return transport.resend(this.#hop, this.#text, this, now);
+    transport.sendRequest(this.#destination, this, () => this.#text, now);
   }
 
   #begin(protocol: Protocol, now: Millis): void {
@@ -202,7 +215,7 @@ export class ClientTransaction implements Punctual, SendToken {
       case "send ACK":
         assert(this.#response !== undefined, "an ACK answers a response");
         this.#text = ackText(this.#text, this.#response);
-        return this.#home.transport.resend(this.#hop, this.#text, this, now);
+        return this.#follow(now);
       case "send CANCEL":
         return this.#home.cancel(this, cancelText(this.#text, this.#cancelHeaders ?? []), CANCEL_OWNER, now);
       case "pass up":
@@ -236,6 +249,7 @@ export class ClientTransaction implements Punctual, SendToken {
   /** Many linger at once: only what the last state needs stays. */
   #slim(): void {
     this.#fallback = undefined;
+    this.#destination = undefined;
     this.#cancelHeaders = undefined;
     const state = this.#machine.state;
     if (state !== "accepted") this.#owner = undefined;

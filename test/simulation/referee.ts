@@ -17,7 +17,7 @@ interface Asked {
   /** Reliable 1xx by To tag, the last RSeq that came in order. */
   readonly reliable: Map<string, number>;
   readonly pracked: Set<string>;
-  /** Its stream broke before it had its final response. */
+  /** Its stream broke before it had any response: it failed, and what comes later meets no transaction. */
   broke: boolean;
   answered: boolean;
 }
@@ -81,7 +81,7 @@ export class Referee {
     else this.#response(leg, way, sip, box, peer, say);
   }
 
-  /** The streams of this side broke. Known gap: what belongs to an INVITE that was under way on them is not sent again. */
+  /** The streams of this side broke. An INVITE that had no response yet has failed. */
   broke(side: string): void {
     this.#broken.add(side);
     for (const [name, leg] of this.#legs) {
@@ -186,12 +186,12 @@ export class Referee {
     peer: string,
     say: Report,
   ): void {
-    if (status === 100 || peer === "") return;
     const asked = leg.asked.get(cseq);
+    if (method === "INVITE" && asked !== undefined) asked.answered = true;
+    if (status === 100 || peer === "") return;
     if (method === "INVITE" && asked !== undefined) {
       if (status >= 200 && !asked.broke && !(status >= 300 && this.#now - asked.at > TIMER_B))
         leg.owedAcks.add(`${cseq} ${peer}`);
-      if (status >= 200) asked.answered = true;
       const rseq = Number(headerOf(sip, "rseq"));
       const last = asked.reliable.get(peer);
       if (rseq > 0 && status < 200 && (last === undefined || rseq === last + 1)) asked.reliable.set(peer, rseq);

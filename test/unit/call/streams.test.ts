@@ -137,6 +137,32 @@ test("a sips: call whose TLS target is dead does not fall back to the UDP one be
   expect(bob.asked("INVITE")).toMatch(/^INVITE sip:/);
 });
 
+test("the stream of an INVITE breaks: its CANCEL, and the ACK of its refusal, go on new ones", () => {
+  const { stage, alice, bob } = scene(carrierOverTls);
+  bob.invite("200", { sdp: sdpOfBob });
+  stage.pass(0);
+  alice.answer(180);
+  const branch = headerOf(alice.asked("INVITE"), "Via");
+  stage.disconnect(alice);
+  stage.look();
+  bob.cancel();
+  stage.pass(0);
+  expect(stage.look().filter((line) => line.includes("alice"))).toEqual(["0 alice < connection", "0 alice < CANCEL"]);
+  expect(headerOf(alice.asked("CANCEL"), "Via")).toBe(branch);
+  alice.answer(200, { method: "CANCEL" });
+  stage.disconnect(alice);
+  stage.connect(alice, CONNECTION + 1);
+  alice.answer(487);
+  stage.pass(0);
+  expect(stage.look().filter((line) => line.includes("alice <"))).toContainEqual(
+    expect.stringContaining("alice < ACK"),
+  );
+  expect(headerOf(alice.asked("ACK"), "Via")).toBe(branch);
+  bob.ackRefusal();
+  stage.pass(700_000);
+  expect(stage.remains()).toEqual(NOTHING);
+});
+
 /** Alice outside, on TLS; bob inside, on UDP, where sips: may be translated. */
 function scene(more = (settings: Settings): Settings => settings) {
   const stage = new Stage({ change: (settings) => more(withTls(settings)) });
@@ -183,4 +209,11 @@ function tlsThenUdp(settings: Settings): Settings {
     ]),
     peers: new Map([...settings.peers, ["pbx", { ...pbx, targets: [target("tls", 5061), target("udp", 5060)] }]]),
   };
+}
+
+/** The carrier is called where alice is. */
+function carrierOverTls(settings: Settings): Settings {
+  const carrier = settings.peers.get("carrier") as NonNullable<ReturnType<Settings["peers"]["get"]>>;
+  const targets = [{ kind: "host", protocol: "tls", host: ALICE.ip, port: 5061 } as const];
+  return { ...settings, peers: new Map([...settings.peers, ["carrier", { ...carrier, targets }]]) };
 }
