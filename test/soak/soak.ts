@@ -3,12 +3,12 @@
  * Prints one JSON object: how memory went, the longest pause of the event loop, and what was left. Exit status 1 when a
  * call did not go as its script says, or when something is left.
  */
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { Box, makeFolder, makeTls } from "../support/box.ts";
 import { makeHosts } from "../support/network-namespaces.ts";
 import { secondsOf } from "../support/seconds-of.ts";
 import { flows } from "../support/sipp-flows.ts";
-import { directions, flowConfig, startFlow } from "../support/sipp-run.ts";
+import { directions, type FlowRun, flowConfig, startFlow } from "../support/sipp-run.ts";
 
 /** Of each flow in each direction. */
 const CALLS_PER_SECOND = 1;
@@ -37,10 +37,12 @@ const seconds = secondsOf(process.argv[2] ?? "30m");
 const folder = makeFolder("soak");
 const hosts = makeHosts("sypsk", 67);
 try {
-  process.exitCode = (await soak()) ? 0 : 1;
+  const good = await soak();
+  process.exitCode = good ? 0 : 1;
+  if (good) rmSync(folder, { recursive: true, force: true });
+  else console.log(`what sipp has seen is in ${folder}`);
 } finally {
   hosts.remove();
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function soak(): Promise<boolean> {
@@ -66,14 +68,16 @@ async function soak(): Promise<boolean> {
   const failed: string[] = [];
   for (const { name, run } of runs) {
     const codes = await Promise.all([run.caller.exited, run.callee.exited]);
-    if (codes.some((code) => code !== 0)) failed.push(`${name}: exit ${codes.join(" and ")}`);
+    if (codes.some((code) => code !== 0)) failed.push(`${name}: exit ${codes.join(" and ")}, ${abortedIn(run)}`);
   }
   clearInterval(sampling);
   const last = await box.until<Status>("/status", isEmpty, SETTLE_MS).catch(() => box.get<Status>("/status"));
+  const ended = Object.fromEntries(box.facts("call.ended").reduce(countCause, new Map<string, number>()));
   const report = {
     seconds,
     calls: calls * runs.length,
     failed,
+    ended,
     memory: { ...slope(samples), samples: samples.length },
     pauses: last.pauses,
     bugs: last.io.bugs,
@@ -83,6 +87,19 @@ async function soak(): Promise<boolean> {
   await box.stop();
   console.log(JSON.stringify(report, null, 2));
   return failed.length === 0 && isEmpty(last) && last.io.bugs === 0;
+}
+
+const countCause = (counts: Map<string, number>, { cause }: Record<string, unknown>): Map<string, number> =>
+  counts.set(String(cause), (counts.get(String(cause)) ?? 0) + 1);
+
+/** How many calls each end has given up, and over what first. */
+function abortedIn(run: FlowRun): string {
+  return [run.callerErrors, run.calleeErrors]
+    .map((file) => {
+      const aborted = existsSync(file) ? (readFileSync(file, "latin1").match(/Aborting call on [^\n]*/g) ?? []) : [];
+      return aborted.length === 0 ? "none given up" : `${aborted.length} given up (${aborted[0]})`;
+    })
+    .join("; ");
 }
 
 function isEmpty({ calls, transactions, media }: Status): boolean {

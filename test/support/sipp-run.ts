@@ -55,6 +55,9 @@ export interface FlowOptions {
 export interface FlowRun {
   readonly caller: Child;
   readonly callee: Child;
+  /** What each has not liked; absent when it liked all. */
+  readonly callerErrors: string;
+  readonly calleeErrors: string;
 }
 
 /** Both end by themselves, with status 0 when every call went as its script says. */
@@ -90,5 +93,6 @@ export function startFlow(options: FlowOptions): FlowRun {
     String(rate),
     `${target}:5060`,
   ]);
-  return { caller, callee };
+  const errors = (side: string): string => join(folder, `${flow.name}-${direction}-${side}.log`);
+  return { caller, callee, callerErrors: errors("caller"), calleeErrors: errors("callee") };
 }

@@ -64,6 +64,7 @@ export class SippScript {
 
   /** After a 1xx: it has the branch that the CANCEL needs. */
   cancel(): this {
+    this.#asked = "CANCEL";
     const uri = "sip:[service]@[remote_ip]:[remote_port]";
     const lines = ["[last_Via:]", ...this.#ours(), `To: <${uri}>`, "Call-ID: [call_id]", `CSeq: ${this.#seq} CANCEL`];
     return this.#send(`CANCEL ${uri} SIP/2.0`, [...lines, "Max-Forwards: 70"], undefined, true);
@@ -173,7 +174,7 @@ export const sdp = (direction = "sendrecv", version = 1): string =>
     "s=-",
     "c=IN IP[media_ip_type] [media_ip]",
     "t=0 0",
-    "m=audio [auto_media_port] RTP/AVP 0 8",
+    "m=audio [media_port] RTP/AVP 0 8", // No media is sent; one of its own for each call runs out in the end.
     `a=${direction}`,
     "",
   ].join("\n");
