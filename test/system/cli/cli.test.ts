@@ -154,7 +154,7 @@ describe("a running box takes a new configuration", () => {
     box.process.kill("SIGHUP");
     expect(JSON.parse(await box.line(/settings\.applied/))).toMatchObject({
       level: "info",
-      changes: ["realms.outside.listeners", "realms.outside.srtp"],
+      changes: ["realms.outside.listen", "realms.outside.srtp"],
     });
     expect(await listens(next.port)).toBe(true);
     expect(await listens(port)).toBe(false);
