@@ -89,8 +89,9 @@ async function soak(): Promise<boolean> {
   return failed.length === 0 && isEmpty(last) && last.io.bugs === 0;
 }
 
-const countCause = (counts: Map<string, number>, { cause }: Record<string, unknown>): Map<string, number> =>
-  counts.set(String(cause), (counts.get(String(cause)) ?? 0) + 1);
+function countCause(counts: Map<string, number>, { cause }: Record<string, unknown>): Map<string, number> {
+  return counts.set(String(cause), (counts.get(String(cause)) ?? 0) + 1);
+}
 
 /** How many calls each end has given up, and over what first. */
 function abortedIn(run: FlowRun): string {
