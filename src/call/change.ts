@@ -21,7 +21,7 @@ import type { Call } from "./call.ts";
 import { parcelOf, sdpParcel } from "./crossing.ts";
 import { restoreEarly } from "./early-offer.ts";
 import { bothWait, toldStatus } from "./preconditions.ts";
-import { maxForwards, reply } from "./replies.ts";
+import { later, maxForwards, reply } from "./replies.ts";
 import { lists } from "./strangers.ts";
 import { refusalHeaders } from "./warning.ts";
 
@@ -110,6 +110,15 @@ export class Change implements ReinviteOwner, LegClient {
 
   refused(_reinvite: Reinvite, response: Response, now: Millis): void {
     this.#refusedBy(response, now);
+  }
+
+  /** A re-INVITE ends with its own leg, or has to come again when that lives on; an UPDATE has nobody else to end it. */
+  dropped(now: Millis): void {
+    const source = this.#source;
+    if ("invite" in source) return;
+    const { request, server } = source;
+    if (this.#dialog.leg.state === "up") later(this.#call.house.random, request, server, this.#dialog, now);
+    else reply(request, server, this.#dialog, 487, NOTHING, now); // RFC 3261 §15.1.2.
   }
 
   // — LegClient: the answer to UPDATE or PRACK; and `failed` of both.

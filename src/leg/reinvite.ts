@@ -17,6 +17,8 @@ export interface ReinviteOwner {
   accepted(reinvite: Reinvite, response: Response, now: Millis): void;
   refused(reinvite: Reinvite, response: Response, now: Millis): void;
   failed(reinvite: Reinvite, cause: "timeout" | "unreachable", now: Millis): void;
+  /** The leg ended first: nothing more is heard of it. For whoever owes somebody else the outcome. */
+  dropped?(now: Millis): void;
 }
 
 /** Kept where the peer may challenge it. */
@@ -91,12 +93,14 @@ export class Reinvite implements ClientOwner, Punctual {
 
   /** The leg is over: nothing is tried again. */
   close(now: Millis): void {
+    const { pending } = this;
     this.pending = false;
     // Whoever still owes the answer will not give it any more; the 2xx gets its ACK all the same, before the BYE.
     if (this.#awaited) this.dialog.leg.ack(this.dialog, this.seq, NOTHING, now);
     this.#awaited = false;
     this.#againAt = undefined;
     this.dialog.leg.house.agenda.drop(this);
+    if (pending) this.#owner.dropped?.(now);
   }
 
   /** After `close`. Copies of a final answer go to whoever takes strays; an answer still to come is waited for. */

@@ -369,6 +369,27 @@ test("a re-INVITE of the transferee that was on its way as the referrer left has
   restsAfterAll(cast);
 });
 
+test.each(["on its way", "refused with 491 and about to be tried again"])(
+  "an UPDATE of the transferee whose re-INVITE is %s as the referrer leaves has to come again",
+  (moment) => {
+    const cast = referred();
+    const { alice, bob, carol } = cast;
+    alice.request("UPDATE", { sdp: audio(ALICE.ip, { version: 2, direction: "sendonly" }) });
+    bob.answer(405, { method: "UPDATE" });
+    expect(bob.asked("INVITE")).toContain("a=sendonly");
+    if (moment !== "on its way") bob.answer(491);
+    bob.request("BYE");
+    expect(alice.response("UPDATE")).toMatch(/^SIP\/2\.0 500 /);
+    expect(headerOf(alice.response("UPDATE"), "Retry-After")).toMatch(/^\d+$/);
+    if (moment === "on its way") bob.answer(487);
+    carol.answer(200, { sdp: sdpOfCarol });
+    alice.answer(200, { sdp: sdpOfAlice(3) });
+    alice.request("BYE");
+    carol.answer(200, { method: "BYE" });
+    restsAfterAll(cast);
+  },
+);
+
 test("a re-INVITE of the referrer that it did not wait for is waited for by us", () => {
   const cast = referred();
   const { stage, alice, bob, carol } = cast;

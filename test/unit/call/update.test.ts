@@ -154,6 +154,19 @@ test("the callee answers while its own early UPDATE is under way: the caller's A
   expect([remotePort(0), remotePort(1)]).toEqual([4400, 6600]);
 });
 
+test("a PRACK with an offer that crosses an UPDATE of the callee: both get 491, and what was answered first stands", () => {
+  const { alice, bob } = calling();
+  bob.answer(183, reliable(1, sdpOfBob));
+  alice.prack({ sdp: ofAlice({ version: 2, port: 4400 }) });
+  bob.request("UPDATE", { sdp: ofBob({ version: 2, port: 6600 }) });
+  expect(bob.response("UPDATE")).toMatch(/^SIP\/2\.0 491 /);
+  bob.answer(491, { method: "PRACK" });
+  expect(alice.response("PRACK")).toMatch(/^SIP\/2\.0 491 /);
+  bob.answer(200);
+  alice.ack();
+  expect([remotePort(0), remotePort(1)]).toEqual([4000, 6000]);
+});
+
 test("the 200 overtakes the answer in the 200 to a PRACK with an offer", () => {
   const { alice, bob } = calling();
   bob.answer(183, reliable(1, sdpOfBob));
@@ -180,6 +193,21 @@ test("an UPDATE that gets 405 goes on as a re-INVITE, and the next one does so a
   bob.answer(200, { sdp: ofBob({ version: 3 }) });
   expect(alice.response("UPDATE")).toMatch(/^SIP\/2\.0 200 /);
 });
+
+test.each(["alice", "bob"] as const)(
+  "%s hangs up while an UPDATE goes on as a re-INVITE: it gets its answer",
+  (who) => {
+    const { alice, bob } = up();
+    alice.request("UPDATE", { sdp: ofAlice({ version: 2, direction: "sendonly" }) });
+    bob.answer(405, { method: "UPDATE" });
+    bob.answer(491);
+    if (who === "alice") alice.request("BYE");
+    else bob.request("BYE");
+    expect(alice.response("UPDATE")).toMatch(who === "alice" ? /^SIP\/2\.0 487 / : /^SIP\/2\.0 500 /);
+    if (who === "alice") bob.answer(200, { method: "BYE" });
+    else alice.answer(200, { method: "BYE" });
+  },
+);
 
 test("UPDATEs that cross: both get 491, and the next one goes through", () => {
   const { alice, bob } = up();
