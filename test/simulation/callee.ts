@@ -226,6 +226,11 @@ class Called {
       if (request.body === "") this.#desk.complain(dialog, "a PRACK without the answer to the offer of the 1xx");
       else this.#settle(dialog, request.body, dialog.ours);
     } else if (request.body !== "") {
+      // An UPDATE of ours, or the refusal of it, crossed the PRACK: the box is judged by what it had seen (offers.ts).
+      if (dialog.exchange === "sent" && dialog.updating) {
+        this.#desk.wire.respond(request, key, 491, headerOf(request, "to"), this.#script.temper);
+        return true;
+      }
       if (dialog.exchange !== "stable") this.#desk.complain(dialog, `a PRACK with an offer while "${dialog.exchange}"`);
       answer = dialog.sdp.answer(request.body);
       this.#settle(dialog, request.body, answer);
