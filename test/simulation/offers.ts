@@ -48,7 +48,8 @@ export class DialogOffers {
     const key = `${by} ${method} ${cseq} ${branchOf(sip)}`;
     const offered = sip.body.startsWith("v=0");
     // In a PRACK SDP may be the answer to the offer of the reliable 1xx.
-    const answers = offered && method === "PRACK" && this.#pending !== undefined && this.#pending.by !== by;
+    const pending = this.#pending;
+    const answers = offered && method === "PRACK" && pending?.method === "INVITE" && pending.by !== by;
     this.#transactions.set(key, {
       by,
       method,
