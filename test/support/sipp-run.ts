@@ -67,6 +67,7 @@ export function startFlow(options: FlowOptions): FlowRun {
   const [callerHost, calleeHost] =
     direction === "inbound" ? (["outside", "inside"] as const) : (["inside", "outside"] as const);
   const target = direction === "inbound" ? hosts.ip.boxOutside : hosts.ip.boxInside;
+  const errorsOf = (side: string): string => join(folder, `${flow.name}-${direction}-${side}.log`);
   const start = (
     side: "caller" | "callee",
     host: "outside" | "inside",
@@ -77,11 +78,10 @@ export function startFlow(options: FlowOptions): FlowRun {
     const script = join(folder, `${name}.xml`);
     writeFileSync(script, flow[side].toXml());
     const media = String(20_000 + (port - CALLER_PORT) * MEDIA_PORTS);
-    const errors = join(folder, `${name}.log`);
     const args = ["-sf", script, "-i", hosts.ip[host], "-p", String(port), "-mp", media, "-m", String(calls)];
     return new Child(
       "sipp",
-      [...args, "-nostdin", "-timeout", `${limitSeconds}s`, "-trace_err", "-error_file", errors, ...more],
+      [...args, "-nostdin", "-timeout", `${limitSeconds}s`, "-trace_err", "-error_file", errorsOf(side), ...more],
       { netns: hosts[host], cwd: folder, env: { TERM: "xterm" } },
     );
   };
@@ -93,6 +93,5 @@ export function startFlow(options: FlowOptions): FlowRun {
     String(rate),
     `${target}:5060`,
   ]);
-  const errors = (side: string): string => join(folder, `${flow.name}-${direction}-${side}.log`);
-  return { caller, callee, callerErrors: errors("caller"), calleeErrors: errors("callee") };
+  return { caller, callee, callerErrors: errorsOf("caller"), calleeErrors: errorsOf("callee") };
 }
