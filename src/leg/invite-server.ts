@@ -3,7 +3,7 @@
  * ACK comes. RFC 3261 §13.3.1, RFC 3262 §3. The same for the INVITE that makes a leg and for those inside it.
  */
 import { type Hop, type Millis, type Punctual, TimerTable } from "../base/index.ts";
-import { type RAckValue, type Request, type ResponseDraft, responseTo } from "../message/index.ts";
+import { type RAckValue, type Request, Require, type ResponseDraft, responseTo } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Loss } from "./leg-owner.ts";
 import { carriesSdp, fill, type Parcel } from "./parcel.ts";
@@ -76,8 +76,9 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     now: Millis,
   ): boolean {
     if (!this.pending) return false;
-    const draft = this.#draft(dialog, status, parcel);
     const reliable = reliably ? this.#reliableOf(dialog) : undefined;
+    if (reliable?.full === true && this.#takesNothingElse) return false;
+    const draft = this.#draft(dialog, status, parcel);
     if (reliable === undefined || reliable.full) {
       this.#server.respond(draft, now);
       return false;
@@ -196,6 +197,10 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     if (held === dialog || (held === undefined && !dialog.leg.dialogs.some(rings))) {
       this.#owner.lost(this, "no-prack", now);
     }
+  }
+
+  get #takesNothingElse(): boolean {
+    return this.request.getAll(Require).some((option) => option.toLowerCase() === "100rel");
   }
 
   #isDead(dialog: Dialog): boolean {

@@ -10,7 +10,10 @@ export const ACK_LIMIT: Millis = 64 * T1;
 /** Limit: a reliable 1xx that is not acknowledged for this long refuses the INVITE with 504. RFC 3262 §3. */
 export const PRACK_LIMIT: Millis = 64 * T1;
 
-/** Limit: unacknowledged reliable 1xx on one INVITE; beyond it a 1xx goes out unreliably. RFC 3262 §3. */
+/**
+ * Limit: unacknowledged reliable 1xx on one INVITE; beyond it a 1xx goes out unreliably, or not at all
+ * to one who takes nothing else. RFC 3262 §3.
+ */
 export const RELIABLE_QUEUE_LIMIT = 8;
 
 /**

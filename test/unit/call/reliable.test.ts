@@ -34,6 +34,21 @@ test("two reliable 1xx in a row: the second waits for the PRACK of the first, an
   hangUp();
 });
 
+test.each([
+  ["one that knows both", SUPPORTED, 2],
+  ["one that takes nothing else", REQUIRED, 0],
+])("more 1xx than may wait for a PRACK, to %s", (_, headers, plain) => {
+  const { alice, bob } = invited(headers);
+  for (let rseq = 1; rseq <= 10; rseq++) bob.answer(183, reliable(rseq));
+  const unreliable = () => words(stage.look()).filter((word) => word === "alice < 183").length - 1;
+  expect(unreliable()).toBe(plain);
+  for (let acknowledged = 0; acknowledged < 8; acknowledged++) {
+    alice.prack();
+    bob.answer(200, { method: "PRACK" });
+  }
+  hangUp();
+});
+
 test("forks: each early dialog counts its reliable 1xx for itself, and waits for its own PRACKs alone", () => {
   const { alice, bob } = invited(SUPPORTED);
   bob.answer(183, { ...reliable(5, sdpOfBob), fork: "-a" });
