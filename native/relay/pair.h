@@ -1,6 +1,8 @@
 /// What Relay keeps of a pair. Its own file, since only the relay's sources look inside.
 #pragma once
 
+#include <cstring>
+
 #include "out_sources.h"
 #include "reception.h"
 #include "relay.h"
@@ -11,6 +13,12 @@ namespace sallyport::relay {
 /// again: then its key must go on where it stood, or indices would be used twice. Beyond, the oldest is given back; media
 /// makes a new key for every later re-key.
 inline constexpr std::size_t kOldKeys = 3;
+
+inline constexpr std::uint64_t kMillisecondNs = 1'000'000;
+constexpr std::uint32_t milliseconds(std::uint64_t ns) noexcept { return static_cast<std::uint32_t>(ns / kMillisecondNs); }
+
+inline bool same(const endpoint& a, const endpoint& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
+inline bool same_ip(const endpoint& a, const Ip& ip) noexcept { return std::memcmp(a.ip, ip.data(), ip.size()) == 0; }
 
 /// The two ways of a side. With RTCP on the RTP port the second is not used.
 struct Path {

@@ -1,11 +1,7 @@
 #include "relay.h"
 
-#include <sys/mman.h>
-
 #include <atomic>
 #include <cstring>
-#include <new>
-#include <utility>
 
 #include "pair.h"
 #include "rtcp.h"
@@ -17,58 +13,6 @@ namespace {
 /// Pairs looked at for silence in one tick, and the time between ticks: 20 000 pairs take 0.8 s.
 constexpr std::uint32_t kSilencePairsPerTick = 1'024;
 constexpr std::uint64_t kTickNs = 20'000'000;
-constexpr std::uint64_t kMillisecondNs = 1'000'000;
-/// After a change of key or address, what was on its way before still counts for this long: the peer changes when our
-/// answer reaches it, which may have to be sent twice.
-constexpr std::uint64_t kInFlightNs = 2'000 * kMillisecondNs;
-
-bool same(const endpoint& a, const endpoint& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
-bool same_ip(const endpoint& a, const Ip& ip) noexcept { return std::memcmp(a.ip, ip.data(), ip.size()) == 0; }
-
-endpoint endpoint_of(const Ip& ip, std::uint16_t port) noexcept {
-  endpoint made{};
-  std::memcpy(made.ip, ip.data(), ip.size());
-  write16(made.port, port);
-  return made;
-}
-
-/// Zeroed memory that costs nothing until it is touched, so that a table for the most pairs is cheap on a quiet box.
-template <typename T>
-T* reserve(std::size_t count) {
-  void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  return static_cast<T*>(memory);
-}
-
-/// Forgets what was learnt and sets out from what is signalled.
-void begin(RunningSide& side, std::uint64_t now_ns) noexcept {
-  for (std::uint32_t i = 0; i < 2; ++i) {
-    Path& path = side.paths[i];
-    if (path.known) {
-      path.before = path.source;
-      path.before_until_ns = now_ns + kInFlightNs;
-    }
-    const std::uint16_t port = i == 0 ? side.remote.rtp_port : side.remote.rtcp_port;
-    path.reachable = side.remote.known && port != 0;
-    path.to = endpoint_of(side.remote.ip, port);
-    path.known = path.reachable && side.latch == LatchPolicy::kOff;
-    path.source = path.to;
-  }
-  side.peer_mux = side.remote.known && side.remote.rtp_port == side.remote.rtcp_port;
-}
-
-void set_cname(RunningSide& side, const Side& words) noexcept {
-  side.cname = words.cname;
-  side.cname_size = words.cname_size;
-}
-
-void set_payload_types(RunningSide& side, const Side& words) noexcept {
-  for (std::uint8_t i = 0; i < 128; ++i) side.payload_types[i] = i;
-  side.renumbers = words.payload_type_count != 0;
-  for (std::size_t i = 0; i < words.payload_type_count; ++i) {
-    side.payload_types[words.payload_types[i].from & 0x7f] = words.payload_types[i].to & 0x7f;
-  }
-}
 
 /// The source before may still be heard, but it is not learnt again while the new one may come: the peer's last packets
 /// from its old port would else make a stranger of its new one.
@@ -76,43 +20,12 @@ bool was_source(const Path& path, const endpoint& sender, std::uint64_t now_ns) 
   return now_ns < path.before_until_ns && same(path.before, sender);
 }
 
-constexpr std::uint32_t milliseconds(std::uint64_t ns) noexcept { return static_cast<std::uint32_t>(ns / kMillisecondNs); }
-
 /// What became of a packet, for the numbers of those that follow it.
 void tell_source(OutSources& sources, const Datagram& datagram, crypto::Verdict verdict) noexcept {
   const std::uint32_t ssrc = read32(datagram.data + 8);
   const std::uint16_t sequence = read16(datagram.data + 2);
   if (verdict == crypto::Verdict::kGood) sources.left(ssrc, sequence);
   else if (verdict == crypto::Verdict::kIndexUsed || verdict == crypto::Verdict::kTooOld) sources.lay_behind(ssrc, sequence);
-}
-
-/// Takes `fresh` into use; returns what control is to close.
-crypto::SrtpContext* renew_rx(RunningSide& side, crypto::SrtpContext* fresh, std::uint64_t now_ns) noexcept {
-  side.old_rx_until_ns = now_ns + kInFlightNs;
-  if (fresh && side.old_rx && same_key(*fresh, *side.old_rx)) {
-    std::swap(side.rx, side.old_rx);
-    return fresh;
-  }
-  crypto::SrtpContext* const leaving = side.rx ? std::exchange(side.old_rx, side.rx) : nullptr;
-  side.rx = fresh;
-  return leaving;
-}
-
-/// The same for what we send under: a key that comes back goes on with its own indices.
-crypto::SrtpContext* renew_tx(RunningSide& side, crypto::SrtpContext* fresh) noexcept {
-  if (fresh && side.tx && same_key(*fresh, *side.tx)) return fresh;
-  crypto::SrtpContext* leaving = std::exchange(side.tx, fresh);
-  for (crypto::SrtpContext*& old : side.old_tx) {
-    if (fresh && old && same_key(*fresh, *old)) {
-      side.tx = std::exchange(old, leaving);
-      return fresh;
-    }
-  }
-  for (crypto::SrtpContext*& old : side.old_tx) {
-    if (leaving == nullptr) break;
-    std::swap(old, leaving);
-  }
-  return leaving;
 }
 
 /// May `sender` become the source? What is asked before anything was learnt.
@@ -123,110 +36,6 @@ bool may_latch(const RunningSide& side, const endpoint& sender) noexcept {
 }
 
 }  // namespace
-
-Relay::Relay(std::uint32_t max_pairs, crypto::SrtpEngine* engine, std::uint64_t* counters, EventSink& events)
-    : max_pairs_(max_pairs),
-      engine_(engine),
-      counters_(counters),
-      events_(events),
-      pairs_(reserve<Pair>(max_pairs)),
-      active_(reserve<std::uint32_t>(max_pairs)) {}
-
-Relay::~Relay() {
-  munmap(pairs_, max_pairs_ * sizeof(Pair));
-  munmap(active_, max_pairs_ * sizeof(std::uint32_t));
-}
-
-void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const Side& callee,
-                 std::uint64_t now_ns) noexcept {
-  if (number >= max_pairs_ || pairs_[number].open) return;
-  Pair& pair = *new (&pairs_[number]) Pair{};
-  pair.open = true;
-  pair.kind = kind;
-  pair.number = number;
-  pair.active_at = active_count_;
-  active_[active_count_++] = number;
-  for (std::uint32_t i = 0; i < 2 * kCounterStride; ++i) {
-    std::atomic_ref(counters_[number * 2 * kCounterStride + i]).store(0, std::memory_order_relaxed);
-  }
-  for (std::uint32_t i = 0; i < 2; ++i) {
-    const Side& words = i == 0 ? caller : callee;
-    RunningSide& side = pair.sides[i];
-    side.rx = words.rx;
-    side.tx = words.tx;
-    side.mux = words.local.rtp_port == words.local.rtcp_port;
-    side.receive = words.receive;
-    side.send = words.send;
-    side.latch = words.latch;
-    side.latch_from = words.latch_from;
-    side.remote = words.remote;
-    side.silence_limit_ns = words.silence_limit_ms * kMillisecondNs;
-    side.last_heard_ns = now_ns;
-    set_cname(side, words);
-    set_payload_types(side, words);
-    side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources);
-    begin(side, now_ns);
-  }
-}
-
-void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t bits, const Side& set,
-                   std::uint64_t now_ns) noexcept {
-  Event retired{.kind = EventKind::kRetired, .side = side_number, .pair = number};
-  if (number >= max_pairs_ || !pairs_[number].open) {
-    retired.contexts = {set.rx, set.tx};
-    if (set.rx || set.tx) events_.event(retired);
-    return;
-  }
-  RunningSide& side = pairs_[number].sides[side_number];
-  if (bits & kChangeRx) retired.contexts[0] = renew_rx(side, set.rx, now_ns);
-  if (bits & kChangeTx) retired.contexts[1] = renew_tx(side, set.tx);
-  if (retired.contexts[0] || retired.contexts[1]) events_.event(retired);
-
-  if (bits & kChangeReceive) side.receive = set.receive;
-  if (bits & kChangeSend) side.send = set.send;
-  if (bits & kChangeCname) set_cname(side, set);
-  if (bits & kChangePayloadTypes) set_payload_types(side, set);
-  if (bits & kChangeSilenceLimitMs) {
-    side.silence_limit_ns = set.silence_limit_ms * kMillisecondNs;
-    side.last_heard_ns = now_ns;
-    side.silent = false;
-  }
-  // What was learnt stays learnt while the peer says the same: a re-INVITE that changes nothing must not open a window.
-  bool again = bits & kChangeRelatch;
-  if (bits & kChangeRemote) {
-    again |= std::memcmp(&side.remote.ip, &set.remote.ip, sizeof(Ip)) != 0 || side.remote.known != set.remote.known ||
-             side.remote.rtp_port != set.remote.rtp_port || side.remote.rtcp_port != set.remote.rtcp_port;
-    side.remote = set.remote;
-  }
-  if (bits & kChangeLatchFrom) {
-    again |= side.latch_from != set.latch_from;
-    side.latch_from = set.latch_from;
-  }
-  if (bits & kChangeLatch) {
-    again |= side.latch != set.latch;
-    side.latch = set.latch;
-  }
-  if (again) begin(side, now_ns);
-}
-
-void Relay::close(std::uint32_t number) noexcept {
-  if (number >= max_pairs_ || !pairs_[number].open) return;
-  Pair& pair = pairs_[number];
-  pair.open = false;
-  const std::uint32_t moved = active_[--active_count_];
-  active_[pair.active_at] = moved;
-  pairs_[moved].active_at = pair.active_at;
-
-  for (std::uint8_t i = 0; i < 2; ++i) {
-    const RunningSide& side = pair.sides[i];
-    Event old{.kind = EventKind::kRetired, .side = i, .pair = number};
-    old.contexts = {side.old_rx, side.old_tx[0], side.old_tx[1], side.old_tx[2]};
-    if (side.old_rx || side.old_tx[0]) events_.event(old);
-  }
-  Event closed{.kind = EventKind::kClosed, .pair = number};
-  closed.contexts = {pair.sides[0].rx, pair.sides[0].tx, pair.sides[1].rx, pair.sides[1].tx};
-  events_.event(closed);
-}
 
 void Relay::handle(std::span<Datagram> batch, std::uint64_t now_ns) noexcept {
   while (!batch.empty()) {
