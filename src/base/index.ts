@@ -6,6 +6,7 @@ export * from "./hash.ts";
 export * from "./hop.ts";
 export * from "./net.ts";
 export * from "./random.ts";
+export * from "./registration-settings.ts";
 export * from "./secret.ts";
 export * from "./settings.ts";
 export * from "./steady-map.ts";

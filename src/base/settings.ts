@@ -4,6 +4,7 @@
  */
 import type { HashName } from "./hash.ts";
 import type { Address, Protocol } from "./net.ts";
+import type { RegistrationSettings } from "./registration-settings.ts";
 import type { Secret } from "./secret.ts";
 
 export type Trust = "none" | "peer" | "full";
@@ -41,6 +42,8 @@ export interface Settings {
   readonly routes: readonly RouteSettings[];
   readonly limits: LimitSettings;
   readonly sessionTimer: SessionTimerSettings;
+  /** Phones that register through the box or at it; absent: none may. */
+  readonly registration?: RegistrationSettings | undefined;
 }
 
 /** Both ends of every leg must show that they are there, or the call is cleared. RFC 4028. */
@@ -243,7 +246,11 @@ export interface RouteSettings {
     /** Lower case; matches the host of the Request-URI. */
     readonly host?: string;
     readonly method?: string;
+    /** `true`: the caller is a registered phone. `callee`: the Request-URI names a registered user. */
+    readonly registered?: true | "callee";
+    /** No target of this peer can be reached now. */
+    readonly peerDown?: string;
   };
-  /** Peer names, in order of preference. */
+  /** Peer names, in order of preference; `REGISTRATION`: the contacts of the user that is asked for. */
   readonly to: readonly string[];
 }

@@ -9,6 +9,7 @@ import type { Fault } from "./fault.ts";
 import { Findings } from "./findings.ts";
 import { readPeer, readRoutes, warnOfTwins } from "./peers.ts";
 import { readRealm } from "./realms.ts";
+import { readRegistration } from "./registration.ts";
 import type { ConfigFile } from "./schema.ts";
 import { shapeFaults } from "./shape.ts";
 
@@ -49,7 +50,8 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
   const peers = new Map(
     Object.entries(config.peers ?? {}).map(([name, peer]) => [name, readPeer(name, peer, realms, directory, findings)]),
   );
-  const routes = readRoutes(config.routes ?? [], peers, realms, findings);
+  const registration = readRegistration(config, { realms, peers, directory, findings });
+  const routes = readRoutes(config.routes ?? [], peers, realms, registration !== undefined, findings);
   warnOfTwins(peers, findings);
   checkConflicts(config, realms, peers, findings);
 
@@ -74,6 +76,7 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
       subscriptionsPerSource: config.limits?.subscriptionsPerSource ?? 1_000,
     },
     sessionTimer: readSessionTimer(config, findings),
+    registration,
   };
 }
 

@@ -3,6 +3,7 @@ import {
   familyOf,
   hostText,
   type PeerSettings,
+  REGISTRATION,
   type RealmSettings,
   type RouteSettings,
   type TargetSettings,
@@ -155,6 +156,7 @@ export function readRoutes(
   routes: readonly ConfigRoute[],
   peers: ReadonlyMap<string, PeerSettings>,
   realms: Realms,
+  phones: boolean,
   findings: Findings,
 ): RouteSettings[] {
   let catchAll: number | undefined;
@@ -163,7 +165,7 @@ export function readRoutes(
     if (catchAll !== undefined)
       findings.warning(path, `it is never reached: routes[${catchAll}] takes everything`, "move it up");
     else if (Object.keys(route.when ?? {}).length === 0) catchAll = index;
-    return readRoute(route, path, peers, realms, findings);
+    return readRoute(route, path, peers, realms, phones, findings);
   });
 }
 
@@ -172,14 +174,24 @@ function readRoute(
   path: Path,
   peers: ReadonlyMap<string, PeerSettings>,
   realms: Realms,
+  phones: boolean,
   findings: Findings,
 ): RouteSettings {
-  const { from, realm, number, host, method } = route.when ?? {};
+  const { from, realm, number, host, method, registered, peerDown } = route.when ?? {};
   const unknownPeer = (at: Path, name: string): void =>
     findings.fault(at, `there is no peer ${quoted(name)}`, didYouMean(name, [...peers.keys()]));
-  for (const [index, name] of route.to.entries()) if (!peers.has(name)) unknownPeer([...path, "to", index], name);
+  for (const [index, name] of route.to.entries())
+    if (name === REGISTRATION) noPhones(phones, [...path, "to", index], findings);
+    else if (!peers.has(name)) unknownPeer([...path, "to", index], name);
 
   const at = (member: string): Path => [...path, "when", member];
+  if (registered !== undefined) noPhones(phones, at("registered"), findings);
+  if (peerDown !== undefined) {
+    const watched = peers.get(peerDown);
+    if (watched === undefined) unknownPeer(at("peerDown"), peerDown);
+    else if (watched.options === undefined)
+      findings.warning(at("peerDown"), `nobody asks ${quoted(peerDown)} whether it is there`, 'give it "options"');
+  }
   const fromPeer = from === undefined ? undefined : peers.get(from);
   if (from !== undefined && fromPeer === undefined) unknownPeer(at("from"), from);
   if (realm !== undefined && !realms.has(realm))
@@ -202,7 +214,13 @@ function readRoute(
       ...(pattern !== undefined && !(pattern instanceof Malformed) && { number: pattern }),
       ...(host !== undefined && { host: (canonicalIp(host) ?? host).toLowerCase() }),
       ...(method !== undefined && { method }),
+      ...(registered !== undefined && { registered }),
+      ...(peerDown !== undefined && { peerDown }),
     },
     to: route.to,
   };
+}
+
+function noPhones(phones: boolean, path: Path, findings: Findings): void {
+  if (!phones) findings.fault(path, "no phone can register here", 'write "registration", or take it out');
 }

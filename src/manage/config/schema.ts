@@ -5,30 +5,10 @@
  * Alternatives are written as `type: [...]`, never as `anyOf`: a fault then names one thing that is wrong.
  */
 import Type, { type Static } from "typebox";
+import { Registration } from "./registration-schema.ts";
+import { closed, count, NAME_PATTERN, table, text, texts, word } from "./schema-words.ts";
 
-/** Names of realms and peers stand in logs, views and commands, so they are single words. */
-export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
-
-const closed = { additionalProperties: false } as const;
-
-const text = (description: string, maxLength = 255) => Type.String({ description, minLength: 1, maxLength });
-const texts = (description: string, maxItems: number, minItems = 0) =>
-  Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { description, minItems, maxItems, uniqueItems: true });
-const count = (description: string, minimum: number, maximum: number) =>
-  Type.Integer({ description, minimum, maximum });
-const word = <const Words extends readonly string[]>(description: string, words: Words) =>
-  Type.Unsafe<Words[number]>({ type: "string", description, enum: words });
-
-/** A JSON object used as a table from names to values. */
-const table = <T extends Type.TSchema>(description: string, value: T, limits: { min?: number; max: number }) =>
-  Type.Unsafe<Record<string, Static<T>>>({
-    type: "object",
-    description,
-    minProperties: limits.min ?? 0,
-    maxProperties: limits.max,
-    propertyNames: { type: "string", pattern: NAME_PATTERN },
-    additionalProperties: value,
-  });
+export { NAME_PATTERN } from "./schema-words.ts";
 
 const mark = (description: string) =>
   Type.Unsafe<string | number>({
@@ -322,11 +302,20 @@ const Route = Type.Object(
           number: Type.Optional(text("A regular expression over the user part of the Request-URI.", 512)),
           host: Type.Optional(text("The host of the Request-URI.")),
           method: Type.Optional(Type.String({ description: "The method.", pattern: "^[A-Z]{1,32}$" })),
+          registered: Type.Optional(
+            Type.Unsafe<true | "callee">({
+              type: ["boolean", "string"],
+              description:
+                "true: it comes from a registered phone, by the way that it registered. callee: the Request-URI names a registered user.",
+              enum: [true, "callee"],
+            }),
+          ),
+          peerDown: Type.Optional(text("No target of this peer can be reached now.")),
         },
         { ...closed, description: "Every condition must hold. Absent or empty: it always does." },
       ),
     ),
-    to: texts("Peers, best first.", 32, 1),
+    to: texts("Peers, best first; registration: the contacts of the registered user.", 32, 1),
   },
   closed,
 );
@@ -391,6 +380,7 @@ export const FileSchema = Type.Object(
       Type.Array(Route, { description: "The first whose every condition holds is taken.", maxItems: 10_000 }),
     ),
     limits: Type.Optional(Limits),
+    registration: Type.Optional(Registration),
     sessionTimer: Type.Optional(SessionTimer),
   },
   closed,

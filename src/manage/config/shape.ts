@@ -6,8 +6,6 @@ import { type ConfigFile, FileSchema } from "./schema.ts";
 
 /** Words that look right but belong to what the box cannot do yet, or to other products. */
 const hints: Readonly<Record<string, string>> = {
-  registration: "phones cannot register yet; take it out",
-  registered: "phones cannot register yet; take it out",
   origins: "there are no WebSocket listeners yet; take it out",
 };
 

@@ -113,16 +113,16 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
     '7:7: realms.outside.trsut: there is no member "trsut" in realms.outside; did you mean "trust"?',
   ],
   [
-    "a member that comes later",
+    "a member of something else",
     '"routes": [',
-    '"registration": {}, "routes": [',
-    '30:3: registration: there is no member "registration" at the top; phones cannot register yet; take it out',
+    '"webServer": {}, "routes": [',
+    '30:3: webServer: there is no member "webServer" at the top; write name, control, drainSeconds, realms, peers, routes, limits, registration or sessionTimer',
   ],
   [
     "a member of every object",
     '"name": "edge-1"',
     '"__proto__": {}, "name": "edge-1"',
-    '3:3: __proto__: there is no member "__proto__" at the top; write name, control, drainSeconds, realms, peers, routes, limits or sessionTimer',
+    '3:3: __proto__: there is no member "__proto__" at the top; write name, control, drainSeconds, realms, peers, routes, limits, registration or sessionTimer',
   ],
   [
     "a value of the wrong type",
