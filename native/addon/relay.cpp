@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct Running {
 const char* name_of(relay::EventKind kind) {
   switch (kind) {
     case relay::EventKind::kLatched: return "latched";
+    case relay::EventKind::kSecured: return "secured";
+    case relay::EventKind::kExpired: return "expired";
     case relay::EventKind::kSilent: return "silent";
     case relay::EventKind::kHeard: return "heard";
     case relay::EventKind::kFailed: return "failed";
@@ -48,6 +51,8 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
   js.set(object, "ip", js.make_text(ip));
   js.set(object, "port", js.make_number(event.source.port[0] << 8 | event.source.port[1]));
   js.set(object, "reason", js.make_text(event.reason));
+  const bool secured = event.kind == relay::EventKind::kSecured;
+  js.set(object, "suite", js.make_text(secured ? crypto::facts(event.suite).sdes_name : ""));
   return object;
 }
 
@@ -163,6 +168,19 @@ bool read_options(const Js& js, napi_value object, io::HostOptions& out) {
   return true;
 }
 
+napi_value fingerprint_object(const Js& js, const crypto::Fingerprint& fingerprint) {
+  napi_value object, memory, value;
+  void* bytes = nullptr;
+  const std::size_t size = crypto::size_of(fingerprint.hash);
+  napi_create_object(js.env(), &object);
+  napi_create_arraybuffer(js.env(), size, &bytes, &memory);
+  std::memcpy(bytes, fingerprint.value.data(), size);
+  napi_create_typedarray(js.env(), napi_uint8_array, size, memory, 0, &value);
+  js.set(object, "hash", js.make_text("sha-256"));
+  js.set(object, "value", value);
+  return object;
+}
+
 napi_value counter_names(const Js& js) {
   napi_value list;
   napi_create_array(js.env(), &list);
@@ -216,6 +234,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   napi_add_env_cleanup_hook(env, [](void* at) { stop_running(*static_cast<Running*>(at)); }, data);
   napi_create_object(env, &door);
   js.set(door, "port", js.make_text(data->host->port_kind() == io::PortKind::kIoUring ? "io_uring" : "epoll"));
+  js.set(door, "fingerprint", fingerprint_object(js, data->host->fingerprint()));
   js.set(door, "counters", counters);
   js.set(door, "counterNames", counter_names(js));
   js.method(door, "open", open_pair, data);

@@ -29,6 +29,25 @@ export interface NativeAddress {
   readonly rtcpPort: number;
 }
 
+export interface NativeIceCredentials {
+  readonly localUfrag: string;
+  readonly localPassword: string;
+  readonly remoteUfrag: string;
+  readonly remotePassword: string;
+}
+
+export interface NativeDtlsFingerprint {
+  readonly hash: "sha-256" | "sha-384" | "sha-512";
+  readonly value: Uint8Array;
+}
+
+export interface NativeDtlsAssociation {
+  readonly setup: "active" | "passive";
+  readonly fingerprints: readonly NativeDtlsFingerprint[];
+  readonly suites: readonly SrtpSuite[];
+  readonly tlsId?: string;
+}
+
 /** Meanings stand at RelaySide in the first column. */
 export interface NativeSide {
   readonly local: NativeAddress;
@@ -37,6 +56,8 @@ export interface NativeSide {
   readonly latchFrom: string | undefined;
   readonly rx: NativeSrtpKey | undefined;
   readonly tx: NativeSrtpKey | undefined;
+  readonly ice: NativeIceCredentials | undefined;
+  readonly dtls: NativeDtlsAssociation | undefined;
   readonly dscp: number;
   readonly receive: boolean;
   readonly send: boolean;
@@ -47,7 +68,7 @@ export interface NativeSide {
 }
 
 export interface NativeEvent {
-  readonly event: "latched" | "silent" | "heard" | "failed" | "closed";
+  readonly event: "latched" | "secured" | "expired" | "silent" | "heard" | "failed" | "closed";
   readonly pair: number;
   readonly side: 0 | 1;
   /** With `latched`; otherwise "" and 0. */
@@ -55,6 +76,8 @@ export interface NativeEvent {
   readonly port: number;
   /** With `failed`; otherwise "". */
   readonly reason: string;
+  /** With `secured`; otherwise "". */
+  readonly suite: SrtpSuite | "";
 }
 
 export interface NativeRelayOptions {
@@ -70,6 +93,8 @@ export interface NativeRelayOptions {
 export interface NativeRelay {
   /** What the probe chose. */
   readonly port: "io_uring" | "epoll";
+  /** Of our certificate, which is made at start and shown in every handshake. */
+  readonly fingerprint: NativeDtlsFingerprint;
   /** One BigUint64 a word: `counterWords` a side, side 0 of pair 0 first. Packet threads write it, at any time. */
   readonly counters: ArrayBuffer;
   /** The order of the words of one side. */

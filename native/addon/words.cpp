@@ -67,6 +67,87 @@ bool read_key(const Js& js, napi_value object, const char* name, io::KeyWords& o
   return true;
 }
 
+template <std::size_t kLimit>
+bool read_ice_text(const Js& js, napi_value object, const char* name, std::size_t least, relay::Text<kLimit>& out) {
+  char buffer[kLimit + 1];
+  std::string_view text;
+  if (!js.text(object, name, buffer, text)) return false;
+  if (text.size() < least) return js.fail("ice: a ufrag has 4 characters at least, a password 22");
+  std::copy(text.begin(), text.end(), out.bytes.begin());
+  out.size = static_cast<std::uint16_t>(text.size());
+  return true;
+}
+
+bool read_ice(const Js& js, napi_value object, relay::IceWords& out) {
+  napi_value ice;
+  if (!js.has(object, "ice", ice)) return true;
+  relay::Text<relay::kRemoteUfragBytes> remote_password;
+  if (!read_ice_text(js, ice, "localUfrag", 4, out.local_ufrag) || !read_ice_text(js, ice, "localPassword", 22, out.local_password) ||
+      !read_ice_text(js, ice, "remoteUfrag", 4, out.remote_ufrag) || !read_ice_text(js, ice, "remotePassword", 22, remote_password)) {
+    return false;
+  }
+  out.present = true;
+  return true;
+}
+
+bool read_fingerprint(const Js& js, napi_value object, crypto::Fingerprint& out) {
+  char buffer[16];
+  std::string_view hash;
+  std::span<std::uint8_t> value;
+  if (!js.text(object, "hash", buffer, hash) || !js.bytes(object, "value", value)) return false;
+  if (hash == "sha-256") out.hash = crypto::FingerprintHash::kSha256;
+  else if (hash == "sha-384") out.hash = crypto::FingerprintHash::kSha384;
+  else if (hash == "sha-512") out.hash = crypto::FingerprintHash::kSha512;
+  else return js.fail("fingerprint: hash is none of sha-256, sha-384, sha-512");
+  if (value.size() != crypto::size_of(out.hash)) return js.fail("fingerprint: value has not the size of its hash");
+  std::copy(value.begin(), value.end(), out.value.begin());
+  return true;
+}
+
+/// The members of the array `name`, 1 to `limit`, each read by `one(value, index)`.
+template <typename One>
+bool read_list(const Js& js, napi_value object, const char* name, std::uint32_t limit, std::uint8_t& count, One one) {
+  napi_value list;
+  std::uint32_t length = 0;
+  if (!js.has(object, name, list) || napi_get_array_length(js.env(), list, &length) != napi_ok || length == 0 || length > limit) return js.fail(name);
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value member;
+    if (napi_get_element(js.env(), list, i, &member) != napi_ok || !one(member, i)) return js.fail(name);
+  }
+  count = static_cast<std::uint8_t>(length);
+  return true;
+}
+
+bool read_dtls(const Js& js, napi_value object, crypto::DtlsWords& out) {
+  napi_value dtls;
+  if (!js.has(object, "dtls", dtls)) return true;
+  char buffer[crypto::kTlsIdBytes + 1];
+  std::string_view text;
+  if (!js.text(dtls, "setup", buffer, text)) return false;
+  if (text != "active" && text != "passive") return js.fail("setup is none of active, passive");
+  out.active = text == "active";
+  const auto fingerprint = [&](napi_value value, std::uint32_t i) { return read_fingerprint(js, value, out.fingerprints[i]); };
+  const auto suite = [&](napi_value value, std::uint32_t i) {
+    std::string_view name;
+    const auto known = js.as_text(value, buffer, name) ? crypto::suite_named(name) : std::nullopt;
+    if (!known || !crypto::has_dtls_profile(*known)) return js.fail("suites: DTLS has no such profile");
+    out.suites[i] = *known;
+    return true;
+  };
+  if (!read_list(js, dtls, "fingerprints", crypto::kFingerprintLimit, out.fingerprint_count, fingerprint) ||
+      !read_list(js, dtls, "suites", crypto::kDtlsSuiteLimit, out.suite_count, suite)) {
+    return false;
+  }
+  napi_value id;
+  if (js.has(dtls, "tlsId", id)) {
+    if (!js.as_text(id, buffer, text)) return js.fail("tlsId");
+    std::copy(text.begin(), text.end(), out.tls_id.begin());
+    out.tls_id_size = static_cast<std::uint8_t>(text.size());
+  }
+  out.present = true;
+  return true;
+}
+
 bool read_cname(const Js& js, napi_value object, relay::Side& out) {
   char buffer[relay::kCnameBytes + 1];
   std::string_view text;
@@ -127,7 +208,7 @@ bool read_side(const Js& js, napi_value object, io::SideWords& out) {
   relay::Side& side = out.side;
   return read_address(js, local, side.local) && read_remote(js, object, side) && read_latch(js, object, side.latch) &&
          read_latch_from(js, object, side) && read_key(js, object, "rx", out.rx) && read_key(js, object, "tx", out.tx) &&
-         read_dscp(js, object, side) && js.boolean(object, "receive", side.receive) && js.boolean(object, "send", side.send) &&
+         read_ice(js, object, side.ice) && read_dtls(js, object, out.dtls) && read_dscp(js, object, side) && js.boolean(object, "receive", side.receive) && js.boolean(object, "send", side.send) &&
          read_cname(js, object, side) && read_silence(js, object, side) && read_payload_types(js, object, side);
 }
 
@@ -146,6 +227,8 @@ bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint3
          (!carries("latchFrom", relay::kChangeLatchFrom) || read_latch_from(js, object, side)) &&
          (!carries("rx", relay::kChangeRx) || read_key(js, object, "rx", out.rx)) &&
          (!carries("tx", relay::kChangeTx) || read_key(js, object, "tx", out.tx)) &&
+         (!carries("ice", relay::kChangeIce) || read_ice(js, object, side.ice)) &&
+         (!carries("dtls", relay::kChangeDtls) || read_dtls(js, object, out.dtls)) &&
          (!carries("dscp", relay::kChangeDscp) || read_dscp(js, object, side)) &&
          (!carries("receive", relay::kChangeReceive) || js.boolean(object, "receive", side.receive)) &&
          (!carries("send", relay::kChangeSend) || js.boolean(object, "send", side.send)) &&

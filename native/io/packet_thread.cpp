@@ -146,7 +146,7 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
       if (port_->add(first, command.fds)) {
         for (const int fd : command.fds) sockets_left_[command.pair] += fd >= 0;
       } else {
-        event({.kind = relay::EventKind::kFailed, .pair = command.pair});
+        event({.kind = relay::EventKind::kFailed, .pair = command.pair, .reason = "the packet port did not take the socket"});
       }
       return;
     case Command::Word::kChange:
@@ -171,7 +171,7 @@ void PacketThread::finish_removed() noexcept {
 
 void PacketThread::event(const relay::Event& event) noexcept {
   const bool news = event.kind == relay::EventKind::kLatched || event.kind == relay::EventKind::kSilent ||
-                    event.kind == relay::EventKind::kHeard;
+                    event.kind == relay::EventKind::kHeard || event.kind == relay::EventKind::kExpired;
   if (news && events_.size() > events_.capacity() / 4 * 3) return;
   events_.push(event);
   events_pending_ = true;

@@ -25,8 +25,10 @@ RelayHost::RelayHost(const HostOptions& options)
       notify_(options.notify),
       notify_data_(options.notify_data),
       engine_(crypto::SrtpEngine::create()),
+      identity_(crypto::DtlsIdentity::create()),
       held_(options.max_pairs) {
   raise_descriptor_limit();
+  if (!identity_) problem_ = "no certificate could be made: the machine gives no random numbers";
   std::vector<int> cores = options.cores;
   if (cores.empty()) cores.push_back(-1);
   for (const int core : cores) {
@@ -50,6 +52,7 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
   for (std::uint8_t side = 0; side < 2; ++side) {
     const char* reason = open_sockets(held, *sides[side], side);
     if (reason == nullptr) reason = open_contexts(*sides[side], kind);
+    if (reason == nullptr && (sides[side]->dtls.present || sides[side]->side.ice.present)) reason = "no handshakes yet";
     if (reason == nullptr) continue;
     close_sockets(held);
     for (SideWords* words : sides) close_contexts(words->side);
@@ -194,8 +197,7 @@ bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   for (crypto::SrtpContext* context : event.contexts) close_context(context);
   if (event.kind == relay::EventKind::kRetired) return false;
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
-  out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source};
-  if (event.kind == relay::EventKind::kFailed) out.reason = "the packet port did not take the socket";
+  out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite};
   return true;
 }
 

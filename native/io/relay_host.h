@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "../crypto/dtls.h"
 #include "packet_thread.h"
 
 namespace sallyport::io {
@@ -23,10 +24,11 @@ struct KeyWords {
   std::size_t mki_size = 0;
 };
 
-/// A side as the door brings it: `rx` and `tx` of `side` are filled here from the keys.
+/// A side as the door brings it: `rx`, `tx` and `dtls` of `side` are filled here.
 struct SideWords {
   relay::Side side;
   KeyWords rx, tx;
+  crypto::DtlsWords dtls;
 };
 
 struct HostEvent {
@@ -35,6 +37,7 @@ struct HostEvent {
   std::uint32_t pair = 0;
   endpoint source{};
   const char* reason = "";
+  crypto::Suite suite{};
 };
 
 struct HostOptions {
@@ -57,6 +60,7 @@ class RelayHost {
 
   /// Empty: it runs. Else why not.
   const std::string& problem() const noexcept { return problem_; }
+  const crypto::Fingerprint& fingerprint() const noexcept { return identity_->fingerprint(); }
   PortKind port_kind() const noexcept { return threads_.front()->port_kind(); }
 
   /// False: the queue to the packet thread is full and nothing was done; try again.
@@ -93,6 +97,7 @@ class RelayHost {
   void* notify_data_;
   std::string problem_;
   std::unique_ptr<crypto::SrtpEngine> engine_;
+  std::unique_ptr<crypto::DtlsIdentity> identity_;
   std::vector<std::unique_ptr<PacketThread>> threads_;
   std::vector<Held> held_;
   std::vector<HostEvent> own_events_;

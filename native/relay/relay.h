@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "../crypto/srtp.h"
 #include "../shared/endpoint.h"
@@ -37,6 +38,33 @@ struct MediaAddress {
   bool known = false;
 };
 
+/// Limit: bytes of a text of ICE; control refuses longer ones. Of RFC 8839 §5.4 the peer's may have 256; ours are short.
+inline constexpr std::size_t kLocalUfragBytes = 32;
+inline constexpr std::size_t kLocalPasswordBytes = 64;
+inline constexpr std::size_t kRemoteUfragBytes = 256;
+
+template <std::size_t kLimit>
+struct Text {
+  std::array<char, kLimit> bytes{};
+  std::uint16_t size = 0;
+  std::string_view view() const noexcept { return {bytes.data(), size}; }
+};
+
+/// IceCredentials of the first column. The peer's password is control's to check: a lite agent never needs it.
+struct IceWords {
+  bool present = false;
+  Text<kLocalUfragBytes> local_ufrag;
+  Text<kLocalPasswordBytes> local_password;
+  Text<kRemoteUfragBytes> remote_ufrag;
+};
+
+/// DtlsAssociation of the first column. The handshake itself is not the relay's: it knows by a number which one may
+/// bring keys, so that what a former one brings is not taken for it.
+struct DtlsLink {
+  std::uint32_t association = 0;  ///< 0: none.
+  bool active = false;            ///< We begin.
+};
+
 struct PayloadType {
   std::uint8_t from, to;
 };
@@ -49,6 +77,8 @@ struct Side {
   Ip latch_from{};  ///< All zero: none.
   crypto::SrtpContext* rx = nullptr;
   crypto::SrtpContext* tx = nullptr;
+  IceWords ice;
+  DtlsLink dtls;
   std::uint8_t dscp = 0;  ///< Control's business: it marks the sockets.
   bool receive = true;
   bool send = true;
@@ -73,6 +103,8 @@ enum ChangeBits : std::uint32_t {
   kChangePayloadTypes = 1 << 9,
   kChangeDscp = 1 << 10,
   kChangeRelatch = 1 << 11,
+  kChangeIce = 1 << 12,
+  kChangeDtls = 1 << 13,
 };
 
 /// The counters of a side, in the order in which they stand in shared memory. SideCounters in the first column.
@@ -105,13 +137,15 @@ struct Datagram {
   endpoint to{};               ///< Out, when forwarded.
 };
 
-enum class EventKind : std::uint8_t { kLatched, kSilent, kHeard, kFailed, kClosed, kRetired };
+enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kFailed, kClosed, kRetired };
 
 struct Event {
   EventKind kind;
   std::uint8_t side = 0;
   std::uint32_t pair = 0;
-  endpoint source{};                                   ///< With kLatched.
+  endpoint source{};                               ///< With kLatched.
+  crypto::Suite suite{};                           ///< With kSecured.
+  const char* reason = "";                         ///< With kFailed.
   std::array<crypto::SrtpContext*, 4> contexts{};  ///< With kRetired and kClosed: control closes them.
 };
 

@@ -1,5 +1,15 @@
 /** What stands at the edge of the box, for those who carry it to the machine. */
-export type { RelayChange, RelayCommand, RelayEvent, RelaySide, SideCounters, SrtpKey } from "../media/index.ts";
+export type {
+  DtlsFingerprint,
+  IceCredentials,
+  RelayChange,
+  RelayCommand,
+  RelayEvent,
+  RelaySide,
+  SideCounters,
+  SrtpKey,
+  SrtpSuite,
+} from "../media/index.ts";
 export type { TransportInput, TransportOutput } from "../transport/index.ts";
 export { Engine, type EngineInput, type EngineOptions, type EngineOutput } from "./engine.ts";
 export type { TraceEntry } from "./recorder.ts";

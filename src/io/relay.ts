@@ -3,8 +3,24 @@
  * a process of its own, this file would change and no other. Who opens and closes: whoever calls `startRelay` stops it;
  * pairs are the media room's.
  */
-import type { NativeEvent, NativeRelay, NativeSide, NativeSrtpKey } from "../../native/addon/relay.d.ts";
-import type { RelayChange, RelayCommand, RelayEvent, RelaySide, SideCounters, SrtpKey } from "../engine/index.ts";
+import type {
+  NativeEvent,
+  NativeIceCredentials,
+  NativeRelay,
+  NativeSide,
+  NativeSrtpKey,
+} from "../../native/addon/relay.d.ts";
+import type {
+  DtlsFingerprint,
+  IceCredentials,
+  RelayChange,
+  RelayCommand,
+  RelayEvent,
+  RelaySide,
+  SideCounters,
+  SrtpKey,
+  SrtpSuite,
+} from "../engine/index.ts";
 import { loadAddon } from "./addon.ts";
 
 export interface RelayOptions {
@@ -56,6 +72,11 @@ export class Relay {
   /** What carries the packets: `io_uring`, or `epoll` where the kernel forbids it. */
   get path(): "io_uring" | "epoll" {
     return this.#native.port;
+  }
+
+  /** Of the certificate we show in DTLS handshakes: another one each time the box starts. */
+  get fingerprint(): DtlsFingerprint {
+    return this.#native.fingerprint;
   }
 
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */
@@ -136,6 +157,8 @@ export class Relay {
     switch (event.event) {
       case "latched":
         return { event: "latched", pair, side, ip: event.ip, port: event.port };
+      case "secured":
+        return { event: "secured", pair, side, suite: event.suite as SrtpSuite };
       case "failed":
         return { event: "failed", pair, side, reason: event.reason };
       case "closed":
@@ -173,14 +196,23 @@ function placesOf(names: readonly string[]): Readonly<Record<CounterWord, number
 
 const keyOf = (key: SrtpKey | undefined): NativeSrtpKey | undefined => key && { ...key, key: key.key.reveal() };
 
-const sideOf = (side: RelaySide): NativeSide => ({ ...side, rx: keyOf(side.rx), tx: keyOf(side.tx) });
+const iceOf = (ice: IceCredentials | undefined): NativeIceCredentials | undefined =>
+  ice && { ...ice, localPassword: ice.localPassword.reveal(), remotePassword: ice.remotePassword.reveal() };
+
+const sideOf = (side: RelaySide): NativeSide => ({
+  ...side,
+  rx: keyOf(side.rx),
+  tx: keyOf(side.tx),
+  ice: iceOf(side.ice),
+});
 
 /** A member that is present though `undefined` says something (plain RTP, no remote): presence must survive. */
 function changeOf(set: RelayChange): Partial<NativeSide> & { relatch?: true } {
-  const { rx, tx, ...rest } = set;
+  const { rx, tx, ice, ...rest } = set;
   return {
     ...rest,
     ...("rx" in set ? { rx: keyOf(rx) } : {}),
     ...("tx" in set ? { tx: keyOf(tx) } : {}),
+    ...("ice" in set ? { ice: iceOf(ice) } : {}),
   };
 }

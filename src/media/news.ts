@@ -56,6 +56,9 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
       // It may have been put on hold while the event was under way.
       if (open.session.relays[stream]?.sides[event.side].silenceLimitMs === 0) return [];
       return [{ news: event.event, session, side, stream }];
+    case "secured":
+    case "expired":
+      return [];
     case "failed":
       return [{ news: "failed", session, side, stream, reason: event.reason }];
   }

@@ -41,6 +41,40 @@ export interface MediaAddress {
  */
 export type LatchPolicy = "off" | "signalled" | "source";
 
+/**
+ * Credentials of one ICE session, ours and theirs: RFC 8445 §5.3. We are always the lite agent. Ours: a ufrag of 4 to 32
+ * characters, a password of 22 to 64; theirs up to 256 each. New ones are an ICE restart (RFC 8445 §9): the way in use
+ * stays in use until the peer has nominated another one.
+ */
+export interface IceCredentials {
+  readonly localUfrag: string;
+  readonly localPassword: Secret<string>;
+  readonly remoteUfrag: string;
+  /** Never used: a lite agent sends no checks. */
+  readonly remotePassword: Secret<string>;
+}
+
+/** RFC 8122 §5. `value`: 32, 48 or 64 bytes. */
+export interface DtlsFingerprint {
+  readonly hash: "sha-256" | "sha-384" | "sha-512";
+  readonly value: Uint8Array;
+}
+
+/**
+ * A DTLS association of this side: RFC 5763. Another `setup`, another set of fingerprints or another `tlsId` is a new
+ * association (RFC 8842 §4); the same again is none. The keys in use stay in use until the new handshake is through.
+ */
+export interface DtlsAssociation {
+  /** What we are: `active` sends the ClientHello. */
+  readonly setup: "active" | "passive";
+  /** Of the peer's certificate: it must fit one of each hash it names. 1 to 8. */
+  readonly fingerprints: readonly DtlsFingerprint[];
+  /** In our order: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AEAD_AES_128_GCM, AEAD_AES_256_GCM; others are refused. */
+  readonly suites: readonly SrtpSuite[];
+  /** The peer's a=tls-id, up to 255 characters. */
+  readonly tlsId?: string;
+}
+
 /** One side of one m-line. */
 export interface RelaySide {
   readonly local: MediaAddress;
@@ -52,6 +86,13 @@ export interface RelaySide {
   readonly rx: SrtpKey | undefined;
   /** What we encrypt with toward that side; `undefined`: we send plain RTP. */
   readonly tx: SrtpKey | undefined;
+  /**
+   * ICE-lite: only sources that an authenticated check proved are heard, and what the peer nominated is where we send.
+   * `latch` and `latchFrom` mean nothing then, and of `remote` only whether both its ports are one.
+   */
+  readonly ice: IceCredentials | undefined;
+  /** Keys from a handshake; `rx` and `tx` are `undefined` then, and nothing passes until `secured`. */
+  readonly dtls: DtlsAssociation | undefined;
   /** DiffServ code point of what we send, 0 to 63. */
   readonly dscp: number;
   /** Accept RTP from it? RTCP always is. */
@@ -90,7 +131,7 @@ export type RelayCommand =
   | { readonly word: "close"; readonly pair: number };
 
 export type RelayEvent =
-  /** The source of this side's RTP is learnt. */
+  /** The source of this side's RTP is learnt; with ICE: nominated. */
   | {
       readonly event: "latched";
       readonly pair: number;
@@ -98,10 +139,14 @@ export type RelayEvent =
       readonly ip: string;
       readonly port: number;
     }
+  /** The handshake is through, or a new one (RTP's, where RTCP has ports and a handshake of its own). */
+  | { readonly event: "secured"; readonly pair: number; readonly side: 0 | 1; readonly suite: SrtpSuite }
+  /** No check came for 30 s (RFC 7675 §5.1): nothing is sent to that side until it nominates again, with `latched`. */
+  | { readonly event: "expired"; readonly pair: number; readonly side: 0 | 1 }
   | { readonly event: "silent"; readonly pair: number; readonly side: 0 | 1 }
   /** After `silent`: packets come again. */
   | { readonly event: "heard"; readonly pair: number; readonly side: 0 | 1 }
-  /** The side cannot work: a port could not be bound, a key was not taken. */
+  /** The side cannot work: a port could not be bound, a key was not taken, a handshake ended badly. */
   | { readonly event: "failed"; readonly pair: number; readonly side: 0 | 1; readonly reason: string }
   | {
       readonly event: "closed";

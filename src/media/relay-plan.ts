@@ -31,6 +31,8 @@ export function relaySide(
     latchFrom: side.remote?.latchFrom,
     rx: side.rx,
     tx: side.tx?.key,
+    ice: undefined,
+    dtls: undefined,
     dscp: realm.dscp[pairKind(line.kind)],
     receive,
     send,

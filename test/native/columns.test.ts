@@ -22,6 +22,14 @@ test("an address has the same members in all three", () => {
   expect(structMembers(meaning, "MediaAddress")).toEqual([...members, "known"].sort());
 });
 
+test("ICE credentials and DTLS associations have the same members in the words and at the addon", () => {
+  for (const name of ["IceCredentials", "DtlsFingerprint", "DtlsAssociation"]) {
+    const members = interfaceMembers(words, name);
+    expect(members.length).toBeGreaterThan(1);
+    expect(interfaceMembers(types, `Native${name}`)).toEqual(members);
+  }
+});
+
 test("every member of a side but its local address can change, and relatch can be asked", () => {
   const bits = [...meaning.matchAll(/\bkChange(\w+) = 1 << /g)].map((found) => lowerFirst(found[1]!)).sort();
   const members = interfaceMembers(words, "RelaySide").filter((name) => name !== "local");

@@ -129,6 +129,8 @@ export function side(
     latchFrom: undefined,
     rx: undefined,
     tx: undefined,
+    ice: undefined,
+    dtls: undefined,
     dscp: 46,
     receive: true,
     send: true,

@@ -14,6 +14,8 @@ const FIRST_PORT = 10_000;
 const common = {
   latch: "off",
   latchFrom: undefined,
+  ice: undefined,
+  dtls: undefined,
   rx: undefined,
   tx: undefined,
   dscp: 46,
