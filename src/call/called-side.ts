@@ -3,15 +3,7 @@
  * One leg follows the other (setup.ts); the call tells apart whose word still counts.
  */
 import { type Millis, PeerError, type PeerSettings } from "../base/index.ts";
-import {
-  type Dialog,
-  type InviteServer,
-  type Leg,
-  type LegClient,
-  NOTHING,
-  type PrackNote,
-  type Progress,
-} from "../leg/index.ts";
+import { type Dialog, type InviteServer, type Leg, type LegClient, NOTHING, type Progress } from "../leg/index.ts";
 import type { Request, Response } from "../message/index.ts";
 import { contactsToward, mapStatus, q850In, reasonAmong, reasonPhrase, reasonToward } from "../policy/index.ts";
 import type { Call } from "./call.ts";
@@ -66,10 +58,10 @@ export class CalledSide implements Called {
     if (this.setup.heard()) this.setup.answered(now);
   }
 
-  progress(leg: Leg, { dialog, response, rseq }: Progress, now: Millis): void {
+  progress(leg: Leg, { dialog, response, note: came }: Progress, now: Millis): void {
     const { call } = this;
     const twin = this.#first.pair(dialog);
-    const reliable = rseq !== undefined;
+    const reliable = came !== undefined;
     const waits = this.#waiting?.keeps === true;
     const way = waits && describes(response) ? "reliable" : passage(call.start, reliable);
     const reliably = way === "reliable";
@@ -81,8 +73,8 @@ export class CalledSide implements Called {
       if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
     }
     if (way === "withheld") return;
-    if (reliable && !reliably) leg.prack(dialog, rseq, NOTHING, IGNORED, now);
-    const note: PrackNote | undefined = reliable && reliably ? { dialog, rseq } : undefined;
+    if (reliable && !reliably) leg.prack(came, NOTHING, IGNORED, now);
+    const note = reliably ? came : undefined;
     let { status } = mapStatus(response.status);
     if (waits && status === 180 && twin.exchange === "settled") {
       const ringing = parcelOf(response, this.#back, true, undefined);
@@ -90,13 +82,13 @@ export class CalledSide implements Called {
       this.#waiting?.keep((at) => call.caller.progress(twin, 180, ringing, required, undefined, at));
       status = 183;
       if (sdp === undefined) {
-        if (note !== undefined) leg.prack(dialog, note.rseq, NOTHING, IGNORED, now);
+        if (note !== undefined) leg.prack(note, NOTHING, IGNORED, now);
         return;
       }
     }
     const parcel = parcelOf(response, this.#back, true, sdp);
     const told = call.caller.progress(twin, status, parcel, reliably, note, now);
-    if (note !== undefined && !told) leg.prack(dialog, note.rseq, NOTHING, IGNORED, now); // Nobody else will.
+    if (note !== undefined && !told) leg.prack(note, NOTHING, IGNORED, now); // Nobody else will.
   }
 
   offered(sdp: string, now: Millis): void {

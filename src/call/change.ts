@@ -79,9 +79,10 @@ export class Change implements ReinviteOwner, LegClient {
     const other = this.#twin.leg;
     this.#parcel = parcel;
     if (this.#byReinvite || "invite" in this.#source) {
-      this.#reinvite = other.startReinvite(this, this.#twin, parcel, maxForwards(request), now);
+      const hasty = this.invite === undefined;
+      this.#reinvite = other.startReinvite(this, this.#twin, parcel, maxForwards(request), now, hasty);
     } else if (this.#source.prack !== undefined) {
-      other.prack(this.#twin, this.#source.prack.rseq, parcel, this, now);
+      other.prack(this.#source.prack, parcel, this, now);
     } else {
       other.send(this.#twin, "UPDATE", parcel, this, maxForwards(request), now);
     }
@@ -201,7 +202,9 @@ export class Change implements ReinviteOwner, LegClient {
 
   #refusedBy(response: Response, now: Millis): void {
     this.#withdraw();
-    const { status } = mapStatus(toldStatus(response.status, bothWait(this.#call)));
+    // RFC 3311 §5.2: who would have to ask somebody first cannot answer an UPDATE.
+    const asksSomebody = this.invite === undefined && response.status === 487;
+    const { status } = mapStatus(asksSomebody ? 504 : toldStatus(response.status, bothWait(this.#call)));
     this.#refuse(status, parcelOf(response, this.#back, true, undefined), now);
     if (response.status === 408 || response.status === 481) this.#call.lost(response.status, now);
   }

@@ -37,7 +37,8 @@ export function offerVerdict(call: Call, dialog: Dialog, twin: Dialog): OfferVer
   if (!early && (leg.reinvite?.pending || leg.inviteServer?.awaitingAck) && leg.state === "up") return "glare";
   // An answer in a reliable 1xx that no PRACK has confirmed: RFC 3311 §5.1 lets neither end go on from there.
   const ofCaller = leg.side === "caller" ? dialog : twin;
-  if (early && ofCaller.leg.inviteServer?.describing(ofCaller)) return "later";
+  const unsettled = early || ofCaller.leg.state === "answering";
+  if (unsettled && ofCaller.leg.inviteServer?.describing(ofCaller)) return "later";
   const verdict = first[twin.exchange][early ? 0 : 1];
   if (verdict !== "pass" || twin.allowsMethod("UPDATE")) return verdict;
   if (early) return "here";

@@ -61,7 +61,7 @@ function answered(
     dialog.twin.agreed = true;
   }
   reply(prack, server, dialog, 200, NOTHING, now);
-  if (note !== undefined) note.dialog.leg.prack(note.dialog, note.rseq, sdpParcel(answer), IGNORED, now);
+  if (note !== undefined) note.dialog.leg.prack(note, sdpParcel(answer), IGNORED, now);
   dialog.leg.inviteServer?.releaseHeld(now);
 }
 
@@ -77,7 +77,8 @@ function offered(
 ): void {
   const { note } = told;
   const { exchange } = dialog;
-  if (exchange === "settled" && note?.dialog.exchange === "settled") {
+  const wanted = note?.dialog.leg.wantsPrack(note) === true;
+  if (wanted && exchange === "settled" && note?.dialog.exchange === "settled") {
     const change = new Change(call, dialog, note.dialog, { request: prack, server, prack: note });
     change.afterwards = (at) => {
       call.offered(dialog.leg, sdp, at);
@@ -96,6 +97,6 @@ function offered(
 
 /** The callee's 1xx gets its own PRACK, and a 2xx that waited may go. */
 function goOn(dialog: Dialog, { note }: Unacknowledged, now: Millis): void {
-  if (note !== undefined) note.dialog.leg.prack(note.dialog, note.rseq, NOTHING, IGNORED, now);
+  if (note !== undefined) note.dialog.leg.prack(note, NOTHING, IGNORED, now);
   dialog.leg.inviteServer?.releaseHeld(now);
 }

@@ -21,9 +21,9 @@ export class TargetSide extends CalledSide {
     this.#introduction = introduction;
   }
 
-  override progress(leg: Leg, { dialog, response, rseq }: Progress, now: Millis): void {
+  override progress(leg: Leg, { dialog, response, note }: Progress, now: Millis): void {
     // We said nothing of 100rel; who asks for it all the same shall not wait.
-    if (rseq !== undefined) leg.prack(dialog, rseq, NOTHING, NOBODY, now);
+    if (note !== undefined) leg.prack(note, NOTHING, NOBODY, now);
     const sdp = sdpIn(response);
     if (sdp !== undefined) dialog.earlyRemote = sdp;
     this.#introduction.progress(mapStatus(response.status).status, now);

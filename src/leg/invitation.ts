@@ -8,13 +8,15 @@ import type { Authentication } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Leg } from "./leg.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
+import type { PrackNote } from "./reliable.ts";
 import { FORK_LIMIT } from "./timing.ts";
 
 export interface Progress {
   readonly dialog: Dialog;
   readonly response: Response;
   /** Set when the 1xx wants a PRACK. */
-  readonly rseq: number | undefined;
+  /** A reliable one, which wants a PRACK. */
+  readonly note: PrackNote | undefined;
 }
 
 export interface InvitationOwner {
@@ -169,7 +171,8 @@ export class Invitation implements ClientOwner {
       if (dialog.lastRSeq !== undefined && rseq !== dialog.lastRSeq + 1) return;
       dialog.lastRSeq = rseq;
     }
-    this.#owner.invitationProgress({ dialog, response, rseq }, now);
+    const note = rseq === undefined ? undefined : { dialog, rseq, seq: this.seq };
+    this.#owner.invitationProgress({ dialog, response, note }, now);
   }
 
   /** The dialog by its To tag, made when it is new. `undefined`: too many forks, or a To that we cannot read. */

@@ -23,6 +23,7 @@ import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
 import type { PrackNote } from "./reliable.ts";
 import { Noted, Session } from "./session.ts";
 import { heeding, mark, type SessionIds } from "./session-ids.ts";
+import { UPDATE_PATIENCE } from "./timing.ts";
 import { Wording } from "./wording.ts";
 
 const TAG_CHARS = 20;
@@ -219,8 +220,17 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     });
   }
 
-  startReinvite(owner: ReinviteOwner, dialog: Dialog, parcel: Parcel, maxForwards: number, now: Millis): Reinvite {
+  /** `hasty`: it stands for somebody's UPDATE. Limit: UPDATE_PATIENCE. */
+  startReinvite(
+    owner: ReinviteOwner,
+    dialog: Dialog,
+    parcel: Parcel,
+    maxForwards: number,
+    now: Millis,
+    hasty = false,
+  ): Reinvite {
     this.reinvite = new Reinvite(owner, dialog, parcel, maxForwards);
+    if (hasty) this.reinvite.limit(now + UPDATE_PATIENCE);
     this.reinvite.start(now);
     return this.reinvite;
   }
@@ -245,9 +255,16 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     });
   }
 
+  /** An INVITE that was refused since, or is asked again with credentials, has forgotten its 1xx. */
+  wantsPrack({ seq }: PrackNote): boolean {
+    return this.#state !== "gone" && seq === this.invitation?.seq;
+  }
+
   /** RFC 3262 §4: RAck names the 1xx and the INVITE that it answered. */
-  prack(dialog: Dialog, rseq: number, parcel: Parcel, owner: LegClient, now: Millis): void {
-    const rack: readonly [string, string] = ["RAck", `${rseq} ${this.invitation?.seq ?? 1} INVITE`];
+  prack(note: PrackNote, parcel: Parcel, owner: LegClient, now: Millis): void {
+    if (!this.wantsPrack(note)) return;
+    const { dialog, rseq, seq } = note;
+    const rack: readonly [string, string] = ["RAck", `${rseq} ${seq} INVITE`];
     this.send(dialog, "PRACK", { ...parcel, headers: [rack, ...parcel.headers] }, owner, INITIAL_MAX_FORWARDS, now);
   }
 

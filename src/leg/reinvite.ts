@@ -43,6 +43,7 @@ export class Reinvite implements ClientOwner, Punctual {
   #sent: SentInvite | undefined;
   #retries = 0;
   #againAt: Millis | undefined;
+  #limitAt: Millis | undefined;
 
   constructor(owner: ReinviteOwner, dialog: Dialog, parcel: Parcel, maxForwards: number) {
     this.#owner = owner;
@@ -54,6 +55,12 @@ export class Reinvite implements ClientOwner, Punctual {
   /** A request of ours is on its way; false while we wait to try again, so that the peer's own INVITE has its chance. */
   get inFlight(): boolean {
     return this.pending && this.#againAt === undefined;
+  }
+
+  /** Whoever asks for it can wait until then: it is cancelled, or not tried again. */
+  limit(at: Millis): void {
+    this.#limitAt = at;
+    this.dialog.leg.house.agenda.watch(this);
   }
 
   start(now: Millis): void {
@@ -109,10 +116,16 @@ export class Reinvite implements ClientOwner, Punctual {
   }
 
   nextDeadline(): Millis | undefined {
-    return this.#againAt;
+    const [again, limit] = [this.#againAt, this.pending ? this.#limitAt : undefined];
+    return again === undefined || limit === undefined ? (again ?? limit) : Math.min(again, limit);
   }
 
   expire(now: Millis): void {
+    if (this.#limitAt !== undefined && this.#limitAt <= now) {
+      this.#limitAt = undefined;
+      if (this.inFlight) this.cancel([], now);
+      else if (this.pending) this.close(now);
+    }
     if (this.#againAt === undefined || this.#againAt > now) return;
     this.#againAt = undefined;
     this.start(now);

@@ -12,6 +12,8 @@ import { PRACK_LIMIT, RELIABLE_QUEUE_LIMIT, T1 } from "./timing.ts";
 export interface PrackNote {
   readonly dialog: Dialog;
   readonly rseq: number;
+  /** CSeq of the INVITE that it answered. */
+  readonly seq: number;
 }
 
 export interface ReliableOwner {

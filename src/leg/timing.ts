@@ -22,6 +22,12 @@ export const RELIABLE_QUEUE_LIMIT = 8;
  */
 export const FORK_LIMIT = 12;
 
+/**
+ * Limit: a re-INVITE that stands for somebody's UPDATE is cancelled after this long: what comes of it must be told before
+ * 64·T1, when nobody waits for it any more. RFC 3261 §17.1.2.2, RFC 4320.
+ */
+export const UPDATE_PATIENCE: Millis = 20 * SECOND;
+
 /** Limit: entries of a route set; a peer that asks for more gets 400. */
 export const ROUTE_LIMIT = 30;
 

@@ -1,8 +1,10 @@
 /** The called half of a simulated phone: RFC 3261 §13.3, RFC 3262 §3, RFC 3264, with forks that it plays itself. */
-import { below, type Millis } from "../../src/base/index.ts";
+import { below, type Millis, token } from "../../src/base/index.ts";
+import { challenge, faultOfProof } from "./credentials.ts";
 import { type Desk, type Headers, tagIn } from "./desk.ts";
 import type { Dialog } from "./dialog.ts";
-import type { CalleeScript, Ring } from "./script.ts";
+import { type CalleeScript, isFair, type Ring } from "./script.ts";
+import { WHO } from "./settings.ts";
 import { cseqOf, headerOf, headersOf, type Sip, tagOf, uriOf } from "./sip-text.ts";
 import type { Talk } from "./talk.ts";
 import { agreeOnTimer, allowOf } from "./timer-text.ts";
@@ -11,11 +13,15 @@ import { GIVE_UP, T1, T2 } from "./wire.ts";
 /** An INVITE that has no final answer yet is looked at again so soon. */
 const AGAIN: Millis = 500;
 
+type Challenged = Map<string, readonly [status: number, nonce: string]>;
+
 export class Callee {
   readonly #desk: Desk;
   readonly #talk: Talk;
   readonly #calls = new Map<string, Called>();
   readonly #asked = new Map<string, number>();
+  /** Numbers whose caller has to prove who he is, with the status that told him and the nonce. */
+  readonly #challenged: Challenged = new Map();
 
   constructor(desk: Desk, talk: Talk) {
     this.#desk = desk;
@@ -34,7 +40,14 @@ export class Callee {
     }
     const asked = (this.#asked.get(number) ?? 0) + 1;
     this.#asked.set(number, asked);
-    const called = new Called(this.#desk, this.#talk, request, key, number, script, asked > 1);
+    const challenged = this.#challenged.get(number);
+    this.#challenged.delete(number);
+    if (challenged !== undefined && isFair(script.temper)) {
+      const fault = faultOfProof(request, ...challenged, WHO);
+      if (fault !== "") this.#desk.options.complain(`INVITE ${number}: ${fault}`);
+    }
+    const status = asked > 1 ? script.nextStatus : script.status;
+    const called = new Called(this.#desk, this.#talk, request, key, number, { ...script, status }, this.#challenged);
     this.#calls.set(key, called);
     if (replaced === undefined) called.start();
     else called.replace(replaced);
@@ -73,7 +86,7 @@ class Called {
   readonly #key: string;
   readonly #number: string;
   readonly #script: CalleeScript;
-  readonly #status: number;
+  readonly #challenged: Challenged;
   readonly #forks = new Map<number, Dialog>();
   /** Reliable 1xx that wait for their PRACK. */
   readonly #unpracked = new Map<Dialog, { readonly rseq: number; readonly offers: boolean }>();
@@ -84,21 +97,29 @@ class Called {
   /** The key of what was said last. */
   #said = "";
 
-  constructor(desk: Desk, talk: Talk, invite: Sip, key: string, number: string, script: CalleeScript, again: boolean) {
+  constructor(
+    desk: Desk,
+    talk: Talk,
+    invite: Sip,
+    key: string,
+    number: string,
+    script: CalleeScript,
+    challenged: Challenged,
+  ) {
     this.#desk = desk;
     this.#talk = talk;
     this.#invite = invite;
     this.#key = key;
     this.#number = number;
     this.#script = script;
-    this.#status = again ? script.nextStatus : script.status;
+    this.#challenged = challenged;
   }
 
   start(): void {
     const script = this.#script;
     if (script.temper === "mute") return;
     for (const ring of script.rings) this.#desk.after(ring.after, () => this.#ring(ring));
-    if (this.#status !== 0) this.#desk.after(script.answerAfter, () => this.#finish(0));
+    if (this.#script.status !== 0) this.#desk.after(script.answerAfter, () => this.#finish(0));
   }
 
   /** A copy of the INVITE came. */
@@ -134,9 +155,16 @@ class Called {
     const dialog = this.#forkOf(this.#script.fork);
     for (const fork of this.#forks.values()) fork.state = "over";
     const contact: Headers =
-      status >= 300 && status < 400 ? [["Contact", `<sip:elsewhere@${this.#desk.address}>`]] : [];
+      status >= 300 && status < 400 ? [["Contact", `<sip:${this.#number}@${this.#desk.address}>`]] : [];
     const retry: Headers = asksForRest({ ...this.#script, status }) ? [["Retry-After", "1"]] : [];
-    this.#say(this.#key, status, dialog.local, [...contact, ...retry]);
+    this.#say(this.#key, status, dialog.local, [...contact, ...retry, ...this.#challenge(status, dialog)]);
+  }
+
+  #challenge(status: number, { random }: Dialog): Headers {
+    if (!this.#desk.options.challenges || (status !== 401 && status !== 407)) return [];
+    const nonce = token(random, 16);
+    this.#challenged.set(this.#number, [status, nonce]);
+    return [challenge(status, this.#desk.host, nonce)];
   }
 
   #forkOf(number: number): Dialog {
@@ -242,7 +270,7 @@ class Called {
   /** `waited`: for PRACK, or for the answer to an offer of our own; RFC 3262 §3 lets no answer overtake them. */
   #finish(waited: Millis): void {
     if (this.#final) return;
-    if (this.#status >= 300) return this.#refuse(this.#status);
+    if (this.#script.status >= 300) return this.#refuse(this.#script.status);
     const dialog = this.#forkOf(this.#script.fork);
     if (dialog.state === "over") return;
     if (this.#unpracked.has(dialog) || dialog.exchange === "sent" || dialog.updating) {

@@ -12,9 +12,13 @@ export interface Climate {
   /** Targets of the peer inside: the one that is there alone, or behind others. */
   readonly targets: "one" | "a dead one first" | "by name";
   /** Who makes a transfer: whoever is asked by REFER, or the box. */
-  readonly refer: "pass" | "execute";
+  readonly refer: "pass" | "execute" | "assist";
+  /** What the box does with a 3xx. */
+  readonly redirects: "refuse" | "follow";
+  /** Who refuses a call with 401 or 407 says how to prove who we are. */
+  readonly challenges: boolean;
   /** What may happen to the whole world. */
-  readonly happenings: readonly ("end calls" | "reload" | "reset" | "lose media")[];
+  readonly happenings: readonly ("end calls" | "shut down" | "reload" | "reset" | "lose media")[];
 }
 
 const HONEST: readonly Temper[] = ["honest"];
@@ -25,7 +29,13 @@ const ALL: readonly Temper[] = ["honest", "honest", "slow", "mute", "babbling", 
 const FAIR = { loss: 0, duplicate: 0, reorder: 0 };
 const BAD = { loss: 10, duplicate: 4, reorder: 20 };
 const FOUL = { loss: 20, duplicate: 10, reorder: 40 };
-const USUAL = { targets: "one", refer: "pass", happenings: ["lose media"] } as const;
+const USUAL = {
+  targets: "one",
+  refer: "pass",
+  redirects: "refuse",
+  challenges: false,
+  happenings: ["lose media"],
+} as const;
 
 export const CLIMATES: readonly Climate[] = [
   { name: "honest neighbours, fair weather", ...USUAL, ...FAIR, tempers: HONEST, outside: "udp", happenings: [] },
@@ -62,7 +72,7 @@ export const CLIMATES: readonly Climate[] = [
     ...BAD,
     tempers: ALL,
     outside: "tls",
-    happenings: ["reset", "lose media", "end calls"],
+    happenings: ["reset", "lose media", "end calls", "shut down"],
   },
   { name: "honest neighbours over TLS, fair weather", ...USUAL, ...FAIR, tempers: SLOW, outside: "tls" },
   { name: "transfers by the box, fair weather", ...USUAL, ...FAIR, tempers: HONEST, outside: "udp", refer: "execute" },
@@ -73,7 +83,30 @@ export const CLIMATES: readonly Climate[] = [
     tempers: ALL,
     outside: "udp",
     refer: "execute",
-    happenings: ["lose media", "end calls"],
+    happenings: ["lose media", "end calls", "shut down"],
+  },
+  {
+    name: "transfers by the box where it must, redirections followed, credentials asked for, fair weather",
+    ...USUAL,
+    ...FAIR,
+    tempers: HONEST,
+    outside: "udp",
+    refer: "assist",
+    redirects: "follow",
+    challenges: true,
+    happenings: [],
+  },
+  {
+    name: "redirections followed and credentials asked for, all tempers, bad weather",
+    ...USUAL,
+    ...BAD,
+    tempers: ALL,
+    outside: "udp",
+    targets: "a dead one first",
+    refer: "assist",
+    redirects: "follow",
+    challenges: true,
+    happenings: ["lose media", "end calls", "reload"],
   },
 ];
 

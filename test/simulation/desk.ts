@@ -2,7 +2,7 @@
 import { below, type Millis, type Random, token } from "../../src/base/index.ts";
 import type { Dialog, Exchange } from "./dialog.ts";
 import type { Clock } from "./network.ts";
-import type { CalleeScript, CallScript, Habits } from "./script.ts";
+import type { CalleeScript, CallScript, ErrandScript, Habits } from "./script.ts";
 import { Description } from "./sdp-text.ts";
 import { type Sip, writeSip } from "./sip-text.ts";
 import { type Client, Wire } from "./wire.ts";
@@ -25,6 +25,10 @@ export interface PhoneOptions {
   readonly scriptFor: (number: string) => CalleeScript | undefined;
   /** How a phone of this side calls when somebody else asks it to (REFER), within the call of this number. */
   readonly callFor: (number: string) => CallScript | undefined;
+  /** How a request outside of calls to this number is to be handled. */
+  readonly errandFor: (number: string) => ErrandScript | undefined;
+  /** Its 401 and 407 carry a challenge, and what comes then must answer it. */
+  readonly challenges: boolean;
   /** Something that an honest phone must not meet. */
   readonly complain: (what: string) => void;
 }

@@ -2,11 +2,12 @@
  * A simulated endpoint: a small SIP user agent of its own (RFC 3261 §13 to §17), on one side of the box. It shares no
  * code with the product but the dice. Everything that it makes up carries its side's mark, so that a leak shows.
  */
+import { Bystanders, type ErrandEnd } from "./bystanders.ts";
 import { Callee } from "./callee.ts";
 import { Caller } from "./caller.ts";
 import { Desk, type PhoneOptions, tagIn } from "./desk.ts";
 import type { Dialog } from "./dialog.ts";
-import type { CallScript } from "./script.ts";
+import type { CallScript, ErrandScript } from "./script.ts";
 import { branchOf, cseqOf, headerOf, isRequest, methodOf, readSip, type Sip, tagOf } from "./sip-text.ts";
 import { Talk } from "./talk.ts";
 
@@ -15,6 +16,7 @@ export class Phone {
   readonly #talk: Talk;
   readonly #caller: Caller;
   readonly #callee: Callee;
+  readonly #bystanders: Bystanders;
   readonly #seen = new Set<string>();
 
   constructor(options: PhoneOptions) {
@@ -22,6 +24,7 @@ export class Phone {
     this.#talk = new Talk(this.#desk);
     this.#caller = new Caller(this.#desk, this.#talk);
     this.#callee = new Callee(this.#desk, this.#talk);
+    this.#bystanders = new Bystanders(this.#desk);
     this.#talk.caller = this.#caller;
     this.#talk.callee = this.#callee;
   }
@@ -36,6 +39,15 @@ export class Phone {
     this.#caller.call({ number, target: `sip:${number}@${box}` }, script.caller, diceOf(number));
   }
 
+  errand(number: string, script: ErrandScript): void {
+    this.#bystanders.begin(number, script, this.#desk.options.diceOf(number));
+  }
+
+  /** What became of it; `undefined`: it did not begin here. */
+  errandEnd(number: string): ErrandEnd | undefined {
+    return this.#bystanders.ends.get(number);
+  }
+
   receive(text: string): void {
     if (text.trim() === "") return;
     const sip = readSip(text);
@@ -47,7 +59,10 @@ export class Phone {
     const method = methodOf(request);
     const key = `${headerOf(request, "call-id")} ${cseqOf(request).number} ${method} ${branchOf(request)}`;
     const localTag = tagOf(headerOf(request, "to"));
-    const dialog = this.#desk.find(headerOf(request, "call-id"), localTag, tagIn(headerOf(request, "from")));
+    const callId = headerOf(request, "call-id");
+    const dialog =
+      this.#desk.find(callId, localTag, tagIn(headerOf(request, "from"))) ??
+      (method === "NOTIFY" ? this.#bystanders.pending(callId, localTag) : undefined);
     if (dialog?.vanished || (dialog?.habits.temper === "mute" && method !== "ACK")) return;
     if (method === "ACK") {
       this.#callee.ack(request);
@@ -58,9 +73,15 @@ export class Phone {
     if (this.#seen.has(key) && (method !== "INVITE" || dialog !== undefined)) return; // A copy: we are thinking.
     this.#seen.add(key);
     if (method === "CANCEL") return this.#onCancel(request, key);
+    if (dialog !== undefined && this.#bystanders.receive(request, key, method, dialog)) return;
     if (dialog !== undefined) return this.#talk.receive(request, key, dialog);
     if (localTag !== "") return wire.respond(request, key, 481, headerOf(request, "to"), "honest");
     if (method === "INVITE") return this.#callee.invite(request, key, this.#replacedBy(request));
+    const number = /^\S+ (?:sips?|tel):([^@;\s]*)/.exec(request.start)?.[1] ?? "";
+    const errand = this.#desk.options.errandFor(number);
+    if (errand?.method === method) {
+      return this.#bystanders.asked(request, key, method, number, errand, this.#desk.options.diceOf(number));
+    }
     wire.respond(
       request,
       key,

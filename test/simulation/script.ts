@@ -109,15 +109,43 @@ export interface CallScript {
   readonly callee: CalleeScript;
 }
 
+/** A request outside of calls: RFC 3428, 3903, 6665. */
+export interface ErrandScript {
+  readonly seed: number;
+  readonly at: Millis;
+  readonly direction: "inward" | "outward";
+  readonly method: "MESSAGE" | "PUBLISH" | "SUBSCRIBE";
+  readonly from: Temper;
+  readonly to: Temper;
+  readonly answerAfter: Millis;
+  readonly status: number;
+  // Of a subscription:
+  /** Seconds that are asked for; 0: to be told once. */
+  readonly expires: number;
+  /** So often the subscriber asks for more time. */
+  readonly refreshes: number;
+  /** The notifier grants it, and never says a word. */
+  readonly silent: boolean;
+  /** NOTIFYs beside those that RFC 6665 asks for, so long after the first. */
+  readonly notifies: readonly Millis[];
+  /**
+   * Who ends it, so long after the last SUBSCRIBE or the first; `time`: nobody does; `nobody`: the notifier has forgotten
+   * it, and says nothing of that.
+   */
+  readonly ends: "subscriber" | "notifier" | "time" | "nobody";
+  readonly endAfter: Millis;
+}
+
 /** What comes from neither end. */
 export interface Happening {
   readonly at: Millis;
-  readonly what: "end calls" | "reload" | "reset" | "lose media";
+  readonly what: "end calls" | "shut down" | "reload" | "reset" | "lose media";
 }
 
 export interface WorldScript {
   readonly seed: number;
   readonly weather: Weather;
   readonly calls: readonly CallScript[];
+  readonly errands: readonly ErrandScript[];
   readonly happenings: readonly Happening[];
 }

@@ -1,5 +1,13 @@
 /** The box of the simulation: a carrier outside with SRTP, a PBX inside with plain RTP. */
-import type { ListenerSettings, PeerSettings, RealmSettings, Settings, TargetSettings } from "../../src/base/index.ts";
+import {
+  type AuthSettings,
+  type ListenerSettings,
+  type PeerSettings,
+  type RealmSettings,
+  Secret,
+  type Settings,
+  type TargetSettings,
+} from "../../src/base/index.ts";
 import { boxSettings, byName, peerSettings, realmSettings } from "../support/settings.ts";
 import type { Climate } from "./climate.ts";
 
@@ -25,22 +33,39 @@ export const BOX = {
 
 /** Nobody is there. */
 export const DEAD = "10.9.0.99";
+/** What the box proves itself with, at both peers. */
+export const WHO = { user: "box", password: "a secret of nobody else" } as const;
+
+const ACCOUNT: AuthSettings = {
+  user: WHO.user,
+  realm: "*",
+  password: new Secret(WHO.password),
+  ha1: new Map(),
+  hashes: ["MD5", "SHA-256"],
+};
+
 /** What DNS knows this side's neighbour by. */
 export const PBX_NAME = "pbx.insidename.example";
 
-export function simulatedSettings(
-  outside: Climate["outside"],
-  targets: Climate["targets"] = "one",
-  refer: Climate["refer"] = "pass",
-): Settings {
+export type Ways = Pick<Climate, "outside" | "targets" | "refer" | "redirects" | "challenges">;
+
+export function simulatedSettings({
+  outside,
+  targets = "one",
+  refer = "pass",
+  redirects = "refuse",
+  challenges = false,
+}: Pick<Ways, "outside"> & Partial<Ways>): Settings {
   const realms = [
     { ...realm("outside", BOX.outside.box, "required", "none"), refer },
     { ...realm("inside", BOX.inside.box, "off", "full"), refer },
   ];
   const target = { kind: "host", protocol: outside, host: BOX.outside.neighbour.ip, port: 5060 } as const;
   const peers: PeerSettings[] = [
-    peerSettings("carrier", "outside", { targets: [target] }),
+    peerSettings("carrier", "outside", { targets: [target], redirects, ...(challenges ? { auth: ACCOUNT } : {}) }),
     peerSettings("pbx", "inside", {
+      redirects,
+      ...(challenges ? { auth: ACCOUNT } : {}),
       targets: [
         ...(targets === "a dead one first" ? [{ kind: "host", protocol: "udp", host: DEAD, port: 5060 } as const] : []),
         targets === "by name"

@@ -67,7 +67,20 @@ const ROWS: readonly Row[] = [
   { machine: "session", state: "refreshing", why: "a refresh that is under way meets something else", rare: true },
   { machine: "session", state: "again", why: "a refresh that was refused meets something else", rare: true },
   { machine: "transfer", why: "few calls are transferred by the box; test/unit/call has each cell", rare: true },
-  { machine: "subscription", why: "no script subscribes; random acts are in test/property/call" },
+  {
+    machine: "subscription",
+    state: "fresh",
+    events: ["expired", "subscriber gone", "notifier gone", "told to end"],
+    why: "the first NOTIFY is there within moments",
+    rare: true,
+  },
+  {
+    machine: "subscription",
+    state: "leaving",
+    events: ["grant", "expired", "subscriber gone", "notifier gone", "told to end"],
+    why: "the last NOTIFY is there within moments",
+    rare: true,
+  },
   { machine: "trunk", why: "the box of these worlds registers nowhere; test/unit/registration has each cell" },
 ];
 

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { below, type Fact, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
+import { machineHash } from "../../src/io/hash.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "../support/no-packets.ts";
 import { asksForRest } from "./callee.ts";
@@ -14,7 +15,15 @@ import { Clock, carry, chance } from "./network.ts";
 import { disappointments } from "./outcome.ts";
 import { Phone } from "./phone.ts";
 import { Referee } from "./referee.ts";
-import { type CalleeScript, type CallScript, type Happening, isFair, type Temper, type WorldScript } from "./script.ts";
+import {
+  type CalleeScript,
+  type CallScript,
+  type ErrandScript,
+  type Happening,
+  isFair,
+  type Temper,
+  type WorldScript,
+} from "./script.ts";
 import { BOX, DEAD, PBX_NAME, simulatedSettings } from "./settings.ts";
 
 export interface Plan extends Climate {
@@ -45,6 +54,8 @@ const TIMER_L: Millis = 32_000;
 const NUMBER = /4930(\d{6})/;
 /** From here on numbers are those of third parties, to whom calls are transferred. */
 const THIRD = 500_000;
+/** From here on numbers are those of requests outside of calls. */
+const ERRAND = 900_000;
 /** What may be left: a bounded store of what DNS said. */
 const KEPT = ["dnsAnswers"];
 /** Between the beginnings of two calls. */
@@ -60,6 +71,7 @@ class World {
   readonly #clock = new Clock();
   /** Of the calls, and of what belongs to none. */
   readonly #dice: readonly Random[];
+  readonly #errandDices = new Map<ErrandScript, Random>();
   readonly #random: Random;
   readonly #engine: Engine;
   readonly #phones: Record<Side, Phone>;
@@ -90,7 +102,8 @@ class World {
     this.#random = seededRandom(script.seed);
     this.#dice = script.calls.map(({ seed }) => seededRandom(seed));
     this.#engine = new Engine({
-      settings: simulatedSettings(plan.outside, plan.targets, plan.refer),
+      settings: simulatedSettings(plan),
+      hash: machineHash,
       random: seededRandom(script.seed ^ 0x5a5a5a5a),
       version: "simulated",
     });
@@ -102,6 +115,9 @@ class World {
     for (const [index, call] of calls.entries()) {
       if (call.caller.vanishAfter !== undefined || call.callee.vanishAfter !== undefined) this.#left += 1;
       this.#clock.at(index * PAUSE, () => this.#call(numberOf(index), call));
+    }
+    for (const [index, errand] of this.#script.errands.entries()) {
+      this.#clock.at(errand.at, () => this.#beginner(errand).errand(errandNumber(index), errand));
     }
     for (const { at, what } of this.#script.happenings) this.#clock.at(at, () => this.#happen(what));
     this.#settle(this.#clock.now + REST_LIMIT);
@@ -120,10 +136,11 @@ class World {
   #happen(what: Happening["what"]): void {
     if (what === "lose media") return this.#loseMedia();
     if (what === "end calls") return this.#step({ in: "end-calls", cause: "operator" });
+    if (what === "shut down") return this.#step({ in: "end-calls", cause: "shutdown" });
     if (what === "reload")
       return this.#step({
         in: "reload",
-        settings: simulatedSettings(this.#plan.outside, this.#plan.targets, this.#plan.refer),
+        settings: simulatedSettings(this.#plan),
       });
     this.#referee.broke("outside");
     for (const connection of [...this.#streams.keys()]) {
@@ -131,6 +148,10 @@ class World {
       if (this.#outsideStream === connection) this.#outsideStream = 0;
       this.#step({ in: "closed", connection, reason: "reset" });
     }
+  }
+
+  #beginner({ direction }: ErrandScript): Phone {
+    return direction === "inward" ? this.#phones.outside : this.#phones.inside;
   }
 
   #call(number: string, script: CallScript): void {
@@ -335,6 +356,7 @@ class World {
   #checkOutcomes(): void {
     const { loss, tempers, happenings, refer, targets } = this.#plan;
     if (loss > 0 || tempers.some((one) => one !== "honest") || happenings.length > 0) return;
+    for (const what of this.#lostErrands()) this.#broken.add(what);
     if (refer !== "pass" || targets !== "one") return;
     if (this.#script.calls.some(({ callee }) => asksForRest(callee))) return;
     const { outside, inside } = this.#phones;
@@ -348,12 +370,26 @@ class World {
     }
   }
 
+  /** Requests outside of calls get the answer that was given, and subscriptions begin and end. */
+  #lostErrands(): string[] {
+    return this.#script.errands.flatMap((errand, index) => {
+      const end = this.#beginner(errand).errandEnd(errandNumber(index));
+      const name = `${errand.method} ${errandNumber(index)}`;
+      if (end?.status !== errand.status) return [`${name}: ${end?.status} where ${errand.status} was said`];
+      if (errand.method !== "SUBSCRIBE" || errand.status >= 300) return [];
+      if (errand.silent || errand.ends === "nobody") return [];
+      return end.told === "terminated" ? [] : [`${name}: its last NOTIFY, of ${end.notified}, says "${end.told}"`];
+    });
+  }
+
   /** May the box expect of this message what the RFCs say? */
   #isFair(side: Side, text: string): boolean {
     return isFair(this.#temperOf(side, text));
   }
 
   #temperOf(side: Side, text: string): Temper {
+    const errand = this.#errandOf(text);
+    if (errand !== undefined) return (side === "outside") === (errand.direction === "inward") ? errand.from : errand.to;
     const call = this.#callOf(text);
     if (call === undefined) return "lying";
     return (side === "outside") === (call.direction === "inward") ? call.caller.temper : call.callee.temper;
@@ -361,6 +397,10 @@ class World {
 
   #callOf(text: string): CallScript | undefined {
     return this.#script.calls[indexIn(text) % THIRD];
+  }
+
+  #errandOf(text: string): ErrandScript | undefined {
+    return this.#script.errands[indexIn(text) - ERRAND];
   }
 
   /** Whoever has this number on this side. */
@@ -398,16 +438,27 @@ class World {
       send: (text) => this.#toBox(side, text),
       scriptFor: (number) => this.#calleeOf(side, number),
       callFor: (number) => this.#callOf(number),
+      errandFor: (number) => this.#errandOf(number),
+      challenges: this.#plan.challenges,
       complain: (what) => this.#broken.add(what),
     });
   }
 
+  #errandDice(errand: ErrandScript): Random {
+    let random = this.#errandDices.get(errand);
+    if (random === undefined) this.#errandDices.set(errand, (random = seededRandom(errand.seed)));
+    return random;
+  }
+
   #diceOf(text: string): Random {
+    const errand = this.#errandOf(text);
+    if (errand !== undefined) return this.#errandDice(errand);
     return this.#dice[indexIn(text) % THIRD] ?? this.#random;
   }
 }
 
 const numberOf = (index: number): string => `4930${String(index).padStart(6, "0")}`;
+const errandNumber = (index: number): string => numberOf(ERRAND + index);
 const indexIn = (text: string): number => Number(NUMBER.exec(text)?.[1] ?? -1);
 const branchIn = (text: string): string => /\r\n(?:Via|v) *:[^\r\n]*?branch=([^;,\s]+)/i.exec(text)?.[1] ?? "";
 const bump = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);

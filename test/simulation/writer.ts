@@ -11,6 +11,7 @@ import {
   type CallerScript,
   type CallScript,
   type Deed,
+  type ErrandScript,
   type Habits,
   type Happening,
   isFair,
@@ -18,6 +19,9 @@ import {
   type Temper,
   type WorldScript,
 } from "./script.ts";
+
+/** Limit: requests outside of calls in one world. */
+const ERRANDS = 8;
 
 /** Calls in one world. */
 export const CALLS_PER_WORLD = 50;
@@ -52,6 +56,7 @@ function worldScripts(climate: Climate, needed?: readonly number[]): fc.Arbitrar
         reorder: percent(climate.reorder),
       }),
       happenings: happeningsOf(climate),
+      errands: fc.array(errandScripts(climate), { maxLength: ERRANDS }),
       calls: fc.tuple(...places.map((place) => (needed?.includes(place) ? one : fixed))),
     })
     .map((script) => (needed === undefined ? script : pickOf(script, needed)));
@@ -113,6 +118,25 @@ const DEEDS: readonly Deed[] = [
   "REFER",
   "REFER attended",
 ];
+
+/** Statuses are those that cross as they are. */
+const errandScripts = (climate: Climate): fc.Arbitrary<ErrandScript> =>
+  fc.record({
+    seed: dice,
+    at: ms(30_000),
+    direction: fc.constantFrom("inward", "outward"),
+    method: fc.constantFrom("MESSAGE", "PUBLISH", "SUBSCRIBE", "SUBSCRIBE", "SUBSCRIBE"),
+    from: fc.constantFrom(...climate.tempers),
+    to: fc.constantFrom(...climate.tempers),
+    answerAfter: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: ms(4_000) }),
+    status: fc.constantFrom(...Array<number>(8).fill(200), 404, 480),
+    expires: fc.constantFrom(60, 60, 120, 120, 600, 0),
+    refreshes: fc.integer({ min: 0, max: 2 }),
+    silent: chance(8),
+    notifies: fc.array(ms(40_000), { maxLength: 3 }),
+    ends: fc.constantFrom("subscriber", "subscriber", "notifier", "notifier", "time", "nobody"),
+    endAfter: ms(50_000),
+  });
 
 const happeningsOf = (climate: Climate): fc.Arbitrary<Happening[]> =>
   climate.happenings.length === 0

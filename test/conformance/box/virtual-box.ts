@@ -86,7 +86,7 @@ export class VirtualBox {
 
 /** Without SRTP: what a message says about keys is another test's business. */
 function plainSettings(): Settings {
-  const settings = simulatedSettings("udp");
+  const settings = simulatedSettings({ outside: "udp" });
   const realms = [...settings.realms.values()].map((realm): RealmSettings => ({ ...realm, srtp: "off" }));
   return { ...settings, realms: new Map(realms.map((realm) => [realm.name, realm])) };
 }

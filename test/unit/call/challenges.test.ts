@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { type AuthSettings, type PeerSettings, Secret } from "../../../src/base/index.ts";
 import { machineHash } from "../../../src/io/hash.ts";
 import { DigestServer } from "../../support/digest-server.ts";
-import { headerOf, headersOf, type ScriptedParty } from "../../support/scripted-party.ts";
-import { BOB, type Stage, type StageOptions, twoSides } from "../../support/stage.ts";
+import { audio, headerOf, headersOf, type ScriptedParty } from "../../support/scripted-party.ts";
+import { ALICE, BOB, type Stage, type StageOptions, twoSides } from "../../support/stage.ts";
 import { NOTHING, sdpOfBob } from "./scenes.ts";
 
 const ACCOUNT = { user: "trunk;1", password: 'se"cret', realm: "pbx.example" };
@@ -55,6 +55,20 @@ test("the ACK of the refusal bears the credentials that the refused INVITE bore"
   const ack = bob.asked("ACK");
   expect(headerOf(ack, "CSeq")).toBe("2 ACK");
   expect(headerOf(ack, "Proxy-Authorization")).toBe(headerOf(bob.asked("INVITE"), "Proxy-Authorization"));
+});
+
+test("the caller's PRACK comes when the INVITE that it speaks of was asked for credentials: it ends here", () => {
+  const { alice, bob } = withAccount();
+  const server = new DigestServer(ACCOUNT);
+  alice.invite("4711", { sdp: audio(ALICE.ip), headers: ["Supported: 100rel"] });
+  bob.answer(183, { sdp: sdpOfBob, headers: ["Require: 100rel", "RSeq: 7"] });
+  challenge(bob, server, "proxy");
+  alice.prack();
+  expect(alice.response("PRACK")).toMatch(/^SIP\/2\.0 200 /);
+  expect(() => bob.asked("PRACK")).toThrow();
+  bob.answer(200, { sdp: sdpOfBob });
+  alice.ack();
+  expect(headerOf(bob.asked("ACK"), "CSeq")).toBe("2 ACK");
 });
 
 test("a nonce is used again, with the next count, for BYE, re-INVITE and the next call, and nobody asks twice", () => {

@@ -166,6 +166,21 @@ test("the callee's 200 before our PRACK could reach it: the caller's 200 waits f
   bob.answer(200, { method: "BYE" });
 });
 
+test("the callee changes its mind while the caller's 200 waits for a PRACK: 500 and Retry-After", () => {
+  const { alice, bob } = invited(SUPPORTED);
+  bob.answer(183, reliable(5, sdpOfBob));
+  bob.answer(200);
+  stage.look();
+  bob.request("UPDATE", { sdp: sdpOfBob.replace("77 1", "77 2") });
+  expect(bob.response("UPDATE")).toMatch(/^SIP\/2\.0 500 /);
+  expect(() => alice.asked("UPDATE")).toThrow();
+  alice.prack();
+  bob.answer(200, { method: "PRACK" });
+  alice.ack();
+  alice.request("BYE");
+  bob.answer(200, { method: "BYE" });
+});
+
 test("CANCEL while a 200 waits for its PRACK: the caller gets 487, the callee BYE", () => {
   const { alice, bob } = invited(SUPPORTED);
   bob.answer(183, reliable(5, sdpOfBob));

@@ -209,6 +209,33 @@ test.each(["alice", "bob"] as const)(
   },
 );
 
+test("an UPDATE that went on as a re-INVITE, and the other end must ask somebody: 504 in time, and nothing has changed", () => {
+  const { alice, bob } = up();
+  alice.request("UPDATE", { sdp: ofAlice({ version: 2, direction: "sendonly" }) });
+  bob.answer(405, { method: "UPDATE" });
+  bob.answer(180);
+  stage.pass(19_000);
+  expect(() => bob.asked("CANCEL")).toThrow();
+  stage.pass(2_000);
+  expect(bob.asked("CANCEL")).toMatch(/^CANCEL /);
+  bob.answer(487);
+  expect(alice.response("UPDATE")).toMatch(/^SIP\/2\.0 504 /); // RFC 3311 §5.2.
+  expect(remotePort(0)).toBe(4000);
+});
+
+test("an UPDATE that went on as a re-INVITE, and waits after glare when time is up: 500 and Retry-After", () => {
+  const { alice, bob } = up();
+  alice.request("UPDATE", { sdp: ofAlice({ version: 2, direction: "sendonly" }) });
+  bob.answer(405, { method: "UPDATE" });
+  stage.pass(19_990);
+  bob.answer(491);
+  stage.pass(15);
+  expect(alice.response("UPDATE")).toMatch(/^SIP\/2\.0 500 /);
+  stage.look();
+  stage.pass(10_000);
+  expect(words(stage.look())).toEqual([]);
+});
+
 test("UPDATEs that cross: both get 491, and the next one goes through", () => {
   const { alice, bob } = up();
   alice.request("UPDATE", { sdp: ofAlice({ version: 2, direction: "sendonly" }) });
