@@ -22,8 +22,20 @@ export interface Destination {
   readonly serverName?: string;
   /** Send on this very connection as long as it lives (RFC 5626, RFC 5923). */
   readonly connection?: number;
+  /** On `connection` or not at all: nobody listens at the other end of what a phone behind NAT has opened. */
+  readonly flowOnly?: true;
   /** Over UDP only: may a request that is too large for a datagram go by TCP? RFC 3261 §18.1.1. */
   readonly tcpForLargeRequests?: boolean;
+}
+
+/** Connections that others opened have numbers from here up, ours are below. */
+export const FIRST_ACCEPTED = 2 ** 31;
+
+/** Back to where a message came from, by the way that it came; a connection that its owner opened cannot be opened by us. */
+export function backOver({ realm, protocol, remote, connection }: Hop): Destination {
+  if (connection === 0) return { realm, protocol, remote };
+  if (connection < FIRST_ACCEPTED) return { realm, protocol, remote, connection };
+  return { realm, protocol, remote, connection, flowOnly: true };
 }
 
 /** Who is told when bytes could not be delivered: asked at that time whether the news still matters. */

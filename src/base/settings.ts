@@ -104,6 +104,8 @@ export interface RealmSettings {
   readonly srtpKeys: readonly SrtpKeying[];
   readonly sdesWithoutTls: boolean;
   readonly dscp: DscpSettings;
+  /** Web origins, lower case, whose pages may open a WebSocket (RFC 6455 §10.2); absent or empty: all, and who names none. */
+  readonly origins?: readonly string[] | undefined;
   /** May a `sips:` request leave over an insecure hop of this realm? Only honoured with `trust: full`. RFC 5630. */
   readonly sips: "refuse" | "translate";
   /** Names, lower case, of headers beyond the built-in list that may cross into this realm. */

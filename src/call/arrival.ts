@@ -1,5 +1,5 @@
 /** What a request from outside of any dialog tells of the way it came. */
-import { PeerError } from "../base/index.ts";
+import { isSecure, isWeb, PeerError } from "../base/index.ts";
 import type { Hop } from "../leg/index.ts";
 import {
   Contact,
@@ -23,7 +23,7 @@ export function forwardsLeft(request: Request): number {
 /** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */
 export function wantsSips(request: Request, hop: Hop): boolean {
   if (isSips(request.uri)) return true;
-  if (hop.protocol !== "tls") return false;
+  if (!isSecure(hop.protocol)) return false;
   const recorded = request.get(RecordRoute);
   if (recorded !== undefined) return isSips(recorded.uri);
   const contact = request.get(Contact);
@@ -32,8 +32,12 @@ export function wantsSips(request: Request, hop: Hop): boolean {
 
 const isSips = (uri: string): boolean => uri.slice(0, 5).toLowerCase() === "sips:";
 
-/** A peer that names an address which its messages do not come from, with no proxy between: RFC 3581 §1. */
+/**
+ * A peer that names an address which its messages do not come from, with no proxy between (RFC 3581 §1); whoever comes by
+ * WebSocket has no address that it could name (RFC 7118 §5).
+ */
 export function isNated(request: Request, hop: Hop): boolean {
+  if (isWeb(hop.protocol)) return true;
   if (request.headers.has("record-route")) return false;
   const contact = request.get(Contact);
   if (contact === undefined || contact === "*") return false;

@@ -8,6 +8,7 @@ import {
   type EndCause,
   type Fact,
   familyOf,
+  isSecure,
   type Millis,
   PeerError,
   type PeerSettings,
@@ -434,7 +435,7 @@ const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceo
 
 const partyOf = (hop: Hop, nat: boolean, peer: PeerSettings | undefined): MediaParty => ({
   realm: hop.realm,
-  secureSignalling: hop.protocol === "tls",
+  secureSignalling: isSecure(hop.protocol),
   family: familyOf(hop.remote.ip),
   signallingSource: hop.remote.ip,
   nat,

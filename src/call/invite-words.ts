@@ -1,5 +1,5 @@
 /** What an INVITE toward one place says: whom it asks for, by which names, and what of the caller's own crosses. */
-import { type Destination, PeerError, type PeerSettings, type RealmSettings } from "../base/index.ts";
+import { type Destination, defaultPort, PeerError, type PeerSettings, type RealmSettings } from "../base/index.ts";
 import type { Parcel } from "../leg/index.ts";
 import { From, formatUri, parseUri, To, type Uri } from "../message/index.ts";
 import { hideNameAddr, ourHost, requestUriFor, tellDiversions } from "../policy/index.ts";
@@ -102,14 +102,13 @@ export function hostsAt(
 /** What the target is called, as Request-URI and To name it. A port is written when it is not the usual one. */
 function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {
   const settings = target?.settings;
-  if (settings?.kind === "host")
-    return withPort(settings.host, settings.port, settings.protocol === "tls" ? 5061 : 5060);
+  if (settings?.kind === "host") return withPort(settings.host, settings.port, defaultPort(settings.protocol));
   if (settings?.kind === "uri") {
     const uri = parseUri(settings.uri);
     if ("host" in uri) return uri.port === undefined ? { host: uri.host } : { host: uri.host, port: uri.port };
   }
   const { remote, protocol } = destination;
-  return withPort(destination.serverName ?? remote.ip, remote.port, protocol === "tls" ? 5061 : 5060);
+  return withPort(destination.serverName ?? remote.ip, remote.port, defaultPort(protocol));
 }
 
 /** Somebody of another side, by our own name on this one. */

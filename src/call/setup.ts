@@ -5,6 +5,7 @@
 import {
   type Destination,
   familyOf,
+  isSecure,
   type Millis,
   PeerError,
   type PeerSettings,
@@ -342,7 +343,7 @@ export class Setup {
     const { media } = this.#call.house;
     const callee = {
       realm: realm.name,
-      secureSignalling: destination.protocol === "tls",
+      secureSignalling: isSecure(destination.protocol),
       family: familyOf(destination.remote.ip),
       signallingSource: destination.remote.ip,
       nat: false,

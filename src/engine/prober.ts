@@ -2,7 +2,7 @@
  * Health checks: one OPTIONS a round to each target that routing asks about (RFC 3261 §11). Any final answer means that
  * somebody is there and speaks SIP; 408 and 503, silence and a refused connection mean that it can take no calls.
  */
-import { type Millis, type Random, token } from "../base/index.ts";
+import { isSecure, type Millis, type Random, token, transportParam } from "../base/index.ts";
 import { INITIAL_MAX_FORWARDS, RequestDraft, type Response } from "../message/index.ts";
 import type { Routing, RoutingOutput, TargetState } from "../routing/index.ts";
 import type { ClientOwner, Transactions } from "../transaction/index.ts";
@@ -58,7 +58,7 @@ export class Prober {
   #optionsRequest(destination: Destination): RequestDraft {
     const { transport, random } = this.#options;
     const here = transport.localFor(destination);
-    const scheme = destination.protocol === "tls" ? "sips" : "sip";
+    const scheme = isSecure(destination.protocol) ? "sips" : "sip";
     const host = destination.serverName ?? hostPort(destination.remote.ip, destination.remote.port);
     const us = `${scheme}:${here.host}`;
     return new RequestDraft("OPTIONS", `${scheme}:${host}`)
@@ -78,4 +78,4 @@ const verdict = (response: Response): "up" | "down" =>
 const hostPort = (ip: string, port: number): string => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
 
 const contactOf = (scheme: string, here: { host: string; port: number }, destination: Destination): string =>
-  `${scheme}:${here.host}:${here.port}${destination.protocol === "tcp" ? ";transport=tcp" : ""}`;
+  `${scheme}:${here.host}:${here.port}${transportParam(destination.protocol, scheme === "sips")}`;

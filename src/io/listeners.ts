@@ -2,12 +2,21 @@
 
 import { randomBytes } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
-import { addressText, familyOf, type ListenerSettings, type RealmSettings, type Settings } from "../base/index.ts";
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import {
+  addressText,
+  familyOf,
+  isSecure,
+  isWeb,
+  type ListenerSettings,
+  type RealmSettings,
+  type Settings,
+} from "../base/index.ts";
 import { isWildcard, namesOfClient, plainIp, prepare, reasonOf, type Streams, type StreamUser } from "./streams.ts";
 import { readIdentity, type TlsIdentity } from "./tls-context.ts";
 import { openUdp } from "./udp.ts";
 import type { UdpDatagram, UdpPort } from "./udp-native.ts";
+import { webServer } from "./web-sockets.ts";
 
 /** Connections that the kernel holds for us before we accept them. */
 const BACKLOG = 1_024;
@@ -45,7 +54,7 @@ export class ListenError extends Error {
 export class Listeners {
   readonly #user: ListenerUser;
   readonly #open = new Map<string, Open>();
-  /** TLS handshakes under way with their source, and how many each source has: the transport room does not know them yet. */
+  /** Handshakes of TLS and WebSocket under way with their source, and how many each source has: the transport room does not know them yet. */
   readonly #handshakes = new Map<string, string>();
   readonly #bySource = new Map<string, number>();
   #identities = new Map<string, TlsIdentity>();
@@ -124,7 +133,7 @@ export class Listeners {
   /** A UDP socket is marked when it is opened; a TLS server asks for certificates, or not, from its start. */
   #natureOf(listener: ListenerSettings): string {
     if (listener.protocol === "udp") return `dscp ${this.#realm(listener).dscp.signalling}`;
-    return listener.protocol === "tls" ? `verify ${this.#identities.get(listener.realm)?.verify}` : "";
+    return isSecure(listener.protocol) ? `verify ${this.#identities.get(listener.realm)?.verify}` : "";
   }
 
   async #listen(settings: ListenerSettings): Promise<Open> {
@@ -145,8 +154,9 @@ export class Listeners {
 
   async #serve(listener: ListenerSettings): Promise<Server> {
     const identity = this.#identities.get(listener.realm);
-    const server =
-      listener.protocol === "tls" && identity !== undefined
+    const server = isWeb(listener.protocol)
+      ? this.#webServer(listener, isSecure(listener.protocol) ? identity : undefined)
+      : listener.protocol === "tls" && identity !== undefined
         ? this.#tlsServer(listener, identity)
         : createServer((socket) => {
             if (this.#admit(socket, listener)) this.#streams?.accept(socket, listener.id, []);
@@ -166,9 +176,7 @@ export class Listeners {
 
   #tlsServer(listener: ListenerSettings, identity: TlsIdentity): TlsServer {
     const server = createTlsServer(identity.server);
-    server.on("connection", (socket: Socket) => {
-      if (this.#admit(socket, listener)) this.#startHandshake(socket, listener);
-    });
+    this.#watchHandshakes(server, listener);
     server.on("secureConnection", (socket) => {
       this.#endHandshake(handshakeKey(socket, listener));
       socket.on("error", () => {}); // Whoever takes it over hears of its end by "close".
@@ -178,12 +186,38 @@ export class Listeners {
         namesOfClient(socket, this.#identities.get(listener.realm) ?? identity),
       );
     });
-    server.on("tlsClientError", (error, socket) => {
+    return server;
+  }
+
+  /** `identity`: over TLS. A handshake lasts until HTTP has made a WebSocket of it. */
+  #webServer(listener: ListenerSettings, identity: TlsIdentity | undefined): Server {
+    const { realm } = listener;
+    const server = webServer(identity?.server, {
+      origins: () => this.#realm(listener)?.origins ?? [],
+      opened: (web, socket) => {
+        this.#endHandshake(handshakeKey(socket, listener));
+        const now = this.#identities.get(realm) ?? identity;
+        const names = identity === undefined || now === undefined ? [] : namesOfClient(socket as TLSSocket, now);
+        this.#streams?.accept(socket, listener.id, names, web);
+      },
+      refused: (socket, reason) => {
+        const source = plainIp((socket as Socket).remoteAddress ?? "");
+        this.#user.fact({ fact: "connection.refused", realm, source, reason });
+      },
+    });
+    this.#watchHandshakes(server, listener);
+    return server;
+  }
+
+  #watchHandshakes(server: Server | TlsServer, listener: ListenerSettings): void {
+    server.on("connection", (socket: Socket) => {
+      if (this.#admit(socket, listener)) this.#startHandshake(socket, listener);
+    });
+    server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
       const source = socket.remoteAddress ?? "";
       this.#user.fact({ fact: "tls.failed", realm: listener.realm, source: plainIp(source), reason: reasonOf(error) });
       socket.destroy();
     });
-    return server;
   }
 
   /** Limit: connections of the whole box, with those still in their handshake. More are cut at once. */
@@ -226,7 +260,7 @@ export class Listeners {
     const identity = this.#identities.get(open.settings.realm);
     if (open.server === undefined) return;
     open.server.maxConnections = this.#settings.limits.connections;
-    if (open.settings.protocol !== "tls" || identity === undefined) return;
+    if (!isSecure(open.settings.protocol) || identity === undefined) return;
     const server = open.server as TlsServer;
     server.setSecureContext(identity.server);
     server.setTicketKeys(randomBytes(TICKET_KEY_BYTES));

@@ -169,6 +169,9 @@ export class EngineLoop {
       case "write":
         this.#streams.write(output.connection, output.text);
         return;
+      case "ping":
+        this.#streams.ping(output.connection);
+        return;
       case "relay":
         this.#command(output.command);
         return;

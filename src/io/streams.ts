@@ -1,21 +1,24 @@
 /**
- * The connections of the box, TCP and TLS, by number. Who opens and closes: listeners hand accepted sockets to
+ * The connections of the box, TCP, TLS and WebSocket, by number. Who opens and closes: listeners hand accepted sockets to
  * `accept`, `connect` opens others; a connection ends by `close`, by its other end, or by an error, and is reported as
  * closed exactly once unless we closed it ourselves.
  */
+import type { EventEmitter } from "node:events";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import type { Fact, RealmSettings, Settings } from "../base/index.ts";
+import type { WebSocket } from "ws";
+import { type Fact, FIRST_ACCEPTED, isSecure, isWeb, type RealmSettings, type Settings } from "../base/index.ts";
 import type { TransportInput, TransportOutput } from "../engine/index.ts";
 import { clientOptions, HANDSHAKE_LIMIT_MS, type TlsIdentity } from "./tls-context.ts";
 import { sipIdentities } from "./tls-names.ts";
+import { answerPing, openWeb, sendFrame } from "./web-sockets.ts";
 
 type Connect = Extract<TransportOutput, { out: "connect" }>;
 
-/** The transport room numbers the connections it asks for below this; those we accept are numbered from here. */
-const FIRST_ACCEPTED = 2 ** 31;
 /** Limit: how long written bytes may take to leave after a close; then the connection is cut. */
 const CLOSE_LIMIT_MS = 1_000;
+/** RFC 6455 §7.4.1: the code of every close of ours. */
+const GOING_AWAY = 1_001;
 /** Dead peers are noticed by the kernel after this long without a byte, beside SIP's own keepalive. */
 const TCP_KEEPALIVE_MS = 60_000;
 
@@ -27,6 +30,8 @@ export interface StreamUser {
 interface Connection {
   readonly id: number;
   readonly socket: Socket;
+  /** On top of `socket`. */
+  readonly web: WebSocket | undefined;
   /** Bytes written in this turn wait for `flush`, so that they leave together. */
   corked: boolean;
   /** The kernel has not yet said that it took the last burst of writes. */
@@ -56,14 +61,14 @@ export class Streams {
     this.#settings = settings;
   }
 
-  /** A connection from outside, after its TLS handshake if it has one. */
-  accept(socket: Socket, listener: string, tlsNames: readonly string[]): void {
+  /** A connection from outside, after its handshakes, TLS and WebSocket, if it has any. */
+  accept(socket: Socket, listener: string, tlsNames: readonly string[], web?: WebSocket): void {
     const { remoteAddress, remotePort } = socket;
     if (remoteAddress === undefined || remotePort === undefined) {
       socket.destroy(); // Gone before we could look.
       return;
     }
-    const connection = this.#hold(this.#nextAccepted++, socket);
+    const connection = this.#hold(this.#nextAccepted++, socket, web);
     const remote = { ip: plainIp(remoteAddress), port: remotePort };
     this.#user.input({ in: "accepted", connection: connection.id, listener, remote, tlsNames });
     this.#listen(connection);
@@ -72,11 +77,12 @@ export class Streams {
   connect(request: Connect): void {
     const realm = this.#settings.realms.get(request.realm);
     const listener = realm?.listeners.find(({ id }) => id === request.listener);
-    const identity = request.protocol === "tls" ? this.#identities(request.realm) : undefined;
+    const secure = isSecure(request.protocol);
+    const identity = secure ? this.#identities(request.realm) : undefined;
     const trouble =
       realm === undefined || listener === undefined
         ? "the listener is gone"
-        : request.protocol === "tls" && identity === undefined
+        : secure && identity === undefined
           ? "the realm has no TLS"
           : this.#connections.size >= this.#settings.limits.connections
             ? "too many connections"
@@ -89,8 +95,9 @@ export class Streams {
     const { ip: host, port } = request.remote;
     const tcp = connectTcp({ host, port, ...(localAddress !== undefined && { localAddress }) });
     prepare(tcp, realm);
-    if (identity === undefined) this.#rise(request, tcp, "connect", () => []);
-    else this.#riseTls(request, tcp, identity);
+    if (identity !== undefined) this.#riseTls(request, tcp, identity);
+    else if (isWeb(request.protocol)) this.#riseWeb(request, tcp, () => []);
+    else this.#rise(request, tcp, tcp, "connect", () => []);
   }
 
   write(id: number, text: string): void {
@@ -101,15 +108,30 @@ export class Streams {
       connection.socket.cork();
       this.#written.push(connection);
     }
-    if (connection.unreported) connection.socket.write(text, "latin1");
-    else {
-      connection.unreported = true;
-      connection.socket.write(text, "latin1", (error) => {
-        connection.unreported = false;
-        if (error == null && this.#connections.get(id) === connection)
-          this.#user.input({ in: "drained", connection: id, unsentBytes: connection.socket.writableLength });
-      });
-    }
+    const { web, socket } = connection;
+    const taken = connection.unreported ? undefined : this.#whenTaken(connection);
+    if (web !== undefined) sendFrame(web, text, taken);
+    else if (taken === undefined) socket.write(text, "latin1");
+    else socket.write(text, "latin1", taken);
+  }
+
+  /** Asks the other end of a WebSocket for a pong. */
+  ping(id: number): void {
+    const web = this.#connections.get(id)?.web;
+    if (web?.readyState === web?.OPEN) web?.ping();
+  }
+
+  #whenTaken(connection: Connection): (error?: Error | null) => void {
+    connection.unreported = true;
+    return (error) => {
+      connection.unreported = false;
+      if (error == null && this.#connections.get(connection.id) === connection)
+        this.#user.input({
+          in: "drained",
+          connection: connection.id,
+          unsentBytes: connection.socket.writableLength,
+        });
+    };
   }
 
   /** Lets everything that was written in this turn leave. */
@@ -128,13 +150,19 @@ export class Streams {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     this.#connections.delete(id);
-    const { socket } = connection;
-    if (socket.connecting || socket.destroyed) {
+    const { socket, web } = connection;
+    if (socket.connecting || socket.destroyed || web?.readyState === web?.CONNECTING) {
       socket.destroy();
       return;
     }
     const cut = setTimeout(() => socket.destroy(), CLOSE_LIMIT_MS);
     socket.once("close", () => clearTimeout(cut));
+    if (web !== undefined) {
+      web.removeAllListeners("message");
+      web.resume();
+      web.close(GOING_AWAY);
+      return;
+    }
     socket.removeAllListeners("data");
     socket.resume(); // Unread bytes would hold its end back.
     socket.end();
@@ -152,10 +180,12 @@ export class Streams {
       ...clientOptions(identity, name),
       ...(isIP(name) === 0 && { servername: name }),
     });
-    this.#rise(request, tls, "secureConnect", () => {
+    const names = (): readonly string[] => {
       const certificate = identity.verify === "none" ? undefined : tls.getPeerX509Certificate();
       return certificate === undefined ? [] : sipIdentities(certificate);
-    });
+    };
+    if (isWeb(request.protocol)) this.#riseWeb(request, tls, names);
+    else this.#rise(request, tls, tls, "secureConnect", names);
     tls.on("error", (error: NodeJS.ErrnoException) => {
       if (isTlsTrouble(error))
         this.#user.fact({
@@ -167,12 +197,24 @@ export class Streams {
     });
   }
 
-  /** Waits for a connection that we opened to be up. */
-  #rise(request: Connect, socket: Socket, up: "connect" | "secureConnect", names: () => readonly string[]): void {
-    const connection = this.#hold(request.connection, socket);
+  #riseWeb(request: Connect, socket: Socket, names: () => readonly string[]): void {
+    const web = openWeb(request, socket);
+    this.#rise(request, socket, web, "open", names, web);
+  }
+
+  /** Waits for a connection that we opened to be up: until `riser` says so. */
+  #rise(
+    request: Connect,
+    socket: Socket,
+    riser: Socket | WebSocket,
+    up: "connect" | "secureConnect" | "open",
+    names: () => readonly string[],
+    web?: WebSocket,
+  ): void {
+    const connection = this.#hold(request.connection, socket, web);
     const late = setTimeout(() => socket.destroy(new Error("connecting took too long")), HANDSHAKE_LIMIT_MS);
     socket.once("close", () => clearTimeout(late));
-    socket.once(up, () => {
+    (riser as EventEmitter).once(up, () => {
       clearTimeout(late);
       if (this.#connections.get(connection.id) !== connection) return;
       this.#user.input({ in: "connected", connection: connection.id, tlsNames: names() });
@@ -180,23 +222,29 @@ export class Streams {
     });
   }
 
-  #hold(id: number, socket: Socket): Connection {
-    const connection: Connection = { id, socket, corked: false, unreported: false };
+  #hold(id: number, socket: Socket, web: WebSocket | undefined): Connection {
+    const connection: Connection = { id, socket, web, corked: false, unreported: false };
     this.#connections.set(id, connection);
     let reason = "the other end closed it";
-    socket.on("error", (error) => {
+    const failed = (error: Error): void => {
       reason = reasonOf(error);
-    });
-    socket.once("close", () => {
+    };
+    const closed = (): void => {
       if (this.#connections.get(id) !== connection) return;
       this.#connections.delete(id);
       this.#user.input({ in: "closed", connection: id, reason });
-    });
+    };
+    socket.on("error", failed);
+    web?.on("error", failed);
+    // A WebSocket closes when its last frame has been handed out, which is after its socket did.
+    if (web === undefined) socket.once("close", closed);
+    else web.once("close", closed);
     return connection;
   }
 
   #listen(connection: Connection): void {
-    const { socket } = connection;
+    const { socket, web } = connection;
+    if (web !== undefined) return this.#listenWeb(connection, web);
     socket.on("data", (bytes: Buffer) => {
       if (this.#connections.get(connection.id) !== connection) return;
       this.#user.input({ in: "data", connection: connection.id, text: bytes.toString("latin1") });
@@ -204,6 +252,17 @@ export class Streams {
       if (socket.writableLength > UNTAKEN_LIMIT) socket.pause();
     });
     socket.on("drain", () => socket.resume());
+  }
+
+  #listenWeb({ id, socket }: Connection, web: WebSocket): void {
+    web.on("message", (bytes: Buffer) => {
+      if (this.#connections.get(id)?.web !== web) return;
+      this.#user.input({ in: "data", connection: id, text: bytes.toString("latin1") });
+      if (socket.writableLength > UNTAKEN_LIMIT) web.pause();
+    });
+    web.on("ping", (payload: Buffer) => answerPing(web, socket, payload));
+    web.on("pong", () => this.#user.input({ in: "pong", connection: id }));
+    socket.on("drain", () => web.resume());
   }
 }
 

@@ -1,5 +1,5 @@
 /** What every leg tells of us: where its other end finds us, and what we take. */
-import { hostText, type Protocol } from "../base/index.ts";
+import { hostText, type Protocol, transportParam } from "../base/index.ts";
 import type { Local } from "./ports.ts";
 
 export const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
@@ -12,9 +12,3 @@ export function contactOf(user: string, local: Local, protocol: Protocol, secure
   const host = local.host.startsWith("[") ? local.host : hostText(local.host);
   return `<${secure ? "sips" : "sip"}:${user}@${host}:${local.port}${transportParam(protocol, secure)}>`;
 }
-
-const transportParam = (protocol: Protocol, secure: boolean): string => {
-  if (protocol === "udp") return "";
-  if (protocol === "tcp") return ";transport=tcp";
-  return secure ? "" : ";transport=tls"; // sips means TLS by itself (RFC 3261 §26.2.2).
-};

@@ -1,5 +1,15 @@
 /** One dialog of a leg, early or confirmed: RFC 3261 §12. */
-import { type Destination, type Hop, isReliable, type Millis, PeerError, type Protocol } from "../base/index.ts";
+import {
+  backOver,
+  type Destination,
+  type Hop,
+  isReliable,
+  isSecure,
+  isWeb,
+  type Millis,
+  PeerError,
+  type Protocol,
+} from "../base/index.ts";
 import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
 import { ALLOW } from "./contact.ts";
 import type { Leg } from "./leg.ts";
@@ -158,7 +168,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
 
   /** May this dialog be spoken of over `protocol`? What began over TLS has keys in its SDP: nothing less will do. */
   admits(protocol: Protocol): boolean {
-    return !this.#overTls || protocol === "tls";
+    return !this.#overTls || isSecure(protocol);
   }
 
   /** Finds the next hop, perhaps at once; `undefined`: there is no way. */
@@ -168,7 +178,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
       return;
     }
     const hop = this.#hop;
-    if (hop !== undefined && this.leg.nated && this.#routeSet.length === 0) {
+    if (hop !== undefined && (isWeb(hop.protocol) || (this.leg.nated && this.#routeSet.length === 0))) {
       done((this.#reached = backOver(hop)), now);
       return;
     }
@@ -193,7 +203,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
 
   #speaksOver(hop: Hop): void {
     this.#hop = hop;
-    if (hop.protocol === "tls") this.#overTls = true;
+    if (isSecure(hop.protocol)) this.#overTls = true;
     this.leg.hold(hop.connection);
   }
 
@@ -232,6 +242,3 @@ function addressOf(request: Request): string {
   if (!("host" in parseUri(uri))) throw new PeerError(400, "Contact: the caller gives none, and no SIP URI in From");
   return uri;
 }
-
-const backOver = ({ realm, protocol, remote, connection }: Hop): Destination =>
-  connection === 0 ? { realm, protocol, remote } : { realm, protocol, remote, connection };

@@ -80,7 +80,7 @@ function effectOf(path: readonly string[]): string {
   // The tables are dimensioned at the start.
   if (top === "limits" && name === "transactions") return "at once, up to what the box was started with";
   if (top === "realms" && member === "listen") return "at once; connections that are up stay";
-  if (top === "realms" && member === "tls") return "for new connections";
+  if (top === "realms" && (member === "tls" || member === "origins")) return "for new connections";
   if (top === "realms" && (member === "media" || member === "srtp" || member === "srtpKeys")) return "for new calls";
   if (top === "peers" && member === "media") return "for new calls";
   return "at once; calls that are up stay";

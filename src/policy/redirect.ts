@@ -1,5 +1,5 @@
 /** The Contacts of a 3xx: read and put in order, or rebuilt so that they lead through us. RFC 3261 §8.1.3.4, §21.3. */
-import type { Protocol, RealmSettings } from "../base/index.ts";
+import { type Protocol, type RealmSettings, transportParam } from "../base/index.ts";
 import {
   Contact,
   parseUri,
@@ -79,11 +79,8 @@ export function contactsToward(
     if (userOf(uri) === userOf(dialled) || user.includes("@") || names.inUri(user)) continue;
     const scheme = uri.scheme === "sips" ? "sips" : "sip";
     const ours = requestUriFor(uri, { ...place, scheme }, to);
-    const text = `<${ours}${transportOf(place.protocol, scheme)}>`;
+    const text = `<${ours}${transportParam(place.protocol, scheme === "sips")}>`;
     shown.add(q === 1 ? text : `${text};q=${q}`);
   }
   return [...shown];
 }
-
-const transportOf = (protocol: Protocol, scheme: "sip" | "sips"): string =>
-  protocol === "udp" || (protocol === "tls" && scheme === "sips") ? "" : `;transport=${protocol}`;

@@ -1,5 +1,5 @@
 /** SIP and SIPS across the box: RFC 5630. The scheme promises every hop; a box in the middle must keep or refuse it. */
-import type { Protocol, RealmSettings } from "../base/index.ts";
+import { isSecure, type Protocol, type RealmSettings } from "../base/index.ts";
 
 export type SipsVerdict =
   | { readonly scheme: "sip" | "sips" }
@@ -29,9 +29,9 @@ export function sipsVerdict(input: {
   readonly toRealm: RealmSettings;
   readonly toProtocol: Protocol;
 }): SipsVerdict {
-  if (input.toProtocol === "tls") return SIPS;
+  if (isSecure(input.toProtocol)) return SIPS;
   if (input.requestScheme !== "sips") return SIP;
   const realm = input.toRealm;
   if (realm.trust === "full" && realm.sips === "translate") return SIP;
-  return realm.listeners.some((listener) => listener.protocol === "tls") ? NOT_THIS_WAY : NOT_AT_ALL;
+  return realm.listeners.some((listener) => isSecure(listener.protocol)) ? NOT_THIS_WAY : NOT_AT_ALL;
 }

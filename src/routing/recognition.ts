@@ -1,5 +1,5 @@
 /** Who is it that speaks to us? By certificate, by the address of a target, or by a configured range. */
-import type { PeerSettings, Protocol, Settings } from "../base/index.ts";
+import { isSecure, type PeerSettings, type Protocol, type Settings } from "../base/index.ts";
 import { parseUri } from "../message/index.ts";
 import { type Cidr, canonicalIp, cidrContains, type IpWords, parseCidr, parseIp } from "./cidr.ts";
 
@@ -39,7 +39,7 @@ export class Recognition {
   peerOf(caller: Caller): PeerSettings | undefined {
     const index = this.#realms.get(caller.realm);
     if (index === undefined) return undefined;
-    if (index.mutualTls && caller.protocol === "tls") return byCertificate(index, caller);
+    if (index.mutualTls && isSecure(caller.protocol)) return byCertificate(index, caller);
     return byAddress(index, caller.remote.ip);
   }
 }

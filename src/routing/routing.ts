@@ -1,5 +1,14 @@
 /** The route table, the peers and their health, behind one door. */
-import type { Agenda, Fact, Millis, PeerSettings, Random, Settings, Trust } from "../base/index.ts";
+import {
+  type Agenda,
+  type Fact,
+  isSecure,
+  type Millis,
+  type PeerSettings,
+  type Random,
+  type Settings,
+  type Trust,
+} from "../base/index.ts";
 import type { Uri } from "../message/index.ts";
 import { ADMITTED, type AdmitVerdict, CallLimits } from "./call-limits.ts";
 import { type Outcome, type TargetHealth, TargetState, targetId } from "./health.ts";
@@ -77,7 +86,7 @@ export class Routing {
     const peer = this.#settings.peers.get(name);
     if (peer === undefined) return false;
     if (this.recognise(caller)?.name === name) return true;
-    const isCertified = caller.protocol === "tls" && this.#settings.realms.get(peer.realm)?.tls?.verify === "mutual";
+    const isCertified = isSecure(caller.protocol) && this.#settings.realms.get(peer.realm)?.tls?.verify === "mutual";
     if (isCertified) return false;
     return peer.sources.length > 0 ? isInSources(peer, caller) : this.isAt(name, caller);
   }

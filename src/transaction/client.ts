@@ -266,7 +266,8 @@ export const cancelKey = (branch: string): string => `${branch} CANCEL`;
 export function viaText(protocol: Protocol, sentBy: string, branch: string): string {
   if (protocol === "udp") return `SIP/2.0/UDP ${sentBy};branch=${branch};rport`;
   if (protocol === "tcp") return `SIP/2.0/TCP ${sentBy};branch=${branch};rport`;
-  return `SIP/2.0/TLS ${sentBy};branch=${branch};rport;alias`;
+  if (protocol === "tls") return `SIP/2.0/TLS ${sentBy};branch=${branch};rport;alias`;
+  return `SIP/2.0/${protocol === "ws" ? "WS" : "WSS"} ${sentBy};branch=${branch};rport`;
 }
 
 const NOWHERE: Hop = {

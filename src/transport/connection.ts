@@ -2,13 +2,16 @@ import {
   type Address,
   type Agenda,
   type Hop,
+  isWeb,
   type Millis,
   type Punctual,
   SECOND,
   type SendToken,
+  type StreamProtocol,
 } from "../base/index.ts";
 import { StreamFramer } from "../message/index.ts";
 import type { Listener } from "./listeners.ts";
+import { type Framing, WEB_FRAMES } from "./web-frames.ts";
 
 /** Limit: bytes written and not yet taken by the kernel. Beyond, the connection is closed: its reader is stuck or hostile. */
 export const UNSENT_BYTES = 256 * 1_024;
@@ -22,6 +25,13 @@ export const PARTIAL_MESSAGE_LIMIT: Millis = 32 * SECOND;
 export const IDLE_LIMIT: Millis = 600 * SECOND;
 /** A connection that we opened gets a keepalive after so long without traffic. RFC 5626 §4.4.1: 95 to 120 s. */
 export const PING_AFTER: Millis = 100 * SECOND;
+/**
+ * A WebSocket is asked for a sign of life after so long without one, less up to five seconds by which connections that
+ * were opened together drift apart: NATs and web proxies drop what is silent for a minute.
+ */
+export const WEB_PING_AFTER: Millis = 30 * SECOND;
+/** Limit: how long a page may have its WebSocket open before it says anything: it was asked for its Origin, and is pinged. */
+export const FIRST_WEB_MESSAGE_LIMIT: Millis = 60 * SECOND;
 /** Once the other end has shown that it answers keepalives, it must: RFC 5626 §4.4.1. */
 export const PONG_LIMIT: Millis = 10 * SECOND;
 /** Limit: malformed messages on one connection. At it the connection is closed. */
@@ -48,15 +58,15 @@ export interface ConnectionHome {
 
 const NEVER: Millis = Number.POSITIVE_INFINITY;
 
-/** A TCP or TLS connection: its framing, its deadlines, and who waits for what was sent on it. */
+/** A connection: its framing, its deadlines, and who waits for what was sent on it. */
 export class Connection implements Punctual {
   readonly id: number;
   readonly listener: Listener;
-  readonly protocol: "tcp" | "tls";
+  readonly protocol: StreamProtocol;
   readonly remote: Address;
   /** We opened it. */
   readonly outgoing: boolean;
-  readonly framer = new StreamFramer();
+  readonly framer: Framing;
   /** Under which it is found for requests: its own, and those of RFC 5923. */
   readonly keys: string[] = [];
   /** Written before it was up. */
@@ -73,19 +83,26 @@ export class Connection implements Punctual {
   #tokens: SendToken[] = [];
   #shedTokensAt = 16;
   readonly #openedAt: Millis;
+  readonly #firstMessageLimit: Millis;
   #spoke = false;
   #partialSince: Millis = NEVER;
   #activeAt: Millis;
+  /** The last that came from the other end. */
+  #heardAt: Millis;
   #pingedAt: Millis = -NEVER;
   #awaitsPong = false;
-  #pongs = false;
+  /** It answers keepalives. */
+  #pongs: boolean;
+  /** We send keepalives: on what we opened ourselves, and on every WebSocket. */
+  readonly #pings: boolean;
+  readonly #pingAfter: Millis;
 
   constructor(
     home: ConnectionHome,
     of: {
       readonly id: number;
       readonly listener: Listener;
-      readonly protocol: "tcp" | "tls";
+      readonly protocol: StreamProtocol;
       readonly remote: Address;
       readonly outgoing: boolean;
       readonly tlsNames: readonly string[];
@@ -99,8 +116,15 @@ export class Connection implements Punctual {
     this.remote = of.remote;
     this.outgoing = of.outgoing;
     this.up = !of.outgoing;
+    const web = isWeb(of.protocol);
+    this.framer = web ? WEB_FRAMES : new StreamFramer();
+    this.#pongs = web; // RFC 6455 §5.5.3 leaves no choice.
+    this.#pings = web || of.outgoing;
+    this.#pingAfter = web ? WEB_PING_AFTER - (of.id % 5_000) : PING_AFTER;
+    this.#firstMessageLimit = of.outgoing ? NEVER : web ? FIRST_WEB_MESSAGE_LIMIT : FIRST_MESSAGE_LIMIT;
     this.#openedAt = now;
     this.#activeAt = now;
+    this.#heardAt = now;
     this.#hop = this.#makeHop(of.tlsNames);
   }
 
@@ -129,16 +153,19 @@ export class Connection implements Punctual {
   heardMessage(now: Millis): void {
     this.#spoke = true;
     this.#activeAt = now;
+    this.#heardAt = now;
     this.#partialSince = NEVER;
   }
 
   heardPing(now: Millis): void {
+    this.#heardAt = now;
     if (this.#spoke) this.#activeAt = now; // Keepalives alone do not make a stranger welcome.
   }
 
-  heardPong(): void {
+  heardPong(now: Millis): void {
     this.#pongs = true;
     this.#awaitsPong = false;
+    if (isWeb(this.protocol)) this.heardPing(now); // A page cannot send keepalives; its browser answers ours.
   }
 
   sent(now: Millis): void {
@@ -164,14 +191,14 @@ export class Connection implements Punctual {
     if (this.over) return undefined;
     if (!this.up) return this.#openedAt + CONNECT_LIMIT;
     let next = Math.min(this.#idleEnd(), this.#partialSince + PARTIAL_MESSAGE_LIMIT, this.#firstMessageEnd());
-    if (this.outgoing) next = Math.min(next, this.#nextPing(), this.#pongEnd());
+    if (this.#pings) next = Math.min(next, this.#nextPing(), this.#pongEnd());
     return next;
   }
 
   expire(now: Millis): void {
     const reason = this.#due(now);
     if (reason !== undefined) return this.#home.close(this, reason, now);
-    if (this.outgoing && this.#nextPing() <= now) {
+    if (this.#pings && this.#nextPing() <= now) {
       this.#pingedAt = now;
       this.#awaitsPong = true;
       this.#home.ping(this, now);
@@ -183,11 +210,11 @@ export class Connection implements Punctual {
     if (this.#firstMessageEnd() <= now) return "no first message";
     if (this.#partialSince + PARTIAL_MESSAGE_LIMIT <= now) return "partial message";
     if (this.#idleEnd() <= now) return "idle";
-    return this.outgoing && this.#pongEnd() <= now ? "no pong" : undefined;
+    return this.#pongEnd() <= now ? "no pong" : undefined;
   }
 
   #firstMessageEnd(): Millis {
-    return this.outgoing || this.#spoke ? NEVER : this.#openedAt + FIRST_MESSAGE_LIMIT;
+    return this.#spoke ? NEVER : this.#openedAt + this.#firstMessageLimit;
   }
 
   #idleEnd(): Millis {
@@ -195,7 +222,9 @@ export class Connection implements Punctual {
   }
 
   #nextPing(): Millis {
-    return Math.max(this.#activeAt, this.#pingedAt) + PING_AFTER;
+    // A WebSocket is asked whether anybody is there; another stream is only kept from falling silent.
+    const since = isWeb(this.protocol) ? this.#heardAt : this.#activeAt;
+    return Math.max(since, this.#pingedAt) + this.#pingAfter;
   }
 
   #pongEnd(): Millis {

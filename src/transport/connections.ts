@@ -4,10 +4,14 @@ import {
   addressText,
   Counters,
   type Destination,
+  FIRST_ACCEPTED,
   type Hop,
+  isSecure,
   type Millis,
+  type Protocol,
   type SendToken,
   type Settings,
+  type StreamProtocol,
 } from "../base/index.ts";
 import type { Request } from "../message/index.ts";
 import { ALIASES, type CloseReason, Connection, type ConnectionHome, UNSENT_BYTES } from "./connection.ts";
@@ -23,14 +27,12 @@ export type ConnectionsCounter =
   | "connection.over-limit"
   | "connection.over-source-limit"
   | "connection.unknown"
+  | "connection.flow-gone"
   | "connection.ended"
   | `connection.closed ${CloseReason}`;
 
 /** Limit: this part of all connections is kept for trusted sides and for those that we open ourselves. */
 const RESERVED = 1 / 8;
-
-/** `io` numbers accepted connections from 2^31 up. */
-const OWN_NUMBERS = 2 ** 31;
 
 /** Tells what could not be delivered. */
 export interface Failures {
@@ -95,18 +97,22 @@ export class Connections {
     this.counters.add("connection.accepted");
     const source = sourceOf(remote.ip);
     this.#perSource.set(source, (this.#perSource.get(source) ?? 0) + 1);
-    const protocol = listener.protocol === "tls" ? "tls" : "tcp";
+    const protocol = streamOf(listener.protocol);
     return this.#add(new Connection(this.#home, { id, listener, protocol, remote, outgoing: false, tlsNames }, now));
   }
 
-  /** The connection for a request: the wanted one, one in use for the same, or a new one; `undefined` over the limit. */
+  /** The connection for a request: the wanted one, one in use for the same, or a new one; `undefined`: over the limit, or gone. */
   forRequest(destination: Destination, listener: Listener, now: Millis): Connection | undefined {
     if (destination.connection !== undefined) {
       const wanted = this.#byId.get(destination.connection);
       const fits = wanted?.protocol === destination.protocol && wanted.listener.realm.name === destination.realm;
       if (fits) return wanted;
+      if (destination.flowOnly === true) {
+        this.counters.add("connection.flow-gone");
+        return undefined;
+      }
     }
-    const protocol = destination.protocol === "tls" ? "tls" : "tcp";
+    const protocol = streamOf(destination.protocol);
     const key = keyOf(destination.realm, protocol, destination.remote, destination.serverName);
     const used = this.#byKey.get(key);
     if (used !== undefined) {
@@ -118,8 +124,8 @@ export class Connections {
 
   /** A new connection to where an answer belongs whose own connection is gone. RFC 3261 §18.2.2. */
   forResponse(hop: Hop, listener: Listener, remote: Address, host: string, now: Millis): Connection | undefined {
-    const protocol = hop.protocol === "tls" ? "tls" : "tcp";
-    const serverName = protocol === "tls" ? host : undefined;
+    const protocol = streamOf(hop.protocol);
+    const serverName = isSecure(protocol) ? host : undefined;
     const key = keyOf(hop.realm, protocol, remote, serverName);
     return this.#byKey.get(key) ?? this.#open(key, listener, protocol, remote, serverName, now);
   }
@@ -191,7 +197,7 @@ export class Connections {
   #open(
     key: string,
     listener: Listener,
-    protocol: "tcp" | "tls",
+    protocol: StreamProtocol,
     remote: Address,
     serverName: string | undefined,
     now: Millis,
@@ -212,7 +218,7 @@ export class Connections {
   }
 
   #nextId(): number {
-    do this.#lastId = (this.#lastId % (OWN_NUMBERS - 1)) + 1;
+    do this.#lastId = (this.#lastId % (FIRST_ACCEPTED - 1)) + 1;
     while (this.#byId.has(this.#lastId));
     return this.#lastId;
   }
@@ -239,7 +245,9 @@ export class Connections {
   }
 }
 
-const keyOf = (realm: string, protocol: "tcp" | "tls", remote: Address, serverName: string | undefined): string =>
+const streamOf = (protocol: Protocol): StreamProtocol => (protocol === "udp" ? "tcp" : protocol);
+
+const keyOf = (realm: string, protocol: StreamProtocol, remote: Address, serverName: string | undefined): string =>
   `${realm} ${protocol} ${addressText(remote)} ${serverName ?? ""}`;
 
 /** One IPv4 address, or the /64 of an IPv6 one: whoever has one of its addresses has all. */

@@ -5,6 +5,7 @@ import {
   familyOf,
   type Hop,
   hostText,
+  isSecure,
   type ListenerSettings,
   type Protocol,
   type RealmSettings,
@@ -92,7 +93,7 @@ export class Listeners {
     const own = this.find(realm, protocol, family);
     if (own !== undefined || protocol === "udp") return own;
     const other = this.#byRealm.get(realm)?.find((listener) => listener.family === family);
-    return protocol === "tls" && other?.realm.tls === undefined ? undefined : other;
+    return isSecure(protocol) && other?.realm.tls === undefined ? undefined : other;
   }
 
   /** Any listener of the realm, when a question about it must have an answer. */

@@ -4,6 +4,7 @@ import {
   defaultPort,
   type Family,
   familyOf,
+  isSecure,
   type Millis,
   type Protocol,
   type Random,
@@ -47,9 +48,20 @@ type Srv = Extract<DnsRecord, { type: "SRV" }>;
 type Naptr = Extract<DnsRecord, { type: "NAPTR" }>;
 
 /** RFC 3263 §4.1: what a NAPTR service means. SCTP and others are not ours. */
-const SERVICES: Readonly<Record<string, Protocol>> = { "sips+d2t": "tls", "sip+d2t": "tcp", "sip+d2u": "udp" };
+const SERVICES: Readonly<Record<string, Protocol>> = {
+  "sips+d2t": "tls",
+  "sip+d2t": "tcp",
+  "sip+d2u": "udp",
+  "sips+d2w": "wss", // RFC 7118 §5.5.
+  "sip+d2w": "ws",
+};
 
-const SRV_PREFIX: Readonly<Record<Protocol, string>> = { udp: "_sip._udp.", tcp: "_sip._tcp.", tls: "_sips._tcp." };
+/** WebSocket has none of its own: only NAPTR leads to its SRV records. */
+const SRV_PREFIX: Readonly<Partial<Record<Protocol, string>>> = {
+  udp: "_sip._udp.",
+  tcp: "_sip._tcp.",
+  tls: "_sips._tcp.",
+};
 
 const PROTOCOLS: readonly Protocol[] = ["udp", "tcp", "tls"];
 const FAMILIES: readonly Family[] = [6, 4]; // RFC 6724 §2.1: IPv6 first, where the realm has it.
@@ -80,7 +92,7 @@ export class Locator {
     }
     const { protocol, port } = target;
     const name = target.host.toLowerCase();
-    this.#find(reach, { host: name, port, protocol, secure: protocol === "tls", name }, done, now);
+    this.#find(reach, { host: name, port, protocol, secure: isSecure(protocol), name }, done, now);
   }
 
   /** A target that is an address needs no search, and is asked for with every call: its place is made once. */
@@ -89,7 +101,7 @@ export class Locator {
     if (ip === undefined || isNowhere(ip)) return undefined;
     const { protocol, port } = target;
     const place = { realm: reach.realm, protocol, remote: { ip, port } };
-    const literal = [protocol === "tls" ? { ...place, serverName: target.host.toLowerCase() } : place] as const;
+    const literal = [isSecure(protocol) ? { ...place, serverName: target.host.toLowerCase() } : place] as const;
     this.#literals.set(target, literal);
     return literal;
   }
@@ -101,12 +113,9 @@ export class Locator {
     const numeric = addressOf(goal.host) !== undefined;
     if (numeric || goal.port !== undefined) return collect([direct], now); // RFC 3263 §4.2: nothing more to ask.
     if (goal.protocol !== undefined) {
-      return this.#services(
-        [{ protocol: goal.protocol, name: SRV_PREFIX[goal.protocol] + goal.host }],
-        direct,
-        collect,
-        now,
-      );
+      const prefix = SRV_PREFIX[goal.protocol];
+      if (prefix === undefined) return collect([direct], now);
+      return this.#services([{ protocol: goal.protocol, name: prefix + goal.host }], direct, collect, now);
     }
     this.#names.ask(
       "NAPTR",
@@ -178,12 +187,12 @@ export class Locator {
     const ip = addressOf(text);
     if (ip === undefined || isNowhere(ip) || places.length >= PLACES) return;
     const { protocol, port } = server;
-    if (!reach.can(protocol, familyOf(ip)) || (goal.secure && protocol !== "tls")) return;
+    if (!reach.can(protocol, familyOf(ip)) || (goal.secure && !isSecure(protocol))) return;
     const known = places.some((p) => p.protocol === protocol && p.remote.ip === ip && p.remote.port === port);
     if (known) return;
     const place = { realm: reach.realm, protocol, remote: { ip, port } };
     // RFC 5922 §4: the certificate must be the one of the name that was asked for, whatever the DNS made of it.
-    places.push(protocol === "tls" ? { ...place, serverName: goal.name } : place);
+    places.push(isSecure(protocol) ? { ...place, serverName: goal.name } : place);
   }
 }
 
@@ -209,6 +218,7 @@ function goalOf(text: string): Goal | undefined {
 function protocolFor(transport: string, secure: boolean): Protocol | undefined {
   if (transport === "tls") return "tls";
   if (transport === "tcp") return secure ? "tls" : "tcp";
+  if (transport === "ws") return secure ? "wss" : "ws"; // RFC 7118 §5.2.
   return transport === "udp" && !secure ? "udp" : undefined;
 }
 
@@ -229,11 +239,11 @@ function servicesOf(reach: Reach, goal: Goal, records: readonly DnsRecord[]): { 
     const protocol = SERVICES[record.service.toLowerCase()];
     const name = withoutDot(record.replacement.toLowerCase());
     if (protocol === undefined || name === "" || record.flags.toLowerCase() !== "s") continue;
-    if (speaks(reach, protocol) && (!goal.secure || protocol === "tls")) services.push({ protocol, name });
+    if (speaks(reach, protocol) && (!goal.secure || isSecure(protocol))) services.push({ protocol, name });
   }
   if (services.length > 0) return services;
   return PROTOCOLS.filter((protocol) => speaks(reach, protocol) && (!goal.secure || protocol === "tls")).map(
-    (protocol) => ({ protocol, name: SRV_PREFIX[protocol] + goal.host }),
+    (protocol) => ({ protocol, name: `${SRV_PREFIX[protocol]}${goal.host}` }),
   );
 }
 

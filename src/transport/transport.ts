@@ -12,6 +12,7 @@ import {
   familyOf,
   type Hop,
   hostText,
+  isWeb,
   MINUTE,
   type Millis,
   type Protocol,
@@ -95,7 +96,8 @@ export class Transport {
     const home: ConnectionHome = {
       agenda,
       close: (connection, reason, now) => this.#close(connection, reason, now),
-      ping: (connection) => this.#emit({ out: "write", connection: connection.id, text: "\r\n\r\n" }),
+      ping: ({ id: connection, protocol }) =>
+        this.#emit(isWeb(protocol) ? { out: "ping", connection } : { out: "write", connection, text: "\r\n\r\n" }),
     };
     this.#connections = new Connections({ home, emit, failures: this.#failures, limits: settings.limits });
   }
@@ -127,6 +129,8 @@ export class Transport {
         return this.#undelivered(input.text, now);
       case "data":
         return this.#data(input.connection, input.text, now);
+      case "pong":
+        return this.#connections.get(input.connection)?.heardPong(now);
       case "drained": {
         const connection = this.#connections.get(input.connection);
         if (connection !== undefined) connection.unsentBytes = input.unsentBytes;
@@ -293,7 +297,7 @@ export class Transport {
     try {
       for (const frame of framer.push(text)) {
         if (frame === "ping") this.#answerPing(connection, now);
-        else if (frame === "pong") connection.heardPong();
+        else if (frame === "pong") connection.heardPong(now);
         else {
           connection.heardMessage(now);
           this.#message(frame, connection.hop, connection.listener, connection, now);
@@ -395,7 +399,10 @@ export class Transport {
     const listener = this.#listeners.speaker(destination.realm, protocol, familyOf(destination.remote.ip));
     if (listener === undefined) return this.#unsendable(destination, token, make, "no listener for it", now);
     const connection = this.#connections.forRequest(destination, listener, now);
-    if (connection === undefined) return this.#unsendable(destination, token, make, "too many connections", now);
+    if (connection === undefined) {
+      const reason = destination.flowOnly === true ? "its flow is gone" : "too many connections";
+      return this.#unsendable(destination, token, make, reason, now);
+    }
     const text = make({ protocol, sentBy: connection.listener.sentBy });
     this.#connections.write(connection, text, token, now);
     return { protocol, hop: connection.hop };
@@ -423,6 +430,7 @@ export class Transport {
   }
 
   #reconnect(hop: Hop, topVia: ViaValue, now: Millis): Connection | undefined {
+    if (isWeb(hop.protocol)) return undefined; // RFC 7118 §5: back over its connection, or not at all.
     const listener = this.#listeners.speaker(hop.realm, hop.protocol, familyOf(hop.remote.ip));
     if (listener === undefined) return undefined;
     const remote = { ip: hop.remote.ip, port: topVia.port ?? defaultPort(hop.protocol) };

@@ -1,5 +1,5 @@
 /** The words between the transport room and its neighbours: `io` below, the transaction layer above. */
-import type { Address, Fact, Hop, Millis, SendToken } from "../base/index.ts";
+import type { Address, Fact, Hop, Millis, SendToken, StreamProtocol } from "../base/index.ts";
 import type { Message } from "../message/index.ts";
 
 /** What `io` is asked to do. */
@@ -9,14 +9,17 @@ export type TransportOutput =
       readonly out: "connect";
       readonly connection: number;
       readonly realm: string;
-      readonly protocol: "tcp" | "tls";
+      readonly protocol: StreamProtocol;
       /** Connect from its IP address, and with its realm's certificate. */
       readonly listener: string;
       readonly remote: Address;
       /** SNI, and the name to be found in the certificate unless the realm's `verify` is `none`. */
       readonly serverName: string | undefined;
     }
+  /** On a WebSocket: one frame. */
   | { readonly out: "write"; readonly connection: number; readonly text: string }
+  /** A WebSocket's own keepalive (RFC 6455 §5.5.2); the other end owes a pong. */
+  | { readonly out: "ping"; readonly connection: number }
   /** Bytes that were written before are flushed first, as far as the other end takes them within a second. */
   | { readonly out: "close"; readonly connection: number; readonly reason: string }
   | { readonly out: "resolve"; readonly query: number; readonly type: DnsType; readonly name: string }
@@ -29,14 +32,16 @@ export type TransportInput =
   | { readonly in: "undelivered"; readonly text: string }
   | {
       readonly in: "accepted";
-      /** From 2^31 up: the transport numbers its own below. */
+      /** From FIRST_ACCEPTED up: the transport numbers its own below. */
       readonly connection: number;
       readonly listener: string;
       readonly remote: Address;
       readonly tlsNames: readonly string[];
     }
   | { readonly in: "connected"; readonly connection: number; readonly tlsNames: readonly string[] }
+  /** On a WebSocket: one frame, put together again. */
   | { readonly in: "data"; readonly connection: number; readonly text: string }
+  | { readonly in: "pong"; readonly connection: number }
   /** After writes: how much of them the kernel has not taken yet. At least once per burst of writes. */
   | { readonly in: "drained"; readonly connection: number; readonly unsentBytes: number }
   | { readonly in: "closed"; readonly connection: number; readonly reason: string }

@@ -1,4 +1,4 @@
-/** Every ladder of this folder is played over UDP, and over streams that are cut at every byte and where it hurts. */
+/** Every ladder of this folder is played over UDP, over streams that are cut at every byte and where it hurts, and over WebSocket. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -21,6 +21,7 @@ describe.each(chapters)("$file", ({ ladders }) => {
   test.runIf(streamed.length > 0).each(streamed)("over TLS, in pieces: $title", (ladder) => {
     play(ladder, { wire: "tls", cut: inPieces() });
   });
+  test.runIf(streamed.length > 0).each(streamed)("over WebSocket: $title", (ladder) => play(ladder, { wire: "ws" }));
 });
 
 test("there are as many ladders as were promised, and none has the title of another", () => {

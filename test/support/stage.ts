@@ -26,6 +26,9 @@ export interface Place {
   readonly tls?: number;
   /** The same over TCP. */
   readonly tcp?: number;
+  /** The same over WebSocket, with TLS or without. */
+  readonly ws?: number;
+  readonly wss?: number;
 }
 
 /** Who can stand on a stage: a place to send to, and an ear. */
@@ -88,7 +91,8 @@ export class Stage {
 
   party(name: string, place: Place): ScriptedParty {
     const party = this.join(new ScriptedParty(this, name, place, hostText(this.box[place.realm])));
-    if (place.tls !== undefined) this.connect(party, place.tls);
+    const connection = place.tls ?? place.wss ?? place.ws;
+    if (connection !== undefined) this.connect(party, connection);
     return party;
   }
 
@@ -109,9 +113,9 @@ export class Stage {
 
   /** This party opens a connection, TLS or TCP, from a port that it will never listen on. */
   connect(party: Actor, connection: number): void {
-    const { realm, ip, tls } = party.place;
+    const { realm, ip } = party.place;
     this.#wires.set(connection, party);
-    const listener = `${realm}/${tls === undefined ? "tcp" : "tls"}`;
+    const listener = `${realm}/${streamOf(party.place)}`;
     this.#step({ in: "accepted", connection, listener, remote: { ip, port: 40_000 }, tlsNames: [] });
   }
 
@@ -202,6 +206,7 @@ export class Stage {
     else if (output.out === "datagram") this.#carry(output.listener, output.remote, output.text);
     else if (output.out === "connect") this.#connect(output);
     else if (output.out === "write") this.#wrote(output.connection, output.text);
+    else if (output.out === "ping") this.#pinged(output.connection);
     else if (output.out === "close") this.#closed(output.connection);
     else if (output.out === "resolve") this.#resolve(output);
   }
@@ -226,6 +231,11 @@ export class Stage {
     this.sent[party.place.realm].push(text);
     this.#write(party, "<", text);
     party.took(text);
+  }
+
+  #pinged(connection: number): void {
+    const party = this.#wires.get(connection);
+    if (party !== undefined && !this.#silent.has(party)) this.#step({ in: "pong", connection });
   }
 
   #closed(connection: number): void {
@@ -268,6 +278,9 @@ export class Stage {
     this.diary.push(`${this.now} ${party.name} ${arrow} ${wordOf(text)}`);
   }
 }
+
+const streamOf = ({ tls, ws, wss }: Place): string =>
+  tls !== undefined ? "tls" : wss !== undefined ? "wss" : ws !== undefined ? "ws" : "tcp";
 
 /** `INVITE`, `180`, `200 BYE`: the method of a request; status of a response, with the method unless it is INVITE. */
 function wordOf(text: string): string {

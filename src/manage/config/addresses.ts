@@ -64,13 +64,16 @@ export function parseTarget(text: string): TargetSettings | Malformed {
   return { kind: "host", protocol: parts.protocol, host: ip ?? parts.host.toLowerCase(), port: parts.port };
 }
 
+const isProtocol = (word: string): word is Protocol => /^(?:udp|tcp|tls|wss?)$/.test(word);
+
 function splitTarget(text: string): { protocol: Protocol; host: string; port: number } | Malformed {
   const colon = text.indexOf(":");
   const protocol = text.slice(0, colon).toLowerCase();
-  if (protocol === "ws" || protocol === "wss")
-    return new Malformed(`there are no WebSocket connections (${protocol}:) yet`, "take it out");
-  if (protocol !== "udp" && protocol !== "tcp" && protocol !== "tls")
-    return new Malformed(`"${text}" does not begin with udp:, tcp: or tls:`, "write it as in udp:192.0.2.1:5060");
+  if (!isProtocol(protocol))
+    return new Malformed(
+      `"${text}" does not begin with udp:, tcp:, tls:, ws: or wss:`,
+      "write it as in udp:192.0.2.1:5060",
+    );
   const match = /^(\[[^\]]*\]|[^:[\]]*):(\d{1,5})$/.exec(text.slice(colon + 1));
   if (match === null)
     return new Malformed(`"${text}" is not ${protocol}:host:port`, `write it as in ${protocol}:192.0.2.1:5060`);

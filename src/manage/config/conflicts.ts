@@ -41,7 +41,7 @@ function checkListeners(config: ConfigFile, realms: readonly RealmSettings[], fi
     }
 }
 
-/** TCP and TLS listen on the same kind of port. A wildcard takes the port on every address. */
+/** All but UDP listen on the same kind of port. A wildcard takes the port on every address. */
 function sameSocket(a: ListenerSettings, b: ListenerSettings): boolean {
   if (a.address.port !== b.address.port || (a.protocol === "udp") !== (b.protocol === "udp")) return false;
   return a.address.ip === b.address.ip || isWildcard(a.address.ip) || isWildcard(b.address.ip);

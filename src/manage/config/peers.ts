@@ -2,6 +2,7 @@
 import {
   familyOf,
   hostText,
+  isSecure,
   type PeerSettings,
   REGISTRATION,
   type RealmSettings,
@@ -46,7 +47,7 @@ export function readPeer(
     }
   }
   // RFC 5630 §3.3: a sips address of record promises TLS on every hop.
-  const isOpen = targets.some((target) => target.kind === "host" && target.protocol !== "tls");
+  const isOpen = targets.some((target) => target.kind === "host" && !isSecure(target.protocol));
   if (isOpen && peer.register?.aor.toLowerCase().startsWith("sips:"))
     findings.fault([...path, "register", "aor"], "a sips: account needs TLS", "write tls: targets, or sip:");
   if (peer.reliable1xx === "off" && (peer.preconditions ?? "off") !== "off")

@@ -4,6 +4,8 @@ import {
   addressText,
   type DscpSettings,
   familyOf,
+  isSecure,
+  isWeb,
   type ListenerSettings,
   type RealmMediaSettings,
   type RealmSettings,
@@ -29,10 +31,16 @@ export function readRealm(name: string, realm: ConfigRealm, context: ReadingCont
   const path: Path = ["realms", name];
   const { findings } = context;
   const listeners = readListeners(name, realm, path, findings);
-  const hasTls = listeners.some((listener) => listener.protocol === "tls");
+  const hasTls = listeners.some((listener) => isSecure(listener.protocol));
 
-  if (hasTls && realm.tls === undefined)
-    findings.fault([...path, "listen"], "a tls: listener needs a certificate", 'write "tls" with certificate and key');
+  if (hasTls && realm.tls === undefined) {
+    const kind = listeners.find((listener) => isSecure(listener.protocol))?.protocol;
+    findings.fault(
+      [...path, "listen"],
+      `a ${kind}: listener needs a certificate`,
+      'write "tls" with certificate and key',
+    );
+  }
   if (realm.sips === "translate" && realm.trust !== "full")
     findings.fault([...path, "sips"], `"translate" needs full trust, and trust is "${realm.trust}"`, 'write "refuse"');
   if (realm.domain !== undefined && !isHostName(realm.domain) && canonicalIp(realm.domain) === undefined)
@@ -55,6 +63,7 @@ export function readRealm(name: string, realm: ConfigRealm, context: ReadingCont
     srtpKeys: realm.srtpKeys ?? ["sdes", "dtls"],
     sdesWithoutTls: realm.sdesWithoutTls ?? false,
     dscp: readDscp(realm, path, findings),
+    origins: readOrigins(realm, listeners, path, findings),
     sips: realm.sips ?? "refuse",
     allowHeaders: readHeaders(realm, path, findings),
     otherMethods: realm.otherMethods ?? "refuse",
@@ -118,6 +127,26 @@ function readAdvertise(
   if (listeners.length > 0 && !listeners.some((listener) => familyOf(listener.address.ip) === familyOf(ip)))
     findings.fault(at, `no listener of this realm has the address family of ${ip}`, "listen there too, or write null");
   return ip;
+}
+
+/** RFC 6454 §6.2, as browsers write it: in lower case, without a path and without the usual port. */
+function readOrigins(
+  realm: ConfigRealm,
+  listeners: readonly ListenerSettings[],
+  path: Path,
+  findings: Findings,
+): string[] | undefined {
+  if (realm.origins === undefined) return undefined;
+  for (const [index, text] of realm.origins.entries())
+    if (!/^[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.test(text))
+      findings.fault(
+        [...path, "origins", index],
+        `${quoted(text)} is not a web origin`,
+        "write one as in https://phone.example.com",
+      );
+  if (!listeners.some(({ protocol }) => isWeb(protocol)) && listeners.length === realm.listen.length)
+    findings.warning([...path, "origins"], "the realm has no ws: or wss: listener", "add one, or take it out");
+  return realm.origins.map((text) => text.toLowerCase());
 }
 
 function readPublicDomains(realm: ConfigRealm, path: Path, findings: Findings): string[] {

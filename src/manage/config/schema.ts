@@ -112,7 +112,7 @@ const refer = (description: string) => Type.Optional(word(description, ["pass", 
 const Realm = Type.Object(
   {
     trust: word("How far this side is trusted.", ["none", "peer", "full"]),
-    listen: texts("Where we take SIP: udp:, tcp: or tls:, then the IP address and the port.", 64, 1),
+    listen: texts("Where we take SIP: udp:, tcp:, tls:, ws: or wss:, then the IP address and the port.", 64, 1),
     domain: Type.Optional(text("Our name on this side: in From, To, Contact and P-Asserted-Identity.")),
     advertise: Type.Optional(
       Type.Unsafe<string | null>({
@@ -121,6 +121,12 @@ const Realm = Type.Object(
         minLength: 1,
         maxLength: 255,
       }),
+    ),
+    origins: Type.Optional(
+      texts(
+        "Web origins whose pages may open a WebSocket, as in https://phone.example.com. Absent or empty: all.",
+        256,
+      ),
     ),
     publicDomains: Type.Optional(texts("Host names that may show on any side.", 256)),
     tls: Type.Optional(Tls),
@@ -216,7 +222,11 @@ const Register = Type.Object(
 const Peer = Type.Object(
   {
     realm: text("The realm that it lives in."),
-    targets: texts("Where it is, best first: udp:, tcp: or tls: with host:port, or a SIP URI (RFC 3263).", 32, 1),
+    targets: texts(
+      "Where it is, best first: udp:, tcp:, tls:, ws: or wss: with host:port, or a SIP URI (RFC 3263).",
+      32,
+      1,
+    ),
     sources: Type.Optional(texts("CIDRs: when not empty, they alone tell who the peer is.", 256)),
     options: Type.Optional(
       Type.Object(

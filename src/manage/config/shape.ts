@@ -4,11 +4,6 @@ import type { ConfigDocument } from "./document.ts";
 import { didYouMean, type Fault, oneOf, type Path, pathText, quoted } from "./fault.ts";
 import { type ConfigFile, FileSchema } from "./schema.ts";
 
-/** Words that look right but belong to what the box cannot do yet, or to other products. */
-const hints: Readonly<Record<string, string>> = {
-  origins: "there are no WebSocket listeners yet; take it out",
-};
-
 let compiled: ValidateFunction<ConfigFile> | undefined;
 
 /** Compiled at the first use: commands that read no configuration start sooner without it. */
@@ -76,12 +71,10 @@ function faultOf(document: ConfigDocument, error: ErrorObject): Fault | undefine
 function unknownMember(document: ConfigDocument, path: Path, name: string, error: ErrorObject): Fault {
   const known = Object.keys((error.parentSchema?.["properties"] as object | undefined) ?? {});
   const where = path.length === 0 ? "at the top" : `in ${pathText(path)}`;
-  const remedy = Object.hasOwn(hints, name)
-    ? hints[name]!
-    : didYouMean(
-        name,
-        known.filter((word) => word !== "$schema"),
-      );
+  const remedy = didYouMean(
+    name,
+    known.filter((word) => word !== "$schema"),
+  );
   return document.faultAtName([...path, name], `there is no member ${quoted(name)} ${where}`, remedy);
 }
 

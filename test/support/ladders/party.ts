@@ -9,7 +9,7 @@ import { PartyDialog } from "./dialog.ts";
 import type { Arrow } from "./format.ts";
 import { headerValue, type MessageText, written } from "./message-text.ts";
 
-export type Wire = "udp" | "tcp" | "tls";
+export type Wire = "udp" | "tcp" | "tls" | "ws";
 
 export class LadderParty implements Actor {
   readonly name: string;
@@ -74,7 +74,7 @@ export class LadderParty implements Actor {
   #deliver(text: string): void {
     for (const match of text.matchAll(/\r\nc=IN IP[46] (\S+)/g)) this.soundsFrom.add(match[1] as string);
     this.wrote.push(text);
-    const connection = this.place.tls ?? this.place.tcp;
+    const connection = this.place.tls ?? this.place.tcp ?? this.place.ws;
     if (connection !== undefined && !this.#stage.connected(this)) this.#stage.connect(this, connection);
     this.#stage.deliver(this, text);
   }
@@ -185,7 +185,7 @@ export class LadderParty implements Actor {
     const here = value.replace(/(sip:[^@>]*@)([\w.-]+)/g, (all, user: string, host: string) =>
       NAMES[host] === this.place.ip || host === this.place.ip ? all : `${user}${this.member.host}`,
     );
-    const transport = this.wire === "tcp" ? ";transport=tcp" : "";
+    const transport = this.wire === "udp" || this.wire === "tls" ? "" : `;transport=${this.wire}`;
     return [["Contact", here.replace(/>/, `${transport}>`)]];
   }
 

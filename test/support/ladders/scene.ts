@@ -18,7 +18,7 @@ export interface Scene {
   readonly parties: readonly LadderParty[];
 }
 
-const PORTS: Readonly<Record<Wire, number>> = { udp: 5060, tcp: 5060, tls: 5061 };
+const PORTS: Readonly<Record<Wire, number>> = { udp: 5060, tcp: 5060, tls: 5061, ws: 8080 };
 
 export function sceneOf(ladder: Ladder, wire: Wire): Scene {
   const change = (settings: Settings): Settings =>
@@ -57,7 +57,7 @@ function withCast(settings: Settings, cast: readonly PartyColumn[], wire: Wire):
 
 function listening(realm: RealmSettings): RealmSettings {
   const { name } = realm;
-  const protocols: Protocol[] = ["udp", "tcp", "tls"];
+  const protocols: Protocol[] = ["udp", "tcp", "tls", "ws"];
   const listeners = protocols.map((protocol) => ({
     id: `${name}/${protocol}`,
     realm: name,

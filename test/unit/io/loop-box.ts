@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
-import type { Fact, Settings } from "../../../src/base/index.ts";
+import type { Fact, Protocol, Settings, StreamProtocol } from "../../../src/base/index.ts";
 import type { EngineInput, EngineOutput } from "../../../src/engine/index.ts";
 import { EngineLoop } from "../../../src/io/loop.ts";
 import { readSettings } from "../../../src/manage/index.ts";
@@ -28,12 +28,15 @@ afterEach(() => {
 });
 
 export interface StartOptions {
-  readonly protocol: "udp" | "tcp" | "tls";
+  readonly protocol: Protocol;
   readonly port?: number;
   readonly verify?: "none" | "server" | "mutual";
   readonly files?: TestTls;
   readonly dscp?: string;
   readonly connections?: number;
+  readonly connectionsPerSource?: number;
+  readonly origins?: readonly string[];
+  readonly trust?: "none" | "full";
   readonly answer?: (text: string) => string;
   readonly closeAfterAnswer?: boolean;
 }
@@ -67,7 +70,7 @@ export async function start(options: StartOptions) {
       next = outputs;
       loop.input({ in: "deadline" });
     },
-    connect: (connection: number, protocol: "tcp" | "tls", remote: number, serverName?: string): EngineOutput => ({
+    connect: (connection: number, protocol: StreamProtocol, remote: number, serverName?: string): EngineOutput => ({
       out: "connect",
       connection,
       realm: "outside",
@@ -122,13 +125,17 @@ export function settings({
   files = tls,
   dscp = "CS3",
   connections = 100,
+  connectionsPerSource = 100,
+  origins,
+  trust = "full",
 }: StartOptions): Settings {
   const text = JSON.stringify({
     realms: {
       outside: {
-        trust: "full",
+        trust,
         listen: [`${protocol}:127.0.0.1:${port}`],
-        ...(protocol === "tls" && {
+        ...(origins !== undefined && { origins }),
+        ...((protocol === "tls" || protocol === "wss") && {
           tls: { certificate: files.certificate, key: files.key, ca: files.ca, verify: verify ?? "none" },
         }),
         media: { address: "127.0.0.1", ports: "20000-20999" },
@@ -136,7 +143,7 @@ export function settings({
         dscp: { signalling: dscp },
       },
     },
-    limits: { connections },
+    limits: { connections, connectionsPerSource },
   });
   const loaded = readSettings(
     "/etc/test.jsonc",

@@ -156,10 +156,10 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
   ],
 
   [
-    "a WebSocket listener",
+    "a WebSocket listener on a port that is taken",
     "tls:127.0.0.1:5061",
-    "wss:127.0.0.1:5061",
-    "8:40: realms.outside.listen[1]: there are no WebSocket connections (wss:) yet; take it out",
+    'tls:127.0.0.1:5061", "wss:127.0.0.1:5061',
+    "8:62: realms.outside.listen[2]: the port is already taken by outside/tls:127.0.0.1:5061; give it another port or address",
   ],
   [
     "a listener on a name",
@@ -296,7 +296,7 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
     "a target of no protocol",
     "udp:127.0.0.1:5080",
     "127.0.0.1:5080",
-    '28:49: peers.pbx.targets[0]: "127.0.0.1:5080" does not begin with udp:, tcp: or tls:; write it as in udp:192.0.2.1:5060',
+    '28:49: peers.pbx.targets[0]: "127.0.0.1:5080" does not begin with udp:, tcp:, tls:, ws: or wss:; write it as in udp:192.0.2.1:5060',
   ],
   [
     "a SIP URI with spaces",
