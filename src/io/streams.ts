@@ -118,7 +118,7 @@ export class Streams {
   /** Asks the other end of a WebSocket for a pong. */
   ping(id: number): void {
     const web = this.#connections.get(id)?.web;
-    if (web?.readyState === web?.OPEN) web?.ping();
+    if (web !== undefined && web.readyState === web.OPEN) web.ping();
   }
 
   #whenTaken(connection: Connection): (error?: Error | null) => void {
@@ -151,7 +151,8 @@ export class Streams {
     if (connection === undefined) return;
     this.#connections.delete(id);
     const { socket, web } = connection;
-    if (socket.connecting || socket.destroyed || web?.readyState === web?.CONNECTING) {
+    const rising = web !== undefined && web.readyState === web.CONNECTING;
+    if (socket.connecting || socket.destroyed || rising) {
       socket.destroy();
       return;
     }
