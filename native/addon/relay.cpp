@@ -32,6 +32,7 @@ const char* name_of(relay::EventKind kind) {
     case relay::EventKind::kExpired: return "expired";
     case relay::EventKind::kSilent: return "silent";
     case relay::EventKind::kHeard: return "heard";
+    case relay::EventKind::kDigit: return "digit";
     case relay::EventKind::kFailed: return "failed";
     default: return "closed";
   }
@@ -53,6 +54,10 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
   js.set(object, "reason", js.make_text(event.reason));
   const bool secured = event.kind == relay::EventKind::kSecured;
   js.set(object, "suite", js.make_text(secured ? crypto::facts(event.suite).sdes_name : ""));
+  if (event.kind == relay::EventKind::kDigit) {
+    js.set(object, "digit", js.make_number(event.digit));
+    js.set(object, "durationMs", js.make_number(event.duration_ms));
+  }
   return object;
 }
 
@@ -128,6 +133,17 @@ napi_value change_pair(napi_env env, napi_callback_info info) {
   }
   return call.js.make_boolean(call.running->stopped ||
                               call.running->host->change(pair, static_cast<std::uint8_t>(side), bits, set));
+}
+
+napi_value play_digit(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair;
+  std::int64_t side;
+  relay::Digit digit;
+  if (!call.pair(pair) || !call.js.as_number(call.arguments[1], 0, 1, side) || !read_digit(call.js, call.arguments[2], digit)) {
+    return nullptr;
+  }
+  return call.js.make_boolean(call.running->stopped || call.running->host->digit(pair, static_cast<std::uint8_t>(side), digit));
 }
 
 napi_value close_pair(napi_env env, napi_callback_info info) {
@@ -239,6 +255,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   js.set(door, "counterNames", counter_names(js));
   js.method(door, "open", open_pair, data);
   js.method(door, "change", change_pair, data);
+  js.method(door, "digit", play_digit, data);
   js.method(door, "close", close_pair, data);
   js.method(door, "wake", wake_threads, data);
   js.method(door, "stop", stop_relay, data);

@@ -65,10 +65,20 @@ export interface NativeSide {
   readonly silenceLimitMs: number;
   /** Limit: 32 renumberings a side; `open` throws beyond. */
   readonly payloadTypes: readonly (readonly [from: number, to: number])[];
+  /** Limit: 4 payload types; `open` throws beyond. */
+  readonly digits: NativeDigits | undefined;
+  readonly reports: boolean;
+  readonly maxDatagram: number;
+}
+
+export interface NativeDigits {
+  readonly events: readonly (readonly [payloadType: number, clockHz: number])[];
+  readonly take: boolean;
+  readonly insert: boolean;
 }
 
 export interface NativeEvent {
-  readonly event: "latched" | "secured" | "expired" | "silent" | "heard" | "failed" | "closed";
+  readonly event: "latched" | "secured" | "expired" | "silent" | "heard" | "digit" | "failed" | "closed";
   readonly pair: number;
   readonly side: 0 | 1;
   /** With `latched`; otherwise "" and 0. */
@@ -78,6 +88,16 @@ export interface NativeEvent {
   readonly reason: string;
   /** With `secured`; otherwise "". */
   readonly suite: SrtpSuite | "";
+  /** With `digit` alone. */
+  readonly digit?: number;
+  readonly durationMs?: number;
+}
+
+export interface NativeDigit {
+  readonly event: number;
+  readonly payloadType: number;
+  readonly clockHz: number;
+  readonly durationMs: number;
 }
 
 export interface NativeRelayOptions {
@@ -100,8 +120,10 @@ export interface NativeRelay {
   /** The order of the words of one side. */
   readonly counterNames: readonly string[];
   /** True when queued; false when the queue to that packet thread is full: try again. Throws TypeError on a wrong value. */
-  open(pair: number, kind: "audio" | "video" | "other", caller: NativeSide, callee: NativeSide): boolean;
+  open(pair: number, kind: "audio" | "video" | "other" | "udptl", caller: NativeSide, callee: NativeSide): boolean;
   change(pair: number, side: 0 | 1, set: Partial<NativeSide> & { readonly relatch?: true }): boolean;
+  /** Puts a digit into what goes to that side. */
+  digit(pair: number, side: 0 | 1, digit: NativeDigit): boolean;
   close(pair: number): boolean;
   /** Makes the packet threads look at what was queued: once a turn is enough, and each time costs a wake-up. */
   wake(): void;

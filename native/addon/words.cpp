@@ -200,6 +200,43 @@ bool read_silence(const Js& js, napi_value object, relay::Side& out) {
   return true;
 }
 
+bool read_event_types(const Js& js, napi_value list, relay::Digits& out) {
+  std::uint32_t length;
+  if (napi_get_array_length(js.env(), list, &length) != napi_ok || length > relay::kEventTypeLimit) return js.fail("digits.events: more than 4, or no list");
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value couple, type, clock;
+    std::int64_t numbers[2];
+    if (napi_get_element(js.env(), list, i, &couple) != napi_ok || napi_get_element(js.env(), couple, 0, &type) != napi_ok ||
+        napi_get_element(js.env(), couple, 1, &clock) != napi_ok) {
+      return js.fail("digits.events: not couples");
+    }
+    if (!js.as_number(type, 0, 127, numbers[0]) || !js.as_number(clock, 1'000, 1'000'000, numbers[1])) return false;
+    out.events[i] = {static_cast<std::uint8_t>(numbers[0]), static_cast<std::uint32_t>(numbers[1])};
+  }
+  out.event_count = static_cast<std::uint8_t>(length);
+  return true;
+}
+
+/// Absent: its digits are nobody's business.
+bool read_digits(const Js& js, napi_value object, relay::Side& out) {
+  napi_value digits, list;
+  if (!js.has(object, "digits", digits)) return true;
+  return js.has(digits, "events", list) ? read_event_types(js, list, out.digits) && js.boolean(digits, "take", out.digits.take) &&
+                                              js.boolean(digits, "insert", out.digits.insert)
+                                        : js.fail("digits.events is missing");
+}
+
+bool read_reports(const Js& js, napi_value object, relay::Side& out) {
+  return !js.present(object, "reports") || js.boolean(object, "reports", out.reports);
+}
+
+bool read_max_datagram(const Js& js, napi_value object, relay::Side& out) {
+  std::int64_t bytes = 0;
+  if (js.present(object, "maxDatagram") && !js.number(object, "maxDatagram", 0, 65'535, bytes)) return false;
+  out.max_datagram = static_cast<std::uint16_t>(bytes);
+  return true;
+}
+
 }  // namespace
 
 bool read_side(const Js& js, napi_value object, io::SideWords& out) {
@@ -209,7 +246,19 @@ bool read_side(const Js& js, napi_value object, io::SideWords& out) {
   return read_address(js, local, side.local) && read_remote(js, object, side) && read_latch(js, object, side.latch) &&
          read_latch_from(js, object, side) && read_key(js, object, "rx", out.rx) && read_key(js, object, "tx", out.tx) &&
          read_ice(js, object, side.ice) && read_dtls(js, object, out.dtls) && read_dscp(js, object, side) && js.boolean(object, "receive", side.receive) && js.boolean(object, "send", side.send) &&
-         read_cname(js, object, side) && read_silence(js, object, side) && read_payload_types(js, object, side);
+         read_cname(js, object, side) && read_silence(js, object, side) && read_payload_types(js, object, side) && read_digits(js, object, side) &&
+         read_reports(js, object, side) && read_max_datagram(js, object, side);
+}
+
+bool read_digit(const Js& js, napi_value object, relay::Digit& out) {
+  std::int64_t event, type, clock, duration;
+  if (!js.number(object, "event", 0, 16, event) || !js.number(object, "payloadType", 0, 127, type) ||
+      !js.number(object, "clockHz", 1'000, 1'000'000, clock) || !js.number(object, "durationMs", 0, 60'000, duration)) {
+    return false;
+  }
+  out = {.event = static_cast<std::uint8_t>(event), .payload_type = static_cast<std::uint8_t>(type),
+         .clock_hz = static_cast<std::uint32_t>(clock), .duration_ms = static_cast<std::uint32_t>(duration)};
+  return true;
 }
 
 bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint32_t& bits) {
@@ -235,6 +284,9 @@ bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint3
          (!carries("cname", relay::kChangeCname) || read_cname(js, object, side)) &&
          (!carries("silenceLimitMs", relay::kChangeSilenceLimitMs) || read_silence(js, object, side)) &&
          (!carries("payloadTypes", relay::kChangePayloadTypes) || read_payload_types(js, object, side)) &&
+         (!carries("digits", relay::kChangeDigits) || read_digits(js, object, side)) &&
+         (!carries("reports", relay::kChangeReports) || read_reports(js, object, side)) &&
+         (!carries("maxDatagram", relay::kChangeMaxDatagram) || read_max_datagram(js, object, side)) &&
          (carries("relatch", relay::kChangeRelatch) || true);
 }
 
@@ -245,7 +297,8 @@ bool read_kind(const Js& js, napi_value value, relay::PairKind& out) {
   if (text == "audio") out = relay::PairKind::kAudio;
   else if (text == "video") out = relay::PairKind::kVideo;
   else if (text == "other") out = relay::PairKind::kOther;
-  else return js.fail("kind is none of audio, video, other");
+  else if (text == "udptl") out = relay::PairKind::kUdptl;
+  else return js.fail("kind is none of audio, video, other, udptl");
   return true;
 }
 

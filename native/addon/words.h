@@ -12,6 +12,8 @@ namespace sallyport::addon {
 bool read_side(const Js& js, napi_value object, io::SideWords& out);
 /// A part of one; `bits` says which (relay::ChangeBits).
 bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint32_t& bits);
+/// A digit to play.
+bool read_digit(const Js& js, napi_value object, relay::Digit& out);
 bool read_kind(const Js& js, napi_value value, relay::PairKind& out);
 
 }  // namespace sallyport::addon

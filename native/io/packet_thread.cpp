@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <algorithm>
+
 namespace sallyport::io {
 namespace {
 
@@ -19,6 +21,12 @@ constexpr std::size_t kEventsPerPair = 4;
 constexpr std::size_t kLeastEvents = 8'192;
 constexpr std::uint64_t kIdleNs = 1'000'000'000;
 constexpr std::uint64_t kBusyNs = 20'000'000;
+
+std::uint64_t unix_ns() noexcept {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
 
 std::uint64_t monotonic_ns() noexcept {
   timespec now;
@@ -94,6 +102,7 @@ bool PacketThread::prepare() noexcept {
     kind_ = port_->kind();
     engine_ = crypto::SrtpEngine::create();
     relay_ = std::make_unique<relay::Relay>(max_pairs_, engine_.get(), counters_, static_cast<relay::EventSink&>(*this));
+    relay_->set_wall(unix_ns() - monotonic_ns());
     return true;
   } catch (const std::exception&) {
     return false;
@@ -114,7 +123,7 @@ void PacketThread::run() noexcept {
       if (!notified_.exchange(true)) notify_(notify_data_);
     }
     const bool more = commands_.front() != nullptr;
-    const auto batch = port_->receive(before_ns, more ? 0 : relay_->idle() ? kIdleNs : kBusyNs);
+    const auto batch = port_->receive(before_ns, more ? 0 : relay_->idle() ? kIdleNs : patience_ns(before_ns));
     const std::uint64_t now_ns = monotonic_ns();
     // First, since an answer that went out after the command may have caused these packets.
     take_commands(now_ns);
@@ -123,9 +132,18 @@ void PacketThread::run() noexcept {
       if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
     }
     relay_->tick(now_ns);
+    for (const relay::Datagram& datagram : relay_->made(now_ns)) {
+      if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
+    }
   }
   // Pairs still open give their contexts back; control closes the sockets once we are joined.
   for (std::uint32_t pair = 0; pair < max_pairs_; ++pair) relay_->close(pair);
+}
+
+/// How long nothing needs to be done, when nothing arrives.
+std::uint64_t PacketThread::patience_ns(std::uint64_t now_ns) const noexcept {
+  const std::uint64_t next_ns = relay_->next_made_ns();
+  return next_ns <= now_ns ? 0 : std::min(kBusyNs, next_ns - now_ns);
 }
 
 void PacketThread::take_commands(std::uint64_t now_ns) noexcept {
@@ -152,6 +170,9 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
     case Command::Word::kChange:
       relay_->change(command.pair, command.side, command.bits, command.sides[0], now_ns);
       return;
+    case Command::Word::kDigit:
+      relay_->play(command.pair, command.side, command.digit, now_ns);
+      return;
     case Command::Word::kClose:
       if (sockets_left_[command.pair] == 0) relay_->close(command.pair);
       else for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) port_->remove(first + i);
@@ -171,7 +192,8 @@ void PacketThread::finish_removed() noexcept {
 
 void PacketThread::event(const relay::Event& event) noexcept {
   const bool news = event.kind == relay::EventKind::kLatched || event.kind == relay::EventKind::kSilent ||
-                    event.kind == relay::EventKind::kHeard || event.kind == relay::EventKind::kExpired;
+                    event.kind == relay::EventKind::kHeard || event.kind == relay::EventKind::kExpired ||
+                    event.kind == relay::EventKind::kDigit;
   if (news && events_.size() > events_.capacity() / 4 * 3) return;
   events_.push(event);
   events_pending_ = true;

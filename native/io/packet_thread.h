@@ -13,13 +13,14 @@
 namespace sallyport::io {
 
 struct Command {
-  enum class Word : std::uint8_t { kOpen, kChange, kClose } word;
+  enum class Word : std::uint8_t { kOpen, kChange, kClose, kDigit } word;
   std::uint8_t side;
   relay::PairKind kind;
   std::uint32_t pair;
   std::uint32_t bits;
   int fds[relay::kFlowsPerPair];  ///< -1: none.
   relay::Side sides[2];           ///< A change uses the first.
+  relay::Digit digit{};           ///< With kDigit.
 };
 
 enum class PortChoice : std::uint8_t { kAuto, kIoUring, kEpoll };
@@ -49,6 +50,7 @@ class PacketThread final : private relay::EventSink {
  private:
   void run() noexcept;
   bool prepare() noexcept;
+  std::uint64_t patience_ns(std::uint64_t now_ns) const noexcept;
   void take_commands(std::uint64_t now_ns) noexcept;
   void obey(const Command& command, std::uint64_t now_ns) noexcept;
   void finish_removed() noexcept;

@@ -91,6 +91,11 @@ bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits
   return true;
 }
 
+bool RelayHost::digit(std::uint32_t pair, std::uint8_t side, const relay::Digit& digit) {
+  if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) return true;
+  return thread_of(pair).post({.word = Command::Word::kDigit, .side = side, .kind = {}, .pair = pair, .bits = 0, .fds = {}, .sides = {}, .digit = digit});
+}
+
 bool RelayHost::close(std::uint32_t pair) {
   if (pair >= max_pairs_) return true;
   Held& held = held_[pair];
@@ -125,7 +130,7 @@ void RelayHost::stop() noexcept {
     thread->stop();
     thread->drain_commands(
         [](const Command& command, void*) {
-          if (command.word == Command::Word::kClose) return;
+          if (command.word == Command::Word::kClose || command.word == Command::Word::kDigit) return;
           for (const relay::Side& side : command.sides) close_contexts(side);
         },
         nullptr);
@@ -197,7 +202,8 @@ bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   for (crypto::SrtpContext* context : event.contexts) close_context(context);
   if (event.kind == relay::EventKind::kRetired) return false;
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
-  out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite};
+  out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite,
+         .digit = event.digit, .duration_ms = event.duration_ms};
   return true;
 }
 

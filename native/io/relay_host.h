@@ -38,6 +38,8 @@ struct HostEvent {
   endpoint source{};
   const char* reason = "";
   crypto::Suite suite{};
+  std::uint8_t digit = 0;
+  std::uint32_t duration_ms = 0;
 };
 
 struct HostOptions {
@@ -66,6 +68,7 @@ class RelayHost {
   /// False: the queue to the packet thread is full and nothing was done; try again.
   bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee);
   bool change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set);
+  bool digit(std::uint32_t pair, std::uint8_t side, const relay::Digit& digit);
   bool close(std::uint32_t pair);
   /// Makes the packet threads obey what was said since: once after many words, since it costs a wake-up.
   void wake() noexcept;

@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "outbox.h"
 #include "pair.h"
 #include "rtp.h"
 
@@ -57,11 +58,8 @@ void set_cname(RunningSide& side, const Side& words) noexcept {
 }
 
 void set_payload_types(RunningSide& side, const Side& words) noexcept {
-  for (std::uint8_t i = 0; i < 128; ++i) side.payload_types[i] = i;
-  side.renumbers = words.payload_type_count != 0;
-  for (std::size_t i = 0; i < words.payload_type_count; ++i) {
-    side.payload_types[words.payload_types[i].from & 0x7f] = words.payload_types[i].to & 0x7f;
-  }
+  side.payload_types = words.payload_types;
+  side.payload_type_count = words.payload_type_count;
 }
 
 /// Takes `fresh` into use; returns what control is to close.
@@ -93,6 +91,19 @@ crypto::SrtpContext* renew_tx(RunningSide& side, crypto::SrtpContext* fresh) noe
   return leaving;
 }
 
+/// FNV-1a. CNAMEs are random, so what is made of them is.
+std::uint32_t dice_of(const Side& words, std::uint32_t side) noexcept {
+  std::uint32_t hash = 2'166'136'261u + side;
+  for (std::size_t i = 0; i < words.cname_size; ++i) hash = (hash ^ static_cast<std::uint8_t>(words.cname[i])) * 16'777'619u;
+  return hash | 1;
+}
+
+/// Packets that we put in or take out shift the numbers of those that follow: such a side has numbers of ours, and keeps
+/// them to its end.
+void number_sides(Pair& pair) noexcept {
+  for (std::size_t i = 0; i < 2; ++i) pair.sides[i].numbered |= pair.sides[i].digits.insert || pair.sides[i ^ 1].digits.take;
+}
+
 }  // namespace
 
 Relay::Relay(std::uint32_t max_pairs, crypto::SrtpEngine* engine, std::uint64_t* counters, EventSink& events)
@@ -101,7 +112,8 @@ Relay::Relay(std::uint32_t max_pairs, crypto::SrtpEngine* engine, std::uint64_t*
       counters_(counters),
       events_(events),
       pairs_(reserve<Pair>(max_pairs)),
-      active_(reserve<std::uint32_t>(max_pairs)) {}
+      active_(reserve<std::uint32_t>(max_pairs)),
+      outbox_(std::make_unique<Outbox>()) {}
 
 Relay::~Relay() {
   munmap(pairs_, max_pairs_ * sizeof(Pair));
@@ -125,7 +137,7 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     RunningSide& side = pair.sides[i];
     side.rx = words.rx;
     side.tx = words.tx;
-    side.mux = words.local.rtp_port == words.local.rtcp_port;
+    side.mux = kind != PairKind::kUdptl && words.local.rtp_port == words.local.rtcp_port;
     side.receive = words.receive;
     side.send = words.send;
     side.latch = words.latch;
@@ -135,9 +147,14 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     side.last_heard_ns = now_ns;
     set_cname(side, words);
     set_payload_types(side, words);
+    side.digits = words.digits;
+    side.reports = words.reports;
+    side.max_datagram = words.max_datagram;
+    side.dice = side.dice_of_birth = dice_of(words, i);
     side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources);
     begin(side, now_ns);
   }
+  number_sides(pair);
 }
 
 void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t bits, const Side& set,
@@ -157,6 +174,12 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
   if (bits & kChangeSend) side.send = set.send;
   if (bits & kChangeCname) set_cname(side, set);
   if (bits & kChangePayloadTypes) set_payload_types(side, set);
+  if (bits & kChangeDigits) {
+    side.digits = set.digits;
+    number_sides(pairs_[number]);
+  }
+  if (bits & kChangeReports) side.reports = set.reports;
+  if (bits & kChangeMaxDatagram) side.max_datagram = set.max_datagram;
   if (bits & kChangeSilenceLimitMs) {
     side.silence_limit_ns = set.silence_limit_ms * kMillisecondNs;
     side.last_heard_ns = now_ns;
@@ -188,6 +211,7 @@ void Relay::close(std::uint32_t number) noexcept {
   active_[pair.active_at] = moved;
   pairs_[moved].active_at = pair.active_at;
 
+  forget_playing(*outbox_, number);
   for (std::uint8_t i = 0; i < 2; ++i) {
     const RunningSide& side = pair.sides[i];
     Event old{.kind = EventKind::kRetired, .side = i, .pair = number};

@@ -36,6 +36,8 @@ struct OutSource {
   bool sent = false;          ///< RTP has left under `out`.
   bool resumes = false;       ///< The next packet is to follow `highest`.
 
+  /// Of a source that has sent nothing yet: RFC 3550 §5.1 wants a random one, and its name is.
+  std::uint16_t first() const noexcept { return static_cast<std::uint16_t>(in * 40'503u >> 17); }
   /// The number under which `sequence` leaves.
   std::uint16_t number(std::uint16_t sequence) noexcept;
   /// It left; or it could not, since it, or all in its place, has been sent already.
@@ -51,6 +53,13 @@ class OutSources {
   OutSource* place(std::uint32_t in, std::uint32_t now_ms) noexcept;
   /// Does any source leave under other numbers than its own? Seldom: so nothing is looked up in vain.
   bool changed() const noexcept { return changed_; }
+  /// The number of a packet of ours between those of a source.
+  std::uint16_t next_number(OutSource& source) noexcept { return source.sent ? static_cast<std::uint16_t>(source.highest + 1) : source.first(); }
+  /// The next packet of that source follows what left last, whatever its own number: one was left out, or put in.
+  void skip(OutSource& source) noexcept {
+    source.resumes = source.sent;
+    changed_ = changed_ || source.resumes;
+  }
   void left(std::uint32_t out, std::uint16_t number) noexcept;
   void lay_behind(std::uint32_t out, std::uint16_t number) noexcept;
 

@@ -3,9 +3,11 @@
 
 #include <cstring>
 
+#include "digit_watch.h"
 #include "out_sources.h"
 #include "reception.h"
 #include "relay.h"
+#include "reports.h"
 
 namespace sallyport::relay {
 
@@ -30,6 +32,15 @@ struct Path {
   bool reachable = false;
 };
 
+/// What left to a side last, for packets of ours that follow. Kept where we make any.
+struct LastOut {
+  std::uint64_t sent_ns = 0;  ///< 0: nothing yet.
+  std::uint32_t ssrc = 0;     ///< Before renumbering.
+  std::uint32_t timestamp = 0;
+  std::uint32_t packets = 0;  ///< Under this SSRC.
+  std::uint32_t octets = 0;   ///< Of payload.
+};
+
 /// A Side at work.
 struct RunningSide {
   Path paths[2];  ///< RTP (and muxed RTCP), RTCP.
@@ -45,7 +56,6 @@ struct RunningSide {
   bool receive = true;
   bool send = true;
   bool mux = false;  ///< One local port for both.
-  bool renumbers = false;
   bool peer_mux = false;  ///< It takes RTCP on its RTP port.
   LatchPolicy latch = LatchPolicy::kOff;
   std::uint8_t cname_size = 0;
@@ -53,7 +63,21 @@ struct RunningSide {
   MediaAddress remote;
   Ip latch_from{};
   Receptions receptions;
-  std::array<std::uint8_t, 128> payload_types{};  ///< Of packets to this side; the identity unless `renumbers`.
+  Marks marks;
+  Digits digits;
+  DigitWatch watch;
+  LastOut last_out;
+  std::uint64_t report_due_ns = 0;    ///< Ours; 0: not planned.
+  std::uint64_t other_spoke_ns = 0;   ///< When RTCP of the other side went to this one last; 0: never.
+  std::uint32_t dice = 0;             ///< For times of ours: from the CNAME, which is random.
+  std::uint32_t dice_of_birth = 0;    ///< For our name as a source.
+  std::uint16_t max_datagram = 0;
+  std::uint16_t playing = 0;          ///< Digits of ours that play or wait toward this side.
+  bool speaks = false;                ///< A digit of ours is in the air: it stands for the sound.
+  bool reports = false;
+  bool numbered = false;              ///< It gets numbers of ours (OutSources), though it gets plain RTP.
+  std::uint8_t payload_type_count = 0;
+  std::array<PayloadType, kPayloadTypeLimit> payload_types{};  ///< Renumberings of packets to this side.
 };
 
 struct Pair {

@@ -69,6 +69,7 @@ bool Reception::advance(std::uint16_t sequence) noexcept {
   const std::uint16_t ahead = static_cast<std::uint16_t>(sequence - static_cast<std::uint16_t>(highest));
   received += 1;
   if (ahead < kMaxDropout) {
+    bursts += ahead > 1;
     highest += ahead;
     bad = 0x10000;
     return true;
@@ -77,6 +78,7 @@ bool Reception::advance(std::uint16_t sequence) noexcept {
   if (sequence == bad) {                            // Two in a row: the source began anew.
     base = highest = 0x10000u + sequence;
     received = 1;
+    told_expected = told_received = 0;
     bad = 0x10000;
     return false;
   }
@@ -95,26 +97,54 @@ std::uint32_t Reception::jitter_us() const noexcept {
   return static_cast<std::uint32_t>(std::uint64_t{jitter_q4 >> 4} * 1'000'000 / clock_hz);
 }
 
-Reception& Receptions::packet(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp,
-                              std::uint32_t clock_hint_hz, std::uint64_t now_ns) noexcept {
+Reception& Receptions::of(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp,
+                          std::uint64_t now_ns) noexcept {
   Reception* oldest = &sources[0];
   for (Reception& source : sources) {
-    if (source.first_ns != 0 && source.ssrc == ssrc) {
-      source.packet(sequence, timestamp, clock_hint_hz, now_ns);
-      return source;
-    }
+    if (source.first_ns != 0 && source.ssrc == ssrc) return source;
     if (source.last_ns < oldest->last_ns) oldest = &source;
   }
   lost_before += oldest->lost();
+  bursts_before += oldest->bursts;
   oldest->start(ssrc, sequence, timestamp, now_ns);
-  oldest->packet(sequence, timestamp, clock_hint_hz, now_ns);
   return *oldest;
+}
+
+Reception& Receptions::packet(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp,
+                              std::uint32_t clock_hint_hz, std::uint64_t now_ns) noexcept {
+  Reception& source = of(ssrc, sequence, timestamp, now_ns);
+  source.packet(sequence, timestamp, clock_hint_hz, now_ns);
+  return source;
 }
 
 std::uint64_t Receptions::lost() const noexcept {
   std::uint64_t sum = lost_before;
   for (const Reception& source : sources) sum += source.lost();
   return sum;
+}
+
+std::uint32_t Receptions::bursts() const noexcept {
+  std::uint32_t sum = bursts_before;
+  for (const Reception& source : sources) sum += source.bursts;
+  return sum;
+}
+
+Reception* Receptions::latest() noexcept {
+  Reception* found = nullptr;
+  for (Reception& source : sources) {
+    if (source.first_ns != 0 && (found == nullptr || source.last_ns > found->last_ns)) found = &source;
+  }
+  return found;
+}
+
+std::uint32_t Receptions::clock_of(std::uint32_t ssrc) const noexcept {
+  const Reception* found = nullptr;
+  for (const Reception& source : sources) {
+    if (source.first_ns == 0) continue;
+    if (source.ssrc == ssrc) return source.clock_hz;
+    if (found == nullptr || source.last_ns > found->last_ns) found = &source;
+  }
+  return found == nullptr ? 0 : found->clock_hz;
 }
 
 std::uint32_t static_clock_hz(std::uint8_t payload_type) noexcept {

@@ -20,6 +20,18 @@ bool was_source(const Path& path, const endpoint& sender, std::uint64_t now_ns) 
   return now_ns < path.before_until_ns && same(path.before, sender);
 }
 
+/// The numbers under which it goes on; false: there is no place for its source.
+bool renumber(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noexcept {
+  OutSource* const source = to.out.place(read32(datagram.data + 8), milliseconds(now_ns));
+  if (source == nullptr) return false;
+  write32(datagram.data + 8, source->out);
+  write16(datagram.data + 2, source->number(read16(datagram.data + 2)));
+  return true;
+}
+
+/// A sequence number, a first IFP packet and a word on how it is repaired: ITU-T T.38 §9.1. More is not our affair.
+bool udptl_fits(std::span<const std::uint8_t> bytes) noexcept { return bytes.size() >= 4; }
+
 /// What became of a packet, for the numbers of those that follow it.
 void tell_source(OutSources& sources, const Datagram& datagram, crypto::Verdict verdict) noexcept {
   const std::uint32_t ssrc = read32(datagram.data + 8);
@@ -66,16 +78,17 @@ void Relay::judge(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const bool rtcp_port = datagram.flow & 1;
   const std::span<const std::uint8_t> bytes(datagram.data, datagram.size);
 
-  datagram.rtcp = bytes.size() >= 2 && is_rtcp_type(bytes[1]);
+  const bool rtp = pairs_[number].kind != PairKind::kUdptl;
+  datagram.rtcp = rtp && bytes.size() >= 2 && is_rtcp_type(bytes[1]);
   const bool right_port = datagram.rtcp ? rtcp_port || side.mux : !rtcp_port;
-  const bool fits = datagram.rtcp ? bytes.size() >= 8 && bytes[0] >> 6 == 2 : rtp_header_fits(bytes);
+  const bool fits = datagram.rtcp ? bytes.size() >= 8 && bytes[0] >> 6 == 2 : rtp ? rtp_header_fits(bytes) : udptl_fits(bytes);
   if (!right_port || !fits) return drop(datagram, Verdict::kMalformed);
 
   const Path& path = side.paths[rtcp_port];
   const bool acceptable = path.known ? same(path.source, datagram.sender)
                                      : may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns);
   if (!acceptable) return drop(datagram, Verdict::kStranger);
-  const bool plain_fits = datagram.rtcp ? rtcp_fits(bytes) : rtp_padding_fits(bytes);
+  const bool plain_fits = datagram.rtcp ? rtcp_fits(bytes) : !rtp || rtp_padding_fits(bytes);
   if (side.rx == nullptr && !plain_fits) return drop(datagram, Verdict::kMalformed);
 }
 
@@ -129,36 +142,18 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const bool rtcp_port = datagram.flow & 1;
   if (!learn(pair, side_number, rtcp_port, datagram.sender, now_ns)) return drop(datagram, Verdict::kStranger);
 
-  RunningSide& side = pair.sides[side_number];
   RunningSide& other = pair.sides[side_number ^ 1];
   heard(pair, side_number, now_ns);
   const bool other_rtcp_port = datagram.rtcp && !other.mux;
   const Path& out = other.paths[datagram.rtcp && !other.peer_mux];
 
-  if (datagram.rtcp) {
-    count(pair.number, side_number, k_rtcpPackets, 1);
-    if (!pass_rtcp(datagram, side, other, now_ns)) return drop(datagram, Verdict::kUnsent);
-  } else {
-    count(pair.number, side_number, k_packets, 1);
-    count(pair.number, side_number, k_bytes, datagram.size);
-    const std::uint8_t payload_type = datagram.data[1] & 0x7f;
-    const std::uint32_t clock_hz = pair.kind == PairKind::kVideo ? 90'000 : static_clock_hz(payload_type);
-    const Reception& reception = side.receptions.packet(read32(datagram.data + 8), read16(datagram.data + 2),
-                                                        read32(datagram.data + 4), clock_hz, now_ns);
-    put(pair.number, side_number, k_lost, side.receptions.lost());
-    put(pair.number, side_number, k_jitterUs, reception.jitter_us());
-    if (!side.receive || !other.send) return drop(datagram, Verdict::kUnsent);
-    if (other.renumbers) {
-      datagram.data[1] = static_cast<std::uint8_t>((datagram.data[1] & 0x80) | other.payload_types[payload_type]);
-    }
-  }
+  const bool passes = datagram.rtcp                         ? pass_rtcp(datagram, pair, side_number, now_ns)
+                      : pair.kind == PairKind::kUdptl ? pass_udptl(datagram, pair, side_number)
+                                                            : pass_rtp(datagram, pair, side_number, now_ns);
+  if (!passes) return;
   if (!out.reachable) return drop(datagram, Verdict::kUnsent);
-  if (other.tx != nullptr && !datagram.rtcp) {
-    OutSource* const source = other.out.place(read32(datagram.data + 8), milliseconds(now_ns));
-    if (source == nullptr) return drop(datagram, Verdict::kUnsent);
-    write32(datagram.data + 8, source->out);
-    write16(datagram.data + 2, source->number(read16(datagram.data + 2)));
-  }
+  const bool renumbers = !datagram.rtcp && (other.tx != nullptr || other.numbered);
+  if (renumbers && !renumber(datagram, other, now_ns)) return drop(datagram, Verdict::kUnsent);
   datagram.out_flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2 + other_rtcp_port;
   datagram.to = out.to;
 }
@@ -171,11 +166,12 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
     if (datagram.verdict != Verdict::kForward) continue;
     const std::uint32_t number = datagram.out_flow / kFlowsPerPair;
     const std::uint32_t side_number = datagram.out_flow >> 1 & 1;
-    const RunningSide& side = pairs_[number].sides[side_number];
+    RunningSide& side = pairs_[number].sides[side_number];
     if (side.tx != nullptr) {
       jobs[job_count] = {.context = side.tx, .data = datagram.data, .size = datagram.size, .room = datagram.room, .rtcp = datagram.rtcp};
       owners[job_count++] = &datagram;
     } else if (!datagram.rtcp) {
+      if (side.numbered) tell_source(side.out, datagram, crypto::Verdict::kGood);
       count(number, side_number, k_sent, 1);
       count(number, side_number, k_sentBytes, datagram.size);
     }
@@ -197,20 +193,6 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
     }
     datagram.size = jobs[i].size;
   }
-}
-
-/// Rebuilds a report or feedback; where sources change their numbers on the way, so does what is said of them.
-bool Relay::pass_rtcp(Datagram& datagram, RunningSide& from, RunningSide& to, std::uint64_t now_ns) noexcept {
-  std::uint8_t made[kRtcpBytes];
-  const std::size_t size = rewrite_rtcp({datagram.data, datagram.size}, {to.cname.data(), to.cname_size}, made);
-  if (size == 0 || size > datagram.room) return false;
-  const OutSources* const onward = to.tx ? &to.out : nullptr;
-  const OutSources* const back = from.tx ? &from.out : nullptr;
-  if (onward != nullptr && to.out.place(read32(made + kRtcpSenderAt), milliseconds(now_ns)) == nullptr) return false;
-  if ((onward && onward->changed()) || (back && back->changed())) rename_rtcp({made, size}, onward, back);
-  std::memcpy(datagram.data, made, size);
-  datagram.size = static_cast<std::uint32_t>(size);
-  return true;
 }
 
 /// The first acceptable sender wins, once: whoever comes later is the stranger. False: another one was first in this
@@ -251,6 +233,7 @@ void Relay::tick(std::uint64_t now_ns) noexcept {
   for (std::uint32_t i = 0; i < looks; ++i) {
     if (tick_at_ >= active_count_) tick_at_ = 0;
     Pair& pair = pairs_[active_[tick_at_++]];
+    watch_pair(pair, now_ns);
     for (std::uint8_t side_number = 0; side_number < 2; ++side_number) {
       RunningSide& side = pair.sides[side_number];
       const bool due = side.silence_limit_ns != 0 && now_ns - side.last_heard_ns >= side.silence_limit_ns;
@@ -269,6 +252,7 @@ void Relay::drop(Datagram& datagram, Verdict verdict) noexcept {
     case Verdict::kNotAuthentic: counter = k_droppedAuth; break;
     case Verdict::kReplay: counter = k_droppedReplay; break;
     case Verdict::kUnsent: counter = k_droppedUnsent; break;
+    case Verdict::kTaken: counter = k_taken; break;
     default: break;
   }
   count(datagram.flow / kFlowsPerPair, datagram.flow >> 1 & 1, counter, 1);

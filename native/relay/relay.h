@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -27,8 +28,11 @@ inline constexpr std::size_t kCnameBytes = 64;
 inline constexpr std::size_t kPayloadTypeLimit = 32;
 /// A flow is a socket's number: pair · 4 + side · 2 + (1 for the RTCP port).
 inline constexpr std::uint32_t kFlowsPerPair = 4;
+/// Limit: payload types of telephone-event a side; control refuses more.
+inline constexpr std::size_t kEventTypeLimit = 4;
 
-enum class PairKind : std::uint8_t { kAudio, kVideo, kOther };
+/// kUdptl: T.38 fax (ITU-T T.38 Annex D). Nothing of RTP holds there; datagrams pass as they are.
+enum class PairKind : std::uint8_t { kAudio, kVideo, kOther, kUdptl };
 enum class LatchPolicy : std::uint8_t { kOff, kSignalled, kSource };
 
 struct MediaAddress {
@@ -69,6 +73,27 @@ struct PayloadType {
   std::uint8_t from, to;
 };
 
+struct EventType {
+  std::uint8_t payload_type = 0;
+  std::uint32_t clock_hz = 0;
+};
+
+/// RFC 4733 digits of a side: SideDigits in the first column.
+struct Digits {
+  std::array<EventType, kEventTypeLimit> events{};  ///< Of packets that come from it.
+  std::uint8_t event_count = 0;
+  bool take = false;    ///< Its digits are told, and not passed on.
+  bool insert = false;  ///< Digits of ours may be put into what goes to it.
+};
+
+/// A digit of ours: the word `digit`.
+struct Digit {
+  std::uint8_t event = 0;
+  std::uint8_t payload_type = 0;
+  std::uint32_t clock_hz = 8'000;
+  std::uint32_t duration_ms = 0;
+};
+
 /// One side of one m-line: RelaySide in the first column, member for member.
 struct Side {
   MediaAddress local;
@@ -87,6 +112,9 @@ struct Side {
   std::uint32_t silence_limit_ms = 0;
   std::array<PayloadType, kPayloadTypeLimit> payload_types{};
   std::uint8_t payload_type_count = 0;
+  Digits digits{};
+  bool reports = false;
+  std::uint16_t max_datagram = 0;
 };
 
 /// Which members of a Side a change carries.
@@ -105,24 +133,29 @@ enum ChangeBits : std::uint32_t {
   kChangeRelatch = 1 << 11,
   kChangeIce = 1 << 12,
   kChangeDtls = 1 << 13,
+  kChangeDigits = 1 << 14,
+  kChangeReports = 1 << 15,
+  kChangeMaxDatagram = 1 << 16,
 };
 
 /// The counters of a side, in the order in which they stand in shared memory. SideCounters in the first column.
-#define SALLYPORT_COUNTERS(X)                                                                     \
-  X(packets) X(bytes) X(lost) X(jitterUs) X(rtcpPackets) X(sent) X(sentBytes) X(droppedStranger) \
-  X(droppedAuth) X(droppedReplay) X(droppedMalformed) X(droppedUnsent)
+#define SALLYPORT_COUNTERS(X)                                                                      \
+  X(packets) X(bytes) X(lost) X(jitterUs) X(rtcpPackets) X(sent) X(sentBytes) X(droppedStranger)  \
+  X(droppedAuth) X(droppedReplay) X(droppedMalformed) X(droppedUnsent) X(lossBursts) X(rttUs)     \
+  X(reports) X(reportedLost) X(reportedJitterUs) X(reportedMos) X(digits) X(made) X(taken)
 enum Counter : std::uint32_t {
 #define X(name) k_##name,
   SALLYPORT_COUNTERS(X)
 #undef X
   kCounterCount
 };
-/// Two cache lines a side, so that threads never share one.
-inline constexpr std::size_t kCounterStride = 16;
+/// Four cache lines a side, so that threads never share one; what every packet counts stands in the first two.
+inline constexpr std::size_t kCounterStride = 32;
 static_assert(kCounterCount <= kCounterStride);
 
-/// What became of a datagram. All but kForward are drops, each with its counter.
-enum class Verdict : std::uint8_t { kForward, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kClosed };
+/// What became of a datagram. All but kForward are drops, each with its counter. kTaken: a digit that crosses in another
+/// way, or sound in whose place a digit of ours goes.
+enum class Verdict : std::uint8_t { kForward, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kClosed };
 
 /// One datagram, worked on in place.
 struct Datagram {
@@ -137,7 +170,7 @@ struct Datagram {
   endpoint to{};               ///< Out, when forwarded.
 };
 
-enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kFailed, kClosed, kRetired };
+enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kFailed, kClosed, kRetired };
 
 struct Event {
   EventKind kind;
@@ -146,6 +179,8 @@ struct Event {
   endpoint source{};                               ///< With kLatched.
   crypto::Suite suite{};                           ///< With kSecured.
   const char* reason = "";                         ///< With kFailed.
+  std::uint8_t digit = 0;                          ///< With kDigit: its event code, RFC 4733 §3.2.
+  std::uint32_t duration_ms = 0;                   ///< With kDigit.
   std::array<crypto::SrtpContext*, 4> contexts{};  ///< With kRetired and kClosed: control closes them.
 };
 
@@ -159,6 +194,9 @@ class EventSink {
 
 struct Pair;
 struct RunningSide;
+struct Outbox;
+struct Playing;
+struct ToldDigits;
 
 class Relay {
  public:
@@ -175,6 +213,11 @@ class Relay {
   /// From now on its packets are dropped. Give `closed` once its sockets are no longer read.
   void close(std::uint32_t pair) noexcept;
 
+  /// Puts a digit into what goes to that side, after those said before. Limit: see digit_player.h; it is lost beyond.
+  void play(std::uint32_t pair, std::uint8_t side, const Digit& digit, std::uint64_t now_ns) noexcept;
+  /// Nanoseconds since 1970 less those of the clock that packets come by: for the NTP times of our reports.
+  void set_wall(std::uint64_t unix_minus_clock_ns) noexcept { wall_ns_ = unix_minus_clock_ns; }
+
   /// Judges, rewrites and re-encrypts a batch. Order matters: flow, size and version, source, replay and tag, and only
   /// then state. A packet that fails any of them has changed nothing but one counter (RFC 3711 §3.3).
   void handle(std::span<Datagram> batch, std::uint64_t now_ns) noexcept;
@@ -183,6 +226,11 @@ class Relay {
   void tick(std::uint64_t now_ns) noexcept;
   bool idle() const noexcept { return active_count_ == 0; }
 
+  /// What we have to send ourselves by now: reports and digits, ready to go out. Their bytes stay until the next call.
+  std::span<Datagram> made(std::uint64_t now_ns) noexcept;
+  /// When `made` has something next, as far as a packet thread must not sleep over it; all ones: never.
+  std::uint64_t next_made_ns() const noexcept;
+
  private:
   enum : std::size_t { kPiece = crypto::kBatchLimit };
   void handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
@@ -190,7 +238,18 @@ class Relay {
   void unprotect(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
   void try_old_key(Datagram& datagram, crypto::SrtpJob& job, std::uint64_t now_ns) noexcept;
   void pass(Datagram& datagram, std::uint64_t now_ns) noexcept;
-  bool pass_rtcp(Datagram& datagram, RunningSide& from, RunningSide& to, std::uint64_t now_ns) noexcept;
+  bool pass_rtcp(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  bool pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  bool pass_udptl(Datagram& datagram, Pair& pair, std::uint32_t side) noexcept;
+  void look_for_digits(const Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void tell_digits(const Pair& pair, std::uint32_t side, const ToldDigits& told) noexcept;
+  void hear_reports(const Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void hide(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noexcept;
+  void watch_pair(Pair& pair, std::uint64_t now_ns) noexcept;
+  void report(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void play_on(std::uint64_t now_ns) noexcept;
+  void play_packet(Playing& playing, std::uint64_t now_ns) noexcept;
+  Datagram* letter(const Pair& pair, std::uint32_t side, bool rtcp) noexcept;
   void protect(std::span<Datagram> piece) noexcept;
   bool learn(Pair& pair, std::uint32_t side, bool rtcp_port, const endpoint& sender, std::uint64_t now_ns) noexcept;
   void heard(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
@@ -207,6 +266,8 @@ class Relay {
   std::uint32_t active_count_ = 0;
   std::uint32_t tick_at_ = 0;
   std::uint64_t next_tick_ns_ = 0;
+  std::uint64_t wall_ns_ = 0;
+  std::unique_ptr<Outbox> outbox_;
 };
 
 }  // namespace sallyport::relay

@@ -1,51 +1,30 @@
 #include "rtcp.h"
 
 #include <cstring>
-#include <optional>
 
-#include "rtp.h"
+#include "rtcp_blocks.h"
 
 namespace sallyport::relay {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
-
-enum Type : std::uint8_t { kSr = 200, kRr, kSdes, kBye, kApp, kRtpFeedback, kPayloadFeedback, kXr };
-constexpr std::uint8_t kCname = 1;  // RFC 3550 §6.5.1.
-
-/// One block of a compound packet, its padding cut off.
-struct Block {
-  std::uint8_t count;  // The five bits whose meaning hangs on the type.
-  std::uint8_t type;
-  Bytes bytes;  // With the four bytes of its header.
-};
-
-/// Cuts the first block off `rest`. Empty: it lies.
-std::optional<Block> next_block(Bytes& rest) noexcept {
-  if (rest.size() < 4 || rest[0] >> 6 != 2) return std::nullopt;
-  const std::size_t size = (read16(&rest[2]) + std::size_t{1}) * 4;
-  if (size > rest.size()) return std::nullopt;
-
-  std::size_t padding = 0;
-  if (rest[0] & 0x20) {
-    padding = rest[size - 1];
-    const bool last = size == rest.size();  // RFC 3550 §6.4.1: only the last block may be padded.
-    if (!last || padding == 0 || padding % 4 != 0 || padding + 4 > size) return std::nullopt;
+/// A block of a known type has one length, or one of a row (RFC 3611 §4); of any other only its end is known.
+bool part_fits(std::uint8_t type, Bytes part) noexcept {
+  switch (type) {
+    case kLossRle:
+    case kDuplicateRle:
+    case kReceiptTimes: return part.size() >= 12;
+    case kReceiverReferenceTime: return part.size() == 12;
+    case kDelaySinceLast: return part.size() % 12 == 4;
+    case kStatistics: return part.size() == 40;
+    case kVoipMetrics: return part.size() == 36;
+    default: return true;
   }
-  Block block{static_cast<std::uint8_t>(rest[0] & 0x1f), rest[1], rest.first(size - padding)};
-  rest = rest.subspan(size);
-  return block;
 }
 
 bool xr_fits(Bytes block) noexcept {
-  if (block.size() < 8) return false;
-  for (Bytes rest = block.subspan(8); !rest.empty();) {
-    if (rest.size() < 4) return false;
-    const std::size_t size = (read16(&rest[2]) + std::size_t{1}) * 4;
-    if (size > rest.size()) return false;
-    rest = rest.subspan(size);
-  }
-  return true;
+  bool fit = true;
+  const bool whole = walk_extended(block, [&](std::uint8_t type, Bytes part) { fit = fit && part_fits(type, part); });
+  return whole && fit;
 }
 
 /// Walks the chunks of a source description; calls `chunk(ssrc, has_cname)`. False: an item or chunk leaves the block.
@@ -97,6 +76,21 @@ class Compound {
     if (size_ + bytes > out_.size()) return;
     std::memcpy(&out_[size_], block.bytes.data(), bytes);
     finish(block.count, block.type, size_ + bytes);
+  }
+
+  /// Numbers cross; a block whose meaning we do not know might say anything.
+  void extend(const Block& block) noexcept {
+    const std::size_t begin = size_;
+    copy({0, kXr, block.bytes}, 8);
+    if (size_ == begin) return;
+    std::size_t at = size_;
+    walk_extended(block.bytes, [&](std::uint8_t type, Bytes part) {
+      if (type < kLossRle || type > kVoipMetrics || at + part.size() > out_.size()) return;
+      std::memcpy(&out_[at], part.data(), part.size());
+      at += part.size();
+    });
+    size_ = begin;
+    if (at > begin + 8) finish(0, kXr, at);
   }
 
   void describe(const Block& block, std::string_view cname) noexcept {
@@ -169,7 +163,6 @@ void rename_feedback(std::span<std::uint8_t> block, const Names& names) noexcept
 
 /// RFC 3611 §4: all but the reference time say whom they speak of.
 void rename_extended(std::span<std::uint8_t> block, const Names& names) noexcept {
-  constexpr std::uint8_t kReceiverReferenceTime = 4, kDelaySinceLast = 5;
   for (std::size_t at = 8; at + 8 <= block.size();) {
     const std::size_t size = (read16(&block[at + 2]) + std::size_t{1}) * 4;
     const std::size_t end = at + size < block.size() ? at + size : block.size();
@@ -225,8 +218,8 @@ std::size_t rewrite_rtcp(Bytes compound, std::string_view cname, std::span<std::
       case kSr: made.copy(*block, 28 + block->count * std::size_t{24}); break;
       case kRr: made.copy(*block, 8 + block->count * std::size_t{24}); break;
       case kRtpFeedback:
-      case kPayloadFeedback:
-      case kXr: made.copy(*block, block->bytes.size()); break;
+      case kPayloadFeedback: made.copy(*block, block->bytes.size()); break;
+      case kXr: made.extend(*block); break;
       case kSdes:
         if (block->count != 0) made.describe(*block, cname);
         break;

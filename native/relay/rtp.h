@@ -26,6 +26,12 @@ inline constexpr std::size_t kRtpHeaderBytes = 12;
 /// Payload types 64 to 95 are given up by RTP where RTCP shares its port: RFC 5761 §4.
 inline bool is_rtcp_type(std::uint8_t second_byte) noexcept { return second_byte >= 192 && second_byte <= 223; }
 
+/// Of a packet whose header fits: the fixed header, CSRCs and extension. RFC 3550 §5.3.1.
+inline std::size_t rtp_header_bytes(const std::uint8_t* packet) noexcept {
+  const std::size_t header = kRtpHeaderBytes + (packet[0] & 0x0f) * std::size_t{4};
+  return packet[0] & 0x10 ? header + 4 + read16(&packet[header + 2]) * std::size_t{4} : header;
+}
+
 /// Version 2, and the fixed header, CSRCs and extension lie inside the packet. Says nothing of the payload, which may
 /// be encrypted still.
 inline bool rtp_header_fits(std::span<const std::uint8_t> packet) noexcept {
@@ -41,8 +47,7 @@ inline bool rtp_header_fits(std::span<const std::uint8_t> packet) noexcept {
 /// Of a plain packet whose header fits: the padding count lies inside the payload.
 inline bool rtp_padding_fits(std::span<const std::uint8_t> packet) noexcept {
   if (!(packet[0] & 0x20)) return true;
-  std::size_t header = kRtpHeaderBytes + (packet[0] & 0x0f) * std::size_t{4};
-  if (packet[0] & 0x10) header += 4 + read16(&packet[header + 2]) * std::size_t{4};
+  const std::size_t header = rtp_header_bytes(packet.data());
   const std::size_t padding = packet.back();
   return padding >= 1 && header + padding <= packet.size();
 }

@@ -109,6 +109,15 @@ export class Relay {
       droppedReplay: this.#word(first + at.droppedReplay),
       droppedMalformed: this.#word(first + at.droppedMalformed),
       droppedUnsent: this.#word(first + at.droppedUnsent),
+      lossBursts: this.#word(first + at.lossBursts),
+      rttMs: this.#word(first + at.rttUs) / 1_000,
+      reports: this.#word(first + at.reports),
+      reportedLost: this.#word(first + at.reportedLost),
+      reportedJitterMs: this.#word(first + at.reportedJitterUs) / 1_000,
+      reportedMos: this.#word(first + at.reportedMos),
+      digits: this.#word(first + at.digits),
+      made: this.#word(first + at.made),
+      taken: this.#word(first + at.taken),
     };
   }
 
@@ -147,6 +156,8 @@ export class Relay {
         return this.#native.open(command.pair, command.kind, sideOf(command.sides[0]), sideOf(command.sides[1]));
       case "change":
         return this.#native.change(command.pair, command.side, changeOf(command.set));
+      case "digit":
+        return this.#native.digit(command.pair, command.side, command.digit);
       case "close":
         return this.#native.close(command.pair);
     }
@@ -161,6 +172,8 @@ export class Relay {
         return { event: "secured", pair, side, suite: event.suite as SrtpSuite };
       case "failed":
         return { event: "failed", pair, side, reason: event.reason };
+      case "digit":
+        return { event: "digit", pair, side, digit: event.digit ?? 0, durationMs: event.durationMs ?? 0 };
       case "closed":
         return { event: "closed", pair, counters: [this.counters(pair, 0), this.counters(pair, 1)] };
       default:
@@ -169,7 +182,8 @@ export class Relay {
   }
 }
 
-type CounterWord = Exclude<keyof SideCounters, "jitterMs"> | "jitterUs";
+type Times = "jitterMs" | "rttMs" | "reportedJitterMs";
+type CounterWord = Exclude<keyof SideCounters, Times> | "jitterUs" | "rttUs" | "reportedJitterUs";
 
 /** Where each word stands among those of a side. Literal members: as they are read at the end of every call. */
 function placesOf(names: readonly string[]): Readonly<Record<CounterWord, number>> {
@@ -191,6 +205,15 @@ function placesOf(names: readonly string[]): Readonly<Record<CounterWord, number
     droppedReplay: place("droppedReplay"),
     droppedMalformed: place("droppedMalformed"),
     droppedUnsent: place("droppedUnsent"),
+    lossBursts: place("lossBursts"),
+    rttUs: place("rttUs"),
+    reports: place("reports"),
+    reportedLost: place("reportedLost"),
+    reportedJitterUs: place("reportedJitterUs"),
+    reportedMos: place("reportedMos"),
+    digits: place("digits"),
+    made: place("made"),
+    taken: place("taken"),
   };
 }
 

@@ -58,6 +58,7 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
       return [{ news: event.event, session, side, stream }];
     case "secured":
     case "expired":
+    case "digit":
       return [];
     case "failed":
       return [{ news: "failed", session, side, stream, reason: event.reason }];

@@ -105,6 +105,29 @@ export interface RelaySide {
   readonly silenceLimitMs: number;
   /** Renumbering of the payload types of packets that go to this side; [] = none. */
   readonly payloadTypes: readonly (readonly [from: number, to: number])[];
+  /** RFC 4733 digits from and to this side; `undefined`: they pass like any packet. */
+  readonly digits: SideDigits | undefined;
+  /** Make RTCP toward this side as long as the other one sends none? */
+  readonly reports: boolean;
+  /** UDPTL: the longest datagram that this side takes, in bytes (T38FaxMaxDatagram). 0: it did not say. */
+  readonly maxDatagram: number;
+}
+
+export interface SideDigits {
+  /** Payload types of telephone-event in packets that come from this side. They are told as they end. */
+  readonly events: readonly (readonly [payloadType: number, clockHz: number])[];
+  /** They are not passed on: they cross in another way. */
+  readonly take: boolean;
+  /** `digit` may be said for this side. */
+  readonly insert: boolean;
+}
+
+/** An RFC 4733 event of ours. `event`: its code, 0 to 16. `durationMs`: 40 to 6000, made so where it is not. */
+export interface Digit {
+  readonly event: number;
+  readonly payloadType: number;
+  readonly clockHz: number;
+  readonly durationMs: number;
 }
 
 /**
@@ -117,7 +140,8 @@ export type RelayChange = Partial<Omit<RelaySide, "local">> & {
   readonly relatch?: true;
 };
 
-export type PairKind = "audio" | "video" | "other";
+/** `udptl`: T.38 fax, whose datagrams pass as they are. */
+export type PairKind = "audio" | "video" | "other" | "udptl";
 
 export type RelayCommand =
   | {
@@ -128,6 +152,8 @@ export type RelayCommand =
       readonly sides: readonly [caller: RelaySide, callee: RelaySide];
     }
   | { readonly word: "change"; readonly pair: number; readonly side: 0 | 1; readonly set: RelayChange }
+  /** Play a digit toward that side, in place of its sound, after those said before. */
+  | { readonly word: "digit"; readonly pair: number; readonly side: 0 | 1; readonly digit: Digit }
   | { readonly word: "close"; readonly pair: number };
 
 export type RelayEvent =
@@ -146,6 +172,14 @@ export type RelayEvent =
   | { readonly event: "silent"; readonly pair: number; readonly side: 0 | 1 }
   /** After `silent`: packets come again. */
   | { readonly event: "heard"; readonly pair: number; readonly side: 0 | 1 }
+  /** That side has sent an RFC 4733 event; its code, and how long it was. Each once. */
+  | {
+      readonly event: "digit";
+      readonly pair: number;
+      readonly side: 0 | 1;
+      readonly digit: number;
+      readonly durationMs: number;
+    }
   /** The side cannot work: a port could not be bound, a key was not taken, a handshake ended badly. */
   | { readonly event: "failed"; readonly pair: number; readonly side: 0 | 1; readonly reason: string }
   | {
@@ -177,4 +211,22 @@ export interface SideCounters {
   readonly droppedMalformed: number;
   /** Accepted, but the other side takes none now, or its address is not known. */
   readonly droppedUnsent: number;
+  /** How often packets were lost one after the other; alone counts, too. Known within a second. */
+  readonly lossBursts: number;
+  /** Round trip between us and this side, in milliseconds, as RTCP told it last. 0: it did not. */
+  readonly rttMs: number;
+  /** RTCP reports of this side on what it got from us; 0: the next two say nothing. */
+  readonly reports: number;
+  /** Packets on the whole way to this side that never came, as it says. */
+  readonly reportedLost: number;
+  /** In milliseconds. */
+  readonly reportedJitterMs: number;
+  /** Conversational MOS in tenths, as this side says itself (RFC 3611 §4.7.5). 0: it did not. */
+  readonly reportedMos: number;
+  /** RFC 4733 events of this side. */
+  readonly digits: number;
+  /** Packets of our own to this side: reports and digits. */
+  readonly made: number;
+  /** Packets from this side that a digit stood for, or that told one which crosses in another way. */
+  readonly taken: number;
 }

@@ -6,7 +6,14 @@ import { otherSide, type SideIndex } from "./party.ts";
 import type { MediaAddress, PairKind, RelayChange, RelaySide } from "./relay-command.ts";
 import type { Gate } from "./session.ts";
 
-export const pairKind = (kind: string): PairKind => (kind === "audio" || kind === "video" ? kind : "other");
+export const pairKind = (kind: string): PairKind =>
+  kind === "audio" || kind === "video" ? kind : kind === "image" ? "udptl" : "other";
+
+/** Fax is a part of a telephone call, and as impatient: it goes as its sound did. */
+const markOf = ({ dscp }: RealmSettings, kind: string): number => {
+  const pair = pairKind(kind);
+  return pair === "udptl" ? dscp.audio : dscp[pair];
+};
 
 /** `settled`: the final answer is there; before it nobody owes anybody media. */
 export function relaySide(
@@ -33,13 +40,16 @@ export function relaySide(
     tx: side.tx?.key,
     ice: undefined,
     dtls: undefined,
-    dscp: realm.dscp[pairKind(line.kind)],
+    dscp: markOf(realm, line.kind),
     receive,
     send,
     cname,
     // A held stream, or one way only, may be silent for ever; so may a side that has not told where it is.
     silenceLimitMs: settled && receive && send && side.remote !== undefined ? realm.media.silenceLimitMs : 0,
     payloadTypes: side.payloadTypes,
+    digits: undefined,
+    reports: false,
+    maxDatagram: 0,
   };
 }
 

@@ -137,6 +137,9 @@ export function side(
     cname: "sallyport",
     silenceLimitMs: 0,
     payloadTypes: [],
+    digits: undefined,
+    reports: false,
+    maxDatagram: 0,
     ...more,
   };
 }

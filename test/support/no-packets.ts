@@ -12,4 +12,13 @@ export const NO_PACKETS = {
   droppedReplay: 0,
   droppedMalformed: 0,
   droppedUnsent: 0,
+  lossBursts: 0,
+  rttMs: 0,
+  reports: 0,
+  reportedLost: 0,
+  reportedJitterMs: 0,
+  reportedMos: 0,
+  digits: 0,
+  made: 0,
+  taken: 0,
 } as const;

@@ -24,6 +24,9 @@ const common = {
   cname: "bench",
   silenceLimitMs: 0,
   payloadTypes: [],
+  digits: undefined,
+  reports: false,
+  maxDatagram: 0,
 } satisfies Partial<RelaySide>;
 
 const relay = startRelay({

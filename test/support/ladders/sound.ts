@@ -7,7 +7,7 @@ export function soundOf(commands: readonly RelayCommand[], parties: readonly Lad
   for (const command of commands) {
     if (command.word === "open") pairs.set(command.pair, [...command.sides]);
     else if (command.word === "close") pairs.delete(command.pair);
-    else {
+    else if (command.word === "change") {
       const sides = pairs.get(command.pair);
       if (sides !== undefined) sides[command.side] = { ...sides[command.side], ...command.set } as RelaySide;
     }

@@ -94,6 +94,15 @@ export function counted(packets: number): SideCounters {
     droppedReplay: 100,
     droppedMalformed: 1_000,
     droppedUnsent: 10_000,
+    lossBursts: 1,
+    rttMs: 40,
+    reports: 1,
+    reportedLost: 1,
+    reportedJitterMs: 2,
+    reportedMos: 0,
+    digits: 0,
+    made: 0,
+    taken: 0,
   };
 }
 
