@@ -1,5 +1,5 @@
 /** What a request from outside of any dialog tells of the way it came. */
-import { isSecure, isWeb, PeerError } from "../base/index.ts";
+import { isSecure, isWeb, type Millis, PeerError, SECOND } from "../base/index.ts";
 import type { Hop } from "../leg/index.ts";
 import {
   Contact,
@@ -18,6 +18,13 @@ export function forwardsLeft(request: Request): number {
   if (text === undefined) return INITIAL_MAX_FORWARDS;
   if (!/^\d{1,3}$/.test(text) || Number(text) > 255) throw new PeerError(400, "Max-Forwards: not a number up to 255");
   return Number(text);
+}
+
+/** How long the caller lets us look for an answer: RFC 3261 §13.3.1. What says nothing useful, or zero, sets no limit. */
+export function patienceOf({ headers }: Request): Millis {
+  const text = headers.raw("expires");
+  if (text === undefined || !/^\d{1,10}$/.test(text) || Number(text) === 0) return Number.POSITIVE_INFINITY;
+  return Number(text) * SECOND;
 }
 
 /** RFC 3261 §12.1.1: when the caller is to be called back by sips: only, so are we. */

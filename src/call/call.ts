@@ -1,4 +1,5 @@
 /** One call: two legs, their media session, and what the end of one means to the other (joint-state.ts). */
+
 import {
   type EndCause,
   type Millis,
@@ -25,6 +26,7 @@ import {
 import type { MediaNews, MediaParty } from "../media/index.ts";
 import type { Request, Response } from "../message/index.ts";
 import { reasonAmong, reasonHeadersToward, reasonToward } from "../policy/index.ts";
+import { patienceOf } from "./arrival.ts";
 import type { CallStart } from "./call-start.ts";
 import type { CallView } from "./call-view.ts";
 import type { Called } from "./called.ts";
@@ -44,6 +46,7 @@ import { ReunionSide, TargetSide } from "./target-side.ts";
 import type { Transfer } from "./transfer.ts";
 import {
   callerGaveUp,
+  EXPIRED,
   endedByOperator,
   hungUp,
   LONGEST_CALL,
@@ -61,7 +64,7 @@ import {
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
 
-type Timer = "ring" | "silent target" | "longest call" | "counters";
+type Timer = "ring" | "expiry" | "silent target" | "longest call" | "counters";
 
 export class Call implements LegOwner, Punctual {
   readonly id: string;
@@ -143,6 +146,8 @@ export class Call implements LegOwner, Punctual {
     this.report.began(now);
     this.house.fact(this.report.started(), now);
     this.#timers.set("ring", now + timing.RING_LIMIT);
+    const patience = patienceOf(this.start.request);
+    if (patience < timing.RING_LIMIT) this.#timers.set("expiry", now + patience);
     this.house.agenda.watch(this);
     this.#called.start(now);
   }
@@ -370,6 +375,7 @@ export class Call implements LegOwner, Punctual {
 
   #expired(timer: Timer, now: Millis): void {
     if (timer === "ring") return this.happen("ring limit", NO_ANSWER, now);
+    if (timer === "expiry") return this.happen("ring limit", EXPIRED, now);
     if (timer === "counters") return this.#tellEnd(now);
     if (timer === "longest call") return this.happen("told to end", LONGEST_CALL, now);
     this.#called.silent(now);

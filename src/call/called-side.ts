@@ -4,7 +4,7 @@
  */
 import { type Millis, PeerError, type PeerSettings } from "../base/index.ts";
 import { type Dialog, type InviteServer, type Leg, type LegClient, NOTHING, type Progress } from "../leg/index.ts";
-import type { Request, Response } from "../message/index.ts";
+import { type Request, type Response, Supported } from "../message/index.ts";
 import { contactsToward, mapStatus, q850In, reasonAmong, reasonPhrase, reasonToward } from "../policy/index.ts";
 import type { Call } from "./call.ts";
 import type { Called } from "./called.ts";
@@ -14,6 +14,7 @@ import { bothWait, hasPreconditions, toldStatus, Waiting } from "./preconditions
 import { Refresh } from "./refresh.ts";
 import { passage } from "./reliability.ts";
 import { type Refusal, Setup } from "./setup.ts";
+import { lists } from "./strangers.ts";
 import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
 
 const IGNORED: LegClient = { response() {}, failed() {} };
@@ -73,7 +74,9 @@ export class CalledSide implements Called {
       if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
     }
     if (way === "withheld") return;
-    if (reliable && !reliably) leg.prack(came, NOTHING, IGNORED, now);
+    const unwanted = response.status === 199 && !lists(call.start.request, Supported, "199"); // RFC 6228 §4.
+    if (reliable && (unwanted || !reliably)) leg.prack(came, NOTHING, IGNORED, now);
+    if (unwanted) return;
     const note = reliably ? came : undefined;
     let { status } = mapStatus(response.status);
     if (waits && status === 180 && twin.exchange === "settled") {

@@ -28,6 +28,8 @@ const byUs = (cause: EndCause, status: number, text: string): Verdict => ({
 
 export const NO_ACK = byUs("no-ack", 408, "No ACK");
 export const NO_ANSWER = byUs("no-answer", 408, "No answer");
+/** Nobody answered within the time that the caller had given (RFC 3261 §13.3.1). */
+export const EXPIRED = byUs("no-answer", 487, "No answer in time");
 /** RFC 4028 §10. */
 export const SESSION_EXPIRED = byUs("session-expired", 408, "Session expired");
 /** Limit: `limits.callSeconds`. */

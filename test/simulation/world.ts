@@ -356,9 +356,9 @@ class World {
   #checkOutcomes(): void {
     const { loss, tempers, happenings, refer, targets } = this.#plan;
     if (loss > 0 || tempers.some((one) => one !== "honest") || happenings.length > 0) return;
+    if (this.#script.calls.some(({ callee }) => asksForRest(callee))) return;
     for (const what of this.#lostErrands()) this.#broken.add(what);
     if (refer !== "pass" || targets !== "one") return;
-    if (this.#script.calls.some(({ callee }) => asksForRest(callee))) return;
     const { outside, inside } = this.#phones;
     for (const [index, script] of this.#script.calls.entries()) {
       const number = numberOf(index);

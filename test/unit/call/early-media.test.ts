@@ -68,6 +68,19 @@ test("199: the fork that is gone is not heard any more, another one that describ
   hangUp();
 });
 
+test.each([
+  ["199", true],
+  ["timer", false],
+])("199 to a caller that supports %s: told %s", (option, told) => {
+  calling("full", [`Supported: ${option}`]);
+  bob.answer(183, A);
+  bob.answer(183, B);
+  bob.answer(199, { fork: "-b" });
+  expect(alice.response("INVITE").startsWith("SIP/2.0 199 ")).toBe(told);
+  bob.answer(200, A);
+  hangUp();
+});
+
 test("P-Early-Media crosses between trusted sides, both ways", () => {
   calling("peer", ["P-Early-Media: supported"]);
   expect(headerOf(bob.asked("INVITE"), "P-Early-Media")).toBe("supported");

@@ -192,6 +192,22 @@ test("a BYE of the caller before the answer ends the early dialog, and its INVIT
   expect(ended()).toEqual(["cancelled caller 487"]);
 });
 
+test("nobody answers within the Expires of the INVITE: the caller gets 487, the callee CANCEL", () => {
+  const scene = twoSides();
+  const { alice, bob } = scene;
+  ({ stage } = scene);
+  alice.invite("4711", { headers: ["Expires: 20"] });
+  bob.answer(180);
+  stage.pass(19_500);
+  expect(() => bob.asked("CANCEL")).toThrow();
+  stage.pass(600);
+  bob.asked("CANCEL");
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 487 /);
+  alice.ackRefusal();
+  bob.answer(487);
+  expect(ended()).toEqual(["no-answer undefined 487"]);
+});
+
 test("nobody answers: after three minutes of ringing the caller gets 408, the callee CANCEL", () => {
   const scene = ringing();
   ({ stage } = scene);
