@@ -5,12 +5,19 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-export const FIELD = "spmbfield";
-export const BOX = "spmbbox";
+/** Two of us on one machine need two prefixes. */
+const PREFIX = process.env["SPACE"] ?? "spmb";
+export const FIELD = `${PREFIX}field`;
+export const BOX = `${PREFIX}box`;
 export const FIELD_CORE = 0;
 export const BOX_CORE = 1;
 export const addresses = { caller: "10.61.1.2", boxCaller: "10.61.1.1", boxCallee: "10.61.2.1", callee: "10.61.2.2" };
-export const cables = { callerField: "spmbf0", callerBox: "spmbb0", calleeBox: "spmbb1", calleeField: "spmbf1" };
+export const cables = {
+  callerField: `${PREFIX}f0`,
+  callerBox: `${PREFIX}b0`,
+  calleeBox: `${PREFIX}b1`,
+  calleeField: `${PREFIX}f1`,
+};
 const BOX_MAC = "02:00:00:00:61:01";
 export const boxMac = BOX_MAC;
 
