@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "packet_port.h"
+#include "socket.h"
 
 namespace sallyport::io {
 namespace {
@@ -73,7 +74,12 @@ class EpollPort final : public PacketPort {
     SocketAddress to;
     const socklen_t size = to_socket_address(datagram.to, to);
     // What the kernel does not take is lost, as UDP may.
-    sendto(fds_[datagram.out_flow], datagram.data, datagram.size, MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, size);
+    const auto leave = [&] {
+      return sendto(fds_[datagram.out_flow], datagram.data, datagram.size, MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, size) >= 0;
+    };
+    if (leave() || errno != EMSGSIZE) return;
+    allow_fragments(fds_[datagram.out_flow]);
+    leave();
   }
 
   void wake() noexcept override {

@@ -30,6 +30,8 @@ class PacketPort {
   virtual void remove(std::uint32_t flow) noexcept = 0;
   /// Lets go of what `add` took, once all of it is removed: only then may the caller close it.
   virtual void forget(std::uint32_t first, std::uint32_t count) noexcept = 0;
+  /// Control has changed the flow's socket (its mark): what the port made after its pattern is made anew.
+  virtual void changed(std::uint32_t) noexcept {}
   /// Sends what was queued, waits until something arrived, somebody called `wake` or `timeout_ns` has passed. What it
   /// returns may be used, and changed, until the next `receive`. `now_ns`: monotonic, 0 is fine before traffic.
   virtual std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept = 0;

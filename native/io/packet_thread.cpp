@@ -169,6 +169,9 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
       return;
     case Command::Word::kChange:
       relay_->change(command.pair, command.side, command.bits, command.sides[0], now_ns);
+      if (command.bits & relay::kChangeDscp) {
+        for (std::uint32_t i = 0; i < 2; ++i) port_->changed(first + command.side * 2u + i);
+      }
       return;
     case Command::Word::kDigit:
       relay_->play(command.pair, command.side, command.digit, now_ns);

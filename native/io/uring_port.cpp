@@ -2,7 +2,6 @@
 /// that sends the last batch, waits, and brings the next. Needs Linux 6.1 (DEFER_TASKRUN); from 6.12 on a wait under
 /// load lets a batch gather.
 #include <errno.h>
-#include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -12,8 +11,8 @@
 #include <atomic>
 #include <cstring>
 
-#include "address.h"
-#include "packet_port.h"
+#include "socket.h"
+#include "uring_port.h"
 
 namespace sallyport::io {
 namespace {
@@ -26,14 +25,9 @@ constexpr int kBufferGroup = 0;
 /// A batch may gather for this long, and only while packets come so fast that it pays: far below what a jitter buffer
 /// notices, and below one turn of rtpengine under the same load.
 constexpr std::uint32_t kGatherUs = 200;
-constexpr unsigned kGatherPackets = 32;
+constexpr unsigned kGatherPackets = 64;
 constexpr std::uint64_t kGatherFromPacketsPerSecond = 10'000;
 constexpr std::uint32_t kFeatureMinTimeout = 1u << 15;  // IORING_FEAT_MIN_TIMEOUT, newer than Debian's header.
-
-enum class Op : std::uint8_t { kReceive, kSend, kWake, kCancel };
-constexpr std::uint64_t tag(Op op, std::uint32_t generation, std::uint32_t flow) {
-  return std::uint64_t{static_cast<std::uint8_t>(op)} << 56 | std::uint64_t{generation & 0xff'ffff} << 32 | flow;
-}
 
 /// What io_uring_enter takes with EXT_ARG, with the word that old headers call `pad`.
 struct WaitArgument {
@@ -43,70 +37,21 @@ struct WaitArgument {
   std::uint64_t timespec;
 };
 
-struct Flow {
-  int fd = -1;
-  std::uint32_t generation = 0;
-  bool armed = false;
-  bool leaving = false;
-};
+void* map(std::size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
 
-class UringPort final : public PacketPort {
- public:
-  ~UringPort() override;
-  bool start(std::uint32_t flows);
-
-  PortKind kind() const noexcept override { return PortKind::kIoUring; }
-  bool add(std::uint32_t first, std::span<const int> fds) noexcept override;
-  void remove(std::uint32_t flow) noexcept override;
-  void forget(std::uint32_t first, std::uint32_t count) noexcept override;
-  std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
-  void send(const relay::Datagram& datagram) noexcept override;
-  void wake() noexcept override;
-
- private:
-  io_uring_sqe* submission() noexcept;
-  unsigned publish() noexcept;
-  void enter(unsigned wait_for, std::uint32_t gather_us, std::uint64_t timeout_ns) noexcept;
-  void arm(std::uint32_t flow) noexcept;
-  void arm_wake() noexcept;
-  void take(const io_uring_cqe& completion) noexcept;
-  void take_datagram(std::uint32_t flow, const io_uring_cqe& completion) noexcept;
-  void ended(std::uint32_t flow) noexcept;
-  void give_back(unsigned buffer) noexcept;
-  void give_back_all() noexcept;
-  void watch_rate(std::uint64_t now_ns) noexcept;
-
-  io_uring ring_{};
-  bool ring_open_ = false;
-  bool fixed_files_ = false;
-  io_uring_buf_ring* buffers_ = nullptr;
-  std::uint8_t* slots_ = nullptr;
-  int wake_fd_ = -1;
-  std::uint64_t wake_value_ = 0;
-  std::atomic<bool> wake_pending_{false};
-  msghdr shape_{};  // What a multishot receive lays out: the source's address, no ancillary data.
-  std::vector<Flow> flows_;
-  std::vector<std::uint32_t> rearm_;
-  std::vector<std::uint16_t> used_buffers_;  // Of the batch the caller works on, and sends from.
-  std::vector<relay::Datagram> batch_;
-  std::vector<SocketAddress> to_;
-  std::size_t to_count_ = 0;
-  std::uint64_t rate_from_ns_ = 0;
-  std::uint64_t rate_packets_ = 0;
-  bool gather_ = false;
-  bool can_gather_ = false;
-};
+}  // namespace
 
 UringPort::~UringPort() {
+  for (const Settled& settled : settled_) {
+    if (settled.fd >= 0) close(settled.fd);
+  }
   if (ring_open_) io_uring_queue_exit(&ring_);
   if (wake_fd_ >= 0) close(wake_fd_);
   if (slots_) munmap(slots_, std::size_t{kBuffers} * kSlotBytes);
   if (buffers_) munmap(buffers_, kBuffers * sizeof(io_uring_buf));
-}
-
-void* map(std::size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  return memory == MAP_FAILED ? nullptr : memory;
 }
 
 bool UringPort::start(std::uint32_t flows) {
@@ -135,9 +80,13 @@ bool UringPort::start(std::uint32_t flows) {
   io_uring_buf_ring_advance(buffers_, kBuffers);
 
   // A table of our own for the sockets spares the shared one's reference counts; without it all works, a little dearer.
-  fixed_files_ = io_uring_register_files_sparse(&ring_, flows) == 0;
+  fixed_files_ = io_uring_register_files_sparse(&ring_, flows * 2) == 0;
   shape_.msg_namelen = sizeof(SocketAddress);
   flows_.resize(flows);
+  // RTP flows alone settle as a rule: places for half of all.
+  settled_.resize(flows / 2 + 1);
+  drain_slots_.resize(kDrainSlots * kSlotBytes);
+  for (std::uint32_t i = 0; i < settled_.size(); ++i) settled_free_.push_back(i);
   rearm_.reserve(flows);
   removed.reserve(flows);
   used_buffers_.reserve(kBuffers);
@@ -155,10 +104,13 @@ bool UringPort::add(std::uint32_t first, std::span<const int> fds) noexcept {
   }
   for (std::uint32_t i = 0; i < count; ++i) {
     if (fds[i] < 0) continue;
-    Flow& flow = flows_[first + i];
+    UringFlow& flow = flows_[first + i];
     flow.fd = fds[i];
     flow.generation += 1;
     flow.leaving = false;
+    flow.fragments = false;
+    flow.never_settles = false;
+    flow.same = 0;
     arm(first + i);
   }
   return true;
@@ -170,20 +122,30 @@ void UringPort::forget(std::uint32_t first, std::uint32_t count) noexcept {
 }
 
 void UringPort::remove(std::uint32_t number) noexcept {
-  Flow& flow = flows_[number];
+  UringFlow& flow = flows_[number];
   if (flow.fd < 0 || flow.leaving) return;
   flow.leaving = true;
-  if (!flow.armed) return ended(number);
+  if (flow.armed) cancel(number, Op::kReceive);
+  unsettle(number);
+  end_if_through(number);
+}
+
+void UringPort::cancel(std::uint32_t number, Op op) noexcept {
   io_uring_sqe* sqe = submission();
-  io_uring_prep_cancel64(sqe, tag(Op::kReceive, flow.generation, number), 0);
-  sqe->user_data = tag(Op::kCancel, flow.generation, number);
+  io_uring_prep_cancel64(sqe, tag(op, flows_[number].generation, number), 0);
+  sqe->user_data = tag(Op::kCancel, flows_[number].generation, number);
   sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 }
 
 std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept {
   watch_rate(now_ns);
-  for (const std::uint32_t flow : rearm_) {
-    if (flows_[flow].fd >= 0 && !flows_[flow].leaving && !flows_[flow].armed) arm(flow);
+  for (const std::uint64_t ended : rearm_) {
+    const auto number = static_cast<std::uint32_t>(ended);
+    const UringFlow& flow = flows_[number];
+    const auto op = static_cast<Op>(ended >> 56);
+    if (flow.fd < 0 || flow.leaving || ended != tag(op, flow.generation, number)) continue;
+    if (op == Op::kReceive && !flow.armed) arm(number);
+    if (op == Op::kReceiveSettled && flow.settled != 0 && !settled_[flow.settled - 1].armed) arm(number, op);
   }
   rearm_.clear();
   const bool waiting = io_uring_cq_ready(&ring_) > 0;
@@ -193,6 +155,12 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
   give_back_all();
 
   batch_.clear();
+  drained_ = 0;
+  for (const std::uint32_t number : leaving_) {
+    if (flows_[number].settled != 0) settled_ended(number);
+    end_if_through(number);
+  }
+  leaving_.clear();
   unsigned head;
   unsigned seen = 0;
   io_uring_cqe* completion;
@@ -207,12 +175,24 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
 }
 
 void UringPort::send(const relay::Datagram& datagram) noexcept {
-  const Flow& flow = flows_[datagram.out_flow];
+  UringFlow& flow = flows_[datagram.out_flow];
   if (flow.fd < 0 || to_count_ == to_.size()) return;
+  if (datagram.size > kUnfragmentedBytes && !flow.fragments) {
+    allow_fragments(flow.fd);
+    flow.fragments = true;
+  }
+  const std::uint32_t number = datagram.out_flow;
+  const bool settled = settled_for(number, datagram.to);
+  io_uring_sqe* sqe = submission();
+  if (settled) {
+    io_uring_prep_send(sqe, static_cast<int>(flows_.size() + number), datagram.data, datagram.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    sqe->flags |= static_cast<std::uint8_t>(IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE);
+    sqe->user_data = tag(Op::kSendSettled, flow.generation, number);
+    return;
+  }
   SocketAddress& to = to_[to_count_++];
   const socklen_t size = to_socket_address(datagram.to, to);
-  io_uring_sqe* sqe = submission();
-  io_uring_prep_send(sqe, fixed_files_ ? static_cast<int>(datagram.out_flow) : flow.fd, datagram.data, datagram.size,
+  io_uring_prep_send(sqe, fixed_files_ ? static_cast<int>(number) : flow.fd, datagram.data, datagram.size,
                      MSG_DONTWAIT | MSG_NOSIGNAL);
   sqe->addr2 = reinterpret_cast<std::uint64_t>(&to);
   sqe->addr_len = static_cast<std::uint16_t>(size);
@@ -253,14 +233,15 @@ void UringPort::enter(unsigned wait_for, std::uint32_t gather_us, std::uint64_t 
                   reinterpret_cast<sigset_t*>(&argument), sizeof argument);
 }
 
-void UringPort::arm(std::uint32_t number) noexcept {
-  Flow& flow = flows_[number];
+void UringPort::arm(std::uint32_t number, Op op) noexcept {
+  UringFlow& flow = flows_[number];
   io_uring_sqe* sqe = submission();
-  io_uring_prep_recvmsg_multishot(sqe, fixed_files_ ? static_cast<int>(number) : flow.fd, &shape_, MSG_TRUNC);
+  const auto fixed = static_cast<int>(op == Op::kReceive ? number : flows_.size() + number);
+  io_uring_prep_recvmsg_multishot(sqe, fixed_files_ ? fixed : flow.fd, &shape_, MSG_TRUNC);
   sqe->flags |= static_cast<std::uint8_t>(IOSQE_BUFFER_SELECT | (fixed_files_ ? IOSQE_FIXED_FILE : 0u));
   sqe->buf_group = kBufferGroup;
-  sqe->user_data = tag(Op::kReceive, flow.generation, number);
-  flow.armed = true;
+  sqe->user_data = tag(op, flow.generation, number);
+  (op == Op::kReceive ? flow.armed : settled_[flow.settled - 1].armed) = true;
 }
 
 void UringPort::arm_wake() noexcept {
@@ -278,19 +259,29 @@ void UringPort::take(const io_uring_cqe& completion) noexcept {
     if (!(completion.flags & IORING_CQE_F_MORE)) arm_wake();
     return;
   }
-  if (op != Op::kReceive) return;  // A send that failed is lost, as UDP may; a cancel that failed has an ended receive.
-
-  Flow& flow = flows_[number];
+  UringFlow& flow = flows_[number];
   const auto generation = static_cast<std::uint32_t>(completion.user_data >> 32) & 0xff'ffff;
   const bool current = generation == (flow.generation & 0xff'ffff) && flow.fd >= 0;
+  if (op == Op::kSendSettled && current && completion.res != -EAGAIN && completion.res != -ENOBUFS) return distrust(number);
+  // A send that failed is lost, as UDP may; a cancel that failed has an ended receive.
+  if (op != Op::kReceive && op != Op::kReceiveSettled) return;
+
   if (completion.flags & IORING_CQE_F_BUFFER) {
     if (current && !flow.leaving && completion.res > 0) take_datagram(number, completion);
     else give_back(completion.flags >> IORING_CQE_BUFFER_SHIFT);
   }
   if (!current || completion.flags & IORING_CQE_F_MORE) return;
-  flow.armed = false;
-  if (flow.leaving) ended(number);
-  else rearm_.push_back(number);  // Buffers had run out: they are back by the next turn.
+  if (op == Op::kReceive) {
+    flow.armed = false;
+    if (!flow.leaving) rearm_.push_back(completion.user_data);  // Buffers had run out: they are back by the next turn.
+  } else if (flow.settled != 0) {
+    Settled& settled = settled_[flow.settled - 1];
+    settled.armed = false;
+    if (settled.leaving) settled_ended(number);
+    else if (completion.res < 0 && completion.res != -ENOBUFS) distrust(number);
+    else rearm_.push_back(completion.user_data);
+  }
+  end_if_through(number);
 }
 
 void UringPort::take_datagram(std::uint32_t number, const io_uring_cqe& completion) noexcept {
@@ -320,8 +311,9 @@ void UringPort::watch_rate(std::uint64_t now_ns) noexcept {
   rate_packets_ = 0;
 }
 
-void UringPort::ended(std::uint32_t number) noexcept {
-  Flow& flow = flows_[number];
+void UringPort::end_if_through(std::uint32_t number) noexcept {
+  UringFlow& flow = flows_[number];
+  if (!flow.leaving || flow.fd < 0 || flow.armed || flow.settled != 0) return;
   flow.fd = -1;
   removed.push_back(number);
 }
@@ -341,6 +333,8 @@ void UringPort::give_back_all() noexcept {
   io_uring_buf_ring_advance(buffers_, at);
   used_buffers_.clear();
 }
+
+namespace {
 
 /// A datagram to ourselves and back: says more than any list of features, under seccomp above all.
 bool works(UringPort& port) {

@@ -17,6 +17,7 @@
 #include "../../shared/check.h"
 #include "../address.h"
 #include "../relay_host.h"
+#include "../settled.h"
 
 using namespace sallyport;
 using namespace sallyport::io;
@@ -368,6 +369,80 @@ TEST("a burst of a thousand packets in sixteen calls arrives whole and in order"
     for (std::uint32_t pair = 0; pair < 16; ++pair) {
       for (std::uint32_t sequence = 0; sequence < 64; ++sequence) EXPECT(callees[pair]->get() == rtp(sequence));
     }
+  }
+}
+
+TEST("a flow that has settled gets a socket of its own, and nobody can tell: strangers, a new mark, a new remote, the end") {
+  for (const char* ip : {"127.0.0.1", "::1"}) {
+    const std::size_t before = open_descriptors();
+    {
+      Box box(PortChoice::kIoUring);
+      if (!box.host->problem().empty()) return;
+      Phone caller(ip), callee(ip), stranger(ip), later(ip);
+      const std::uint16_t caller_port = free_port(ip), callee_port = free_port(ip);
+      SideWords from = side(caller, caller_port), to = side(callee, callee_port);
+      box.host->open(0, relay::PairKind::kAudio, from, to);
+      box.host->wake();
+      std::uint32_t sequence = 0;
+      const auto passes = [&](const Phone& out, std::uint16_t port, Phone& in) {
+        sequence += 1;
+        const Bytes packet = rtp(sequence);
+        out.send(packet, port);
+        return in.get() == packet;
+      };
+      const auto talk = [&](Phone& other, std::size_t packets) {
+        for (std::size_t i = 0; i < packets; ++i) {
+          if (!passes(caller, caller_port, other)) return EXPECT(!"to the callee"), static_cast<void>(std::fprintf(stderr, "at %zu\n", i));
+          if (!passes(other, callee_port, caller)) return EXPECT(!"to the caller"), static_cast<void>(std::fprintf(stderr, "at %zu\n", i));
+        }
+      };
+      talk(callee, 2);
+      const std::size_t unsettled = open_descriptors();
+      talk(callee, 2 * kSettledSends);
+      EXPECT(open_descriptors() == unsettled + 2);
+
+      stranger.send(rtp(9), caller_port);
+      stranger.send(rtp(10), callee_port);
+      talk(callee, 3);
+      EXPECT(box.counter(0, 0, relay::k_droppedStranger) == 1 && box.counter(0, 1, relay::k_droppedStranger) == 1);
+      EXPECT(stranger.get(20).empty());
+
+      SideWords marked;
+      marked.side.dscp = 10;
+      box.host->change(0, 0, relay::kChangeDscp, marked);
+      box.host->wake();
+      talk(callee, 2 * kSettledSends);
+      EXPECT(caller.traffic_class == 10 << 2 && callee.traffic_class == 46 << 2);
+
+      SideWords moved;
+      moved.side.remote = {ip_of(ip), later.port, later.port, true};
+      box.host->change(0, 1, relay::kChangeRemote, moved);
+      box.host->wake();
+      talk(later, 2 * kSettledSends);
+      EXPECT(callee.get(20).empty());
+
+      // Gone without a word: the kernel says "refused" once, and the flow goes on by its first socket.
+      const std::uint16_t port = later.port;
+      close(later.fd);
+      for (int i = 0; i < 4; ++i) caller.send(rtp(5'000 + static_cast<std::uint32_t>(i)), caller_port), usleep(2'000);
+      later.fd = socket(std::strcmp(ip, "::1") ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+      endpoint local{};
+      std::memcpy(local.ip, ip_of(ip).data(), 16);
+      local.port[0] = static_cast<std::uint8_t>(port >> 8);
+      local.port[1] = static_cast<std::uint8_t>(port);
+      SocketAddress address;
+      const socklen_t size = to_socket_address(local, address);
+      EXPECT(bind(later.fd, &address.any, size) == 0);
+      talk(later, 2 * kSettledSends);
+      box.close(0);
+      EXPECT(open_descriptors() == unsettled - 2);
+      Phone again(ip);
+      SideWords third = side(caller, caller_port), fourth = side(again, callee_port);
+      box.host->open(0, relay::PairKind::kAudio, third, fourth);
+      box.host->wake();
+      talk(again, 2);
+    }
+    EXPECT(open_descriptors() == before);
   }
 }
 
