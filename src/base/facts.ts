@@ -119,6 +119,8 @@ export type Fact =
     }
   | { readonly fact: "message.bad"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "connection.refused"; readonly realm: string; readonly source: string; readonly reason: string }
+  /** A stranger (the /64 of an IPv6 one) sends faster than it may; said once until it has been quiet. */
+  | { readonly fact: "source.limited"; readonly realm: string; readonly source: string }
   | { readonly fact: "tls.failed"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "settings.applied"; readonly changes: readonly string[] }
   | { readonly fact: "settings.rejected"; readonly reason: string };

@@ -64,6 +64,11 @@ export interface LimitSettings {
   readonly connections: number;
   /** Stream connections from one source address. Realms with `trust: full` are exempt. */
   readonly connectionsPerSource: number;
+  /**
+   * Messages in a second from one source address that is no peer's and no registered phone's, four times as many at once.
+   * More are dropped unread, and a connection that brings them is closed. Realms with `trust: full` are exempt. 0: no limit.
+   */
+  readonly messagesPerSource: number;
   /** A call that is up for so long is cleared, cause `limit`. 0: no call is. */
   readonly callSeconds: number;
   /** Live subscriptions of the whole box. */

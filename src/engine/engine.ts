@@ -76,6 +76,7 @@ export class Engine {
           if (token instanceof TrunkFlow) token.lost(now);
           else this.#transactions.unreachable(token, reason, now);
         },
+        known: (hop, now) => this.#routing.recognise(hop, now) !== undefined,
         undelivered: (branch, method, now) => this.#transactions.undelivered(branch, method, now),
       },
     });

@@ -34,6 +34,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "auth.failed": "warn",
   "peer.limited": "warn",
   "message.bad": "warn",
+  "source.limited": "warn",
   "connection.refused": "warn",
   "tls.failed": "warn",
   "settings.applied": "info",

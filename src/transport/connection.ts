@@ -47,6 +47,7 @@ export type CloseReason =
   | "no pong"
   | "unsent bytes"
   | "malformed"
+  | "over rate"
   | "stopped";
 
 /** What a connection asks of the room that keeps it. */

@@ -21,7 +21,7 @@ import {
   type Settings,
   type TargetSettings,
 } from "../base/index.ts";
-import { type Message, parseMessage, type Response, sameHost, type ViaValue } from "../message/index.ts";
+import { isIp4, isIp6, type Message, parseMessage, type Response, sameHost, type ViaValue } from "../message/index.ts";
 import { BAD_MESSAGES, type CloseReason, type Connection, type ConnectionHome } from "./connection.ts";
 import { Connections, type ConnectionsCounter } from "./connections.ts";
 import { FailureQueue } from "./failures.ts";
@@ -29,6 +29,8 @@ import { type Listener, Listeners } from "./listeners.ts";
 import { type Found, Locator, type Reach } from "./locate.ts";
 import { Names, type NamesCounter } from "./names.ts";
 import { Refusals, type RefusalsCounter } from "./refusals.ts";
+import { SourceRates } from "./source-rates.ts";
+import { stunAnswer } from "./stun.ts";
 import { stampVia } from "./via-stamp.ts";
 import type { LocalAddress, TransportInput, TransportOutput, TransportUser } from "./words.ts";
 
@@ -45,7 +47,10 @@ export type TransportCounter =
   | "datagram.keepalive"
   | "datagram.not-sip"
   | "datagram.undelivered"
+  | "datagram.stun-answered"
+  | "source.over-rate"
   | "ping.answered"
+  | "response.to-source"
   | "response.not-ours"
   | "response.several-vias"
   | "response.maddr-ignored"
@@ -81,6 +86,7 @@ export class Transport {
   readonly #refusals: Refusals;
   readonly #connections: Connections;
   readonly #failures: FailureQueue;
+  readonly #rates: SourceRates;
   readonly #noTcp = new BoundedMap<string, Millis>(NO_TCP_NEIGHBOURS);
   #listeners: Listeners;
 
@@ -89,6 +95,7 @@ export class Transport {
     this.#user = user;
     this.#agenda = agenda;
     this.#listeners = new Listeners(settings);
+    this.#rates = new SourceRates(settings.limits.messagesPerSource);
     this.#names = new Names(emit, agenda);
     this.#locator = new Locator(this.#names, random);
     this.#refusals = new Refusals(emit, random);
@@ -193,7 +200,7 @@ export class Transport {
   sendResponse(hop: Hop, topVia: ViaValue, text: string, now: Millis, token: SendToken = NOBODY): Hop {
     if (topVia.params.has("maddr")) this.#own.add("response.maddr-ignored");
     if (hop.protocol === "udp") {
-      const port = topVia.params.has("rport") ? hop.remote.port : (topVia.port ?? defaultPort("udp"));
+      const port = this.#answersToSource(hop, topVia) ? hop.remote.port : (topVia.port ?? defaultPort("udp"));
       const way = port === hop.remote.port ? hop : { ...hop, remote: { ip: hop.remote.ip, port } };
       this.#sendDatagram(way, text, token, now);
       return way;
@@ -206,6 +213,18 @@ export class Transport {
     // On an open connection nobody waits for the news: what was written before the end may have arrived.
     this.#connections.write(connection, text, connection.up ? undefined : token, now);
     return connection.hop;
+  }
+
+  /**
+   * RFC 3581 §4. Deviation: RFC 3261 §18.2.2 wants the port of the Via where no rport is; a stranger whose address is not
+   * the one in its Via has no such port on this side of its NAT.
+   */
+  #answersToSource(hop: Hop, { params, host }: ViaValue): boolean {
+    if (params.has("rport")) return true;
+    const trust = this.#listeners.get(hop.listener)?.realm.trust;
+    if (trust !== "none" || !(isIp4(host) || isIp6(host)) || sameHost(host, hop.remote.ip)) return false;
+    this.#own.add("response.to-source");
+    return true;
   }
 
   local(realm: string, protocol: Protocol, family: Family): LocalAddress | undefined {
@@ -269,6 +288,7 @@ export class Transport {
   apply(settings: Settings, _now: Millis): void {
     this.#listeners = new Listeners(settings);
     this.#connections.apply(settings.limits);
+    this.#rates.perSecond = settings.limits.messagesPerSource;
   }
 
   #datagram(listenerId: string, remote: Hop["remote"], text: string, now: Millis): void {
@@ -276,8 +296,29 @@ export class Transport {
     const listener = this.#listeners.get(listenerId);
     if (listener === undefined) return this.#own.add("datagram.unknown-listener");
     if (text.length <= 4) return this.#own.add("datagram.keepalive"); // CRLFs, NULs, nothing: they hold NAT bindings open.
-    if (text.charCodeAt(0) < 4) return this.#own.add("datagram.not-sip"); // STUN, RFC 7983 §7.
-    this.#message(text, listener.datagramHop(remote), listener, undefined, now);
+    const hop = listener.datagramHop(remote);
+    if (!this.#mayEnter(hop, listener, now)) return;
+    if (text.charCodeAt(0) < 4) return this.#stun(text, hop); // RFC 7983 §7.
+    this.#message(text, hop, listener, undefined, now);
+  }
+
+  /** A phone behind NAT asks what it looks like from here. RFC 5626 §3.5.2. */
+  #stun(text: string, { listener, remote }: Hop): void {
+    const answer = stunAnswer(text, remote);
+    if (answer === undefined) return this.#own.add("datagram.not-sip");
+    this.#own.add("datagram.stun-answered");
+    this.#emit({ out: "datagram", listener, remote, text: answer });
+  }
+
+  /** Nothing of what a stranger sends faster than he may is looked at. */
+  #mayEnter(hop: Hop, { realm }: Listener, now: Millis): boolean {
+    if (realm.trust === "full") return true;
+    const known = (): boolean => this.#user.known?.(hop, now) === true;
+    const limited = (source: string): void =>
+      this.#emit({ out: "fact", fact: { fact: "source.limited", realm: realm.name, source } });
+    if (this.#rates.take(hop.remote.ip, now, known, limited)) return true;
+    this.#own.add("source.over-rate");
+    return false;
   }
 
   /**
@@ -298,7 +339,9 @@ export class Transport {
       for (const frame of framer.push(text)) {
         if (frame === "ping") this.#answerPing(connection, now);
         else if (frame === "pong") connection.heardPong(now);
-        else {
+        else if (!this.#mayEnter(connection.hop, connection.listener, now)) {
+          return this.#close(connection, "over rate", now);
+        } else {
           connection.heardMessage(now);
           this.#message(frame, connection.hop, connection.listener, connection, now);
         }

@@ -81,6 +81,8 @@ export interface TransportUser {
    * from within a send: at the earliest when the agenda next expires.
    */
   unreachable(token: SendToken, reason: string, now: Millis): void;
+  /** Is this somebody whose messages are not counted: a peer, a registered phone? Absent: nobody is. */
+  known?(hop: Hop, now: Millis): boolean;
   /** A request of ours that went in a datagram found nobody. RFC 3261 §18.4. */
   undelivered(branch: string, method: string, now: Millis): void;
 }

@@ -71,6 +71,7 @@ export function boxSettings(
       transactions: 10_000,
       connections: 100,
       connectionsPerSource: 10,
+      messagesPerSource: 0,
       callSeconds: 86_400,
       subscriptions: 100,
       subscriptionsPerSource: 20,

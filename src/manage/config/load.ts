@@ -71,6 +71,7 @@ function interpret(config: ConfigFile, directory: string, wallMs: number, findin
       transactions: config.limits?.transactions ?? 200_000,
       connections: config.limits?.connections ?? 10_000,
       connectionsPerSource: config.limits?.connectionsPerSource ?? 100,
+      messagesPerSource: config.limits?.messagesPerSource ?? 100,
       callSeconds: config.limits?.callSeconds ?? 86_400,
       subscriptions: config.limits?.subscriptions ?? 10_000,
       subscriptionsPerSource: config.limits?.subscriptionsPerSource ?? 1_000,

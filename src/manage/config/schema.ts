@@ -342,6 +342,13 @@ const Limits = Type.Object(
     connectionsPerSource: Type.Optional(
       count("Stream connections from one address. Realms with full trust are exempt. Default 100.", 1, 1_000_000),
     ),
+    messagesPerSource: Type.Optional(
+      count(
+        "Messages in a second from one address that is no peer's and no registered phone's; more are dropped unread. Realms with full trust are exempt. 0: no limit. Default 100.",
+        0,
+        1_000_000,
+      ),
+    ),
     callSeconds: Type.Optional(
       count("The longest call; it is cleared then. 0: for ever. Default 86400, a day.", 0, 31_536_000),
     ),

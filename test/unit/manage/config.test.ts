@@ -71,6 +71,7 @@ describe("what settings come out", () => {
       transactions: 200_000,
       connections: 10_000,
       connectionsPerSource: 100,
+      messagesPerSource: 100,
       callSeconds: 86_400,
       subscriptions: 10_000,
       subscriptionsPerSource: 1_000,

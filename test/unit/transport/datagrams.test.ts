@@ -18,7 +18,7 @@ test("a request goes up with received and rport in its Via, and the hop it came 
   });
 });
 
-test("the answer goes to the source's port with rport, to the sent-by port without, and never to maddr", () => {
+test("the answer goes to the source's port with rport, to the sent-by port without unless a NAT is between, and never to maddr", () => {
   const to = (via: string) => {
     const bench = new Bench();
     bench.onMessage = ({ via: top }, hop) => bench.transport.sendResponse(hop, top, "answer", bench.now);
@@ -29,9 +29,11 @@ test("the answer goes to the source's port with rport, to the sent-by port witho
     { out: "datagram", listener: "outside/udp", remote: { ip: ALICE.ip, port }, text: "answer" },
   ];
   expect(to("SIP/2.0/UDP 10.9.9.9:5099;rport;branch=z9hG4bKx")).toEqual(answer(4242));
-  expect(to("SIP/2.0/UDP 10.9.9.9:5099;branch=z9hG4bKx")).toEqual(answer(5099));
-  expect(to("SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKx")).toEqual(answer(5060));
-  expect(to("SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKx;maddr=198.51.100.1;received=198.51.100.2")).toEqual(answer(5060));
+  expect(to("SIP/2.0/UDP 10.9.9.9:5099;branch=z9hG4bKx")).toEqual(answer(4242));
+  expect(to("SIP/2.0/UDP 192.0.2.7:5099;branch=z9hG4bKx")).toEqual(answer(5099));
+  expect(to("SIP/2.0/UDP proxy.example.com:5099;branch=z9hG4bKx")).toEqual(answer(5099));
+  expect(to("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx")).toEqual(answer(5060));
+  expect(to("SIP/2.0/UDP 10.9.9.9;branch=z9hG4bKx;maddr=198.51.100.1;received=198.51.100.2")).toEqual(answer(4242));
 });
 
 test("responses come up only with one Via, and that ours", () => {
