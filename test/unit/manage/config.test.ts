@@ -157,12 +157,6 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
   ],
 
   [
-    "a WebSocket listener on a port that is taken",
-    "tls:127.0.0.1:5061",
-    'tls:127.0.0.1:5061", "wss:127.0.0.1:5061',
-    "8:62: realms.outside.listen[2]: the port is already taken by outside/tls:127.0.0.1:5061; give it another port or address",
-  ],
-  [
     "a listener on a name",
     "tls:127.0.0.1:5061",
     "tls:localhost:5061",
