@@ -356,7 +356,7 @@ class World {
   #checkOutcomes(): void {
     const { loss, tempers, happenings, refer, targets } = this.#plan;
     if (loss > 0 || tempers.some((one) => one !== "honest") || happenings.length > 0) return;
-    if (this.#script.calls.some(({ callee }) => asksForRest(callee))) return;
+    if (this.#script.calls.some(({ callee }) => mayAskForRest(callee))) return;
     for (const what of this.#lostErrands()) this.#broken.add(what);
     if (refer !== "pass" || targets !== "one") return;
     const { outside, inside } = this.#phones;
@@ -457,6 +457,8 @@ class World {
   }
 }
 
+const mayAskForRest = (callee: CalleeScript): boolean =>
+  asksForRest(callee) || asksForRest({ ...callee, status: callee.nextStatus });
 const numberOf = (index: number): string => `4930${String(index).padStart(6, "0")}`;
 const errandNumber = (index: number): string => numberOf(ERRAND + index);
 const indexIn = (text: string): number => Number(NUMBER.exec(text)?.[1] ?? -1);
