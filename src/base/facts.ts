@@ -117,6 +117,32 @@ export type Fact =
       readonly digestRealm: string;
       readonly reason: string;
     }
+  /** A phone is where it was not before. */
+  | {
+      readonly fact: "phone.registered";
+      readonly domain: string;
+      readonly user: string;
+      readonly source: string;
+      readonly seconds: number;
+    }
+  | {
+      readonly fact: "phone.gone";
+      readonly domain: string;
+      readonly user: string;
+      readonly source: string;
+      readonly cause: "unregistered" | "expired" | "flow-lost" | "removed";
+    }
+  /** A REGISTER was refused; 401 is a question, and none. */
+  | {
+      readonly fact: "phone.refused";
+      readonly realm: string;
+      readonly source: string;
+      readonly domain: string;
+      readonly status: number;
+    }
+  /** Nobody answers for the registrations of so many phones: they live by our word. Then it is back. */
+  | { readonly fact: "registrar.away" | "registrar.back"; readonly peer: string; readonly phones: number }
+  | { readonly fact: "registrations.failed"; readonly reason: string }
   | { readonly fact: "message.bad"; readonly realm: string; readonly source: string; readonly reason: string }
   | { readonly fact: "connection.refused"; readonly realm: string; readonly source: string; readonly reason: string }
   /** A stranger (the /64 of an IPv6 one) sends faster than it may; said once until it has been quiet. */

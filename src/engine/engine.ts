@@ -6,10 +6,13 @@ import { Agenda, type EndCause, type Fact, type Hash, type Millis, type Random, 
 import { Calls, productFor } from "../call/index.ts";
 import { type MediaNews, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
-import { Accounts } from "../registration/index.ts";
+import { Accounts, type UserAnswer } from "../registration/index.ts";
 import { Routing, type RoutingOutput } from "../routing/index.ts";
 import { type ServerTransaction, Transactions } from "../transaction/index.ts";
 import { type Hop, Transport, type TransportInput, type TransportOutput } from "../transport/index.ts";
+import { PhoneFlow } from "./phones/bindings.ts";
+import type { PhoneOutput } from "./phones/house.ts";
+import { type KeptLine, Registrar } from "./phones/registrar.ts";
 import { Prober } from "./prober.ts";
 import { Recorder } from "./recorder.ts";
 import { TrunkFlow } from "./trunk.ts";
@@ -25,9 +28,14 @@ export type EngineInput =
   /** Refuse new calls from now on. */
   | { readonly in: "shutdown" }
   | { readonly in: "end-calls"; readonly cause: EndCause }
-  | { readonly in: "end-call"; readonly call: string };
+  | { readonly in: "end-call"; readonly call: string }
+  /** What was kept of phones over a restart, once, before anything else. */
+  | { readonly in: "restore"; readonly lines: readonly KeptLine[]; readonly awayMs: Millis }
+  /** The file begins anew: all bindings come out as `keep`. */
+  | { readonly in: "keep-all" }
+  | { readonly in: "user"; readonly id: number; readonly answer: UserAnswer };
 
-export type EngineOutput = TransportOutput | { readonly out: "relay"; readonly command: RelayCommand };
+export type EngineOutput = TransportOutput | PhoneOutput | { readonly out: "relay"; readonly command: RelayCommand };
 
 export interface EngineOptions {
   readonly settings: Settings;
@@ -48,6 +56,8 @@ export class Engine {
   readonly #prober: Prober;
   readonly #accounts: Accounts;
   readonly #trunks: Trunks;
+  /** `undefined`: without hash functions nobody can register. */
+  readonly #registrar: Registrar | undefined;
   readonly #recorder: Recorder;
   #realms: ReadonlyMap<string, string>;
   #settings: Settings;
@@ -73,7 +83,7 @@ export class Engine {
       user: {
         message: (message: Message, hop: Hop, now: Millis) => this.#transactions.message(message, hop, now),
         unreachable: (token, reason, now) => {
-          if (token instanceof TrunkFlow) token.lost(now);
+          if (token instanceof TrunkFlow || token instanceof PhoneFlow) token.lost(now);
           else this.#transactions.unreachable(token, reason, now);
         },
         known: (hop, now) => this.#routing.recognise(hop, now) !== undefined,
@@ -86,8 +96,10 @@ export class Engine {
       agenda,
       limit: settings.limits.transactions,
       user: {
-        request: (request: Request, server: ServerTransaction, hop: Hop, now: Millis) =>
-          this.#calls.request(request, server, hop, now),
+        request: (request: Request, server: ServerTransaction, hop: Hop, now: Millis) => {
+          if (this.#registrar?.takes(request, hop)) this.#registrar.register(request, server, hop, now);
+          else this.#calls.request(request, server, hop, now);
+        },
         ack: (request: Request, hop: Hop, now: Millis) => this.#calls.ack(request, hop, now),
         strayResponse: (response: Response, hop: Hop, now: Millis) => this.#calls.strayResponse(response, hop, now),
         lateFork: (response: Response, hop: Hop, first: boolean, now: Millis) =>
@@ -115,6 +127,10 @@ export class Engine {
       isAt: (peer, place) => this.#routing.isAt(peer, place),
       fact,
     });
+    const product = (realm: string): string | undefined => {
+      const found = this.#settings.realms.get(realm);
+      return found === undefined ? undefined : productFor(found, version);
+    };
     this.#trunks = new Trunks(
       {
         random,
@@ -124,13 +140,13 @@ export class Engine {
         routing: this.#routing,
         accounts: this.#accounts,
         fact,
-        product: (realm) => {
-          const found = this.#settings.realms.get(realm);
-          return found === undefined ? undefined : productFor(found, version);
-        },
+        product,
       },
       settings,
     );
+    const box = { settings, random, agenda, transport: this.#transport, transactions: this.#transactions };
+    if (hash !== undefined)
+      this.#registrar = new Registrar({ ...box, hash, routing: this.#routing, fact, emit, product });
     this.#calls = new Calls({
       settings,
       random,
@@ -160,7 +176,7 @@ export class Engine {
     }
     const outputs = this.#outputs;
     this.#outputs = [];
-    for (const output of outputs) if (output.out !== "relay") this.#recorder.output(output, now);
+    for (const output of outputs) this.#recorder.output(output, now);
     return outputs;
   }
 
@@ -178,6 +194,7 @@ export class Engine {
         transport: this.#transport.view(),
         media: this.#media.view(),
         trunks: this.#trunks.counts(),
+        registrations: this.#registrar?.counts() ?? {},
         timers: this.#agenda.size,
         drops: { ...this.#transport.counters.snapshot(), ...this.#transactions.counters.snapshot() },
       }),
@@ -187,6 +204,7 @@ export class Engine {
           const registration = this.#trunks.view(peer.name, now);
           return registration === undefined ? peer : { ...peer, registration };
         }),
+      registrations: () => this.#registrar?.view(now) ?? [],
       trace: (callIds) => this.#recorder.entries(callIds),
     };
   }
@@ -211,6 +229,15 @@ export class Engine {
       case "end-call":
         this.#calls.end(input.call, "operator", now);
         return;
+      case "restore":
+        this.#registrar?.restore(input.lines, input.awayMs, now);
+        return;
+      case "keep-all":
+        this.#registrar?.keepAll(now);
+        return;
+      case "user":
+        this.#registrar?.user(input.id, input.answer, now);
+        return;
       default:
         this.#recorder.input(input, now);
         this.#transport.handle(input, now);
@@ -226,6 +253,7 @@ export class Engine {
     if (output.out === "fact") {
       const { fact } = output;
       this.#outputs.push(output);
+      if (fact.fact === "peer.up") this.#registrar?.peerUp(fact.peer, this.#now);
       if (fact.fact === "peer.down") this.#trunks.targetDown(fact.peer, fact.target, this.#now);
     } else this.#prober.handle(output, output.now);
   }
@@ -240,6 +268,7 @@ export class Engine {
     this.#media.apply(settings);
     this.#accounts.apply(settings);
     this.#trunks.apply(settings, now);
+    this.#registrar?.apply(settings, now);
     this.#calls.apply(settings);
   }
 }

@@ -6,7 +6,8 @@
  * Limit: the ring holds the last 4,096 messages, and fewer when they have more than 16 MiB; older ones are forgotten.
  */
 import { type Millis, withoutPasswords } from "../base/index.ts";
-import type { TransportInput, TransportOutput } from "../transport/index.ts";
+import type { TransportInput } from "../transport/index.ts";
+import type { EngineOutput } from "./engine.ts";
 
 const RING_MESSAGES = 4_096;
 const RING_BYTES = 16 * 1_024 * 1_024;
@@ -72,7 +73,7 @@ export class Recorder {
     }
   }
 
-  output(output: TransportOutput, now: Millis): void {
+  output(output: EngineOutput, now: Millis): void {
     switch (output.out) {
       case "datagram":
         return this.#record(

@@ -1,5 +1,6 @@
 import type { CallView } from "../call/index.ts";
 import type { PeerView } from "../routing/index.ts";
+import type { RegistrationsView } from "./phones/view.ts";
 import type { TraceEntry } from "./recorder.ts";
 import type { TrunkView } from "./trunk.ts";
 
@@ -8,6 +9,7 @@ export interface EngineView {
   status(): StatusView;
   calls(): readonly CallView[];
   peers(): readonly (PeerView & { readonly registration?: TrunkView })[];
+  registrations(): readonly RegistrationsView[];
   /** The last messages on every wire, or those of some Call-IDs only, oldest first. */
   trace(callIds?: ReadonlySet<string>): readonly TraceEntry[];
 }
@@ -19,6 +21,8 @@ export interface StatusView {
   readonly media: object;
   /** Our registrations at peers: how many, and how many of them hold. */
   readonly trunks: object;
+  /** Phones: bindings, REGISTERs by how they were answered, and registrars that are away. */
+  readonly registrations: object;
   /** Owners of deadlines. Zero when nothing is going on, but for health checks and idle connections. */
   readonly timers: number;
   /** What was dropped or refused below the calls, by reason. */

@@ -11,7 +11,7 @@ import {
   type Settings,
   sameAddress,
 } from "../base/index.ts";
-import type { Engine, EngineInput, EngineOutput } from "../engine/index.ts";
+import type { Engine, EngineInput, EngineOutput, PhoneOutput } from "../engine/index.ts";
 import { Listeners } from "./listeners.ts";
 import { Names } from "./names.ts";
 import type { Relay } from "./relay.ts";
@@ -27,6 +27,8 @@ export interface LoopOptions {
   readonly settings: Settings;
   /** Started by the caller, who passes its events to `relayEvents`; the loop stops it at the end. */
   readonly relay: RelayPort | undefined;
+  /** What is done for phones outside of the engine; absent: nothing. */
+  readonly phones?: { handle(output: PhoneOutput): void } | undefined;
   /** Every fact, of the engine and of the sockets. */
   fact(fact: Fact): void;
   /** Our own mistake: the engine threw at an input, or an output could not be carried out. Must not throw. The box goes on, for the sake of the calls that it did not concern. */
@@ -187,6 +189,14 @@ export class EngineLoop {
       case "resolve":
         this.#names.ask(output);
         return;
+      case "keep":
+      case "forget":
+      case "look-up":
+      case "wake":
+        this.#options.phones?.handle(output);
+        return;
+      default:
+        output satisfies never;
     }
   }
 

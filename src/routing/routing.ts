@@ -124,6 +124,12 @@ export class Routing {
     return [...all.filter((target) => target.healthy(now)), ...all.filter((target) => !target.healthy(now))];
   }
 
+  /** Is there no target of this peer that may be tried with any hope? */
+  isDown(name: string, now: Millis): boolean {
+    const all = this.#targets.get(name) ?? [];
+    return all.length > 0 && all.every((target) => !target.healthy(now));
+  }
+
   /** The targets of `peer` that a URI names by host and port: those of a redirect to its own place. */
   targetsAt(peer: PeerSettings, uri: Uri): readonly TargetState[] {
     if (uri.scheme !== "sip" && uri.scheme !== "sips") return [];

@@ -118,6 +118,21 @@ export class ServerTransaction implements Punctual, SendToken {
     this.shed();
   }
 
+  /**
+   * The final answer, with no transaction behind it: nothing is kept, and a copy of the request is judged anew. For
+   * answers that come out the same each time and change nothing by being given twice (RFC 3261 §8.2.7). False: it was
+   * answered already, if only by a 100, so its answer has to be kept.
+   */
+  answerOnce(make: (tag: string) => ResponseDraft, now: Millis): boolean {
+    const request = this.#request;
+    if (this.#answered || request === undefined) return false;
+    this.#answered = true;
+    const text = make(this.#home.statelessTag(request)).toText();
+    this.#home.transport.sendResponse(this.hop, request.via, text, now);
+    this.shed();
+    return true;
+  }
+
   /** Sends the 2xx again: its copies are the leg's until the ACK comes (RFC 3261 §13.3.1.4). */
   resendFinal(now: Millis): void {
     if (this.#machine.state === "accepted" && this.#text !== "") this.#step("send 2xx", now);

@@ -66,6 +66,12 @@ export class Stage {
   readonly diary: string[] = [];
   readonly facts: Fact[] = [];
   readonly relay: RelayCommand[] = [];
+  /** What the box wants kept of phones over a restart, by its name. */
+  readonly kept = new Map<string, object>();
+  /** Phones that the box has had woken. */
+  readonly woken: Extract<EngineOutput, { out: "wake" }>[] = [];
+  /** Users that the box has asked about. */
+  readonly lookUps: Extract<EngineOutput, { out: "look-up" }>[] = [];
   /** All text that the box sent, by realm: for leak checks. */
   readonly sent: Record<"outside" | "inside", string[]> = { outside: [], inside: [] };
   now: Millis = 0;
@@ -109,6 +115,11 @@ export class Stage {
   /** Nothing that is sent to this party arrives any more, and the network says so. */
   unplug(party: Actor): void {
     this.#silent.add(party);
+  }
+
+  /** It is there again. */
+  plug(party: Actor): void {
+    this.#silent.delete(party);
   }
 
   /** This party opens a connection, TLS or TCP, from a port that it will never listen on. */
@@ -209,6 +220,10 @@ export class Stage {
     else if (output.out === "ping") this.#pinged(output.connection);
     else if (output.out === "close") this.#closed(output.connection);
     else if (output.out === "resolve") this.#resolve(output);
+    else if (output.out === "keep") this.kept.set(output.binding.name, output.binding);
+    else if (output.out === "forget") this.kept.delete(output.name);
+    else if (output.out === "wake") this.woken.push(output);
+    else if (output.out === "look-up") this.lookUps.push(output);
   }
 
   /** Taken by a party that speaks TLS (or TCP) on the port where it says it is; by nobody else. */

@@ -1,0 +1,42 @@
+/** What a phone is told of its registration. RFC 3261 §10.3 step 8, RFC 5626 §6, RFC 5627 §4.2. */
+import { type Millis, SECOND } from "../../base/index.ts";
+import { type Request, type ResponseDraft, responseTo, Supported } from "../../message/index.ts";
+import type { HeldBinding } from "../../registration/index.ts";
+
+/** RFC 5626 §4.4.1: how often a phone on a connection is to show itself, in seconds. */
+const FLOW_TIMER = "120";
+
+/** 200 with all contacts of the user, and for how long each is bound. */
+export function granted(
+  request: Request,
+  tag: string,
+  held: readonly HeldBinding[],
+  product: string | undefined,
+  now: Millis,
+): ResponseDraft {
+  const draft = responseTo(request, 200, tag);
+  let outbound = false;
+  for (const binding of held) {
+    draft.add("Contact", contactText(binding, now));
+    outbound ||= binding.regId > 0;
+  }
+  if (outbound && asksOutbound(request)) draft.add("Require", "outbound").add("Flow-Timer", FLOW_TIMER);
+  if (product !== undefined) draft.add("Server", product);
+  return draft;
+}
+
+function contactText(binding: HeldBinding, now: Millis): string {
+  const { contact, expiresAt, q, instance, regId, gruu } = binding;
+  let text = `<${contact}>;expires=${Math.max(1, Math.ceil((expiresAt - now) / SECOND))}`;
+  if (q !== ANY_Q) text += `;q=${q / ANY_Q}`;
+  if (instance !== undefined) text += `;+sip.instance="${instance}"`;
+  if (regId > 0) text += `;reg-id=${regId}`;
+  if (gruu?.public !== undefined) text += `;pub-gruu="${gruu.public}"`;
+  if (gruu?.temporary !== undefined) text += `;temp-gruu="${gruu.temporary}"`;
+  return text;
+}
+
+const ANY_Q = 1_000;
+
+const asksOutbound = (request: Request): boolean =>
+  request.headers.has("supported") && request.getAll(Supported).some((option) => option.toLowerCase() === "outbound");

@@ -1,0 +1,436 @@
+/**
+ * Phones that register: at the box itself, or through it at an inside registrar. RFC 3261 §10.3. Bindings change all at
+ * once or not at all; what may be answered without the registrar is cache-rule.ts.
+ */
+import {
+  type DomainSettings,
+  type Hash,
+  type Hop,
+  type Millis,
+  PeerError,
+  type PeerSettings,
+  type Punctual,
+  type Random,
+  SECOND,
+  type Settings,
+  token,
+} from "../../base/index.ts";
+import type { Request, Response } from "../../message/index.ts";
+import { mapStatus } from "../../policy/index.ts";
+import {
+  type Admission,
+  BindingBook,
+  bearsTheSame,
+  Gatekeeper,
+  type HeldBinding,
+  hostIn,
+  keep,
+  RegisterRate,
+  type RegisterRequest,
+  refreshAfter,
+  refreshed,
+  registerIn,
+  restored,
+  Upstream,
+  type UserAnswer,
+  type Wish,
+} from "../../registration/index.ts";
+import type { ServerTransaction } from "../../transaction/index.ts";
+import { Bindings, type Grant } from "./bindings.ts";
+import { Directory } from "./directory.ts";
+import type { PhoneHouse } from "./house.ts";
+import { leaveRegistrar } from "./leaving.ts";
+import { type Given, RelayedRegister, type RelayOwner } from "./relayed-register.ts";
+import { type RegistrationsView, viewOf } from "./view.ts";
+import { Desk, longest, ownCredentials, passedOn, unsupportedIn, type Visit } from "./visit.ts";
+
+/** While the registrar is away phones come often, so that all is well soon after it is back. In seconds. */
+const SURVIVAL_SECONDS = 30;
+/** Limit: users whose digests are being asked for at once; more get 503. */
+const LOOK_UPS = 1_000;
+/** How long a binding of before a restart waits for its phone: longer than phones on UDP are granted. */
+const RESTORED_FOR: Millis = 90 * SECOND;
+const CALL_ID_CHARS = 24;
+
+/** A line of the file, and how long ago it was written. */
+export interface KeptLine {
+  readonly text: string;
+  readonly ageMs: Millis;
+}
+
+export interface RegistrarOptions extends Omit<PhoneHouse, "book" | "gatekeeper"> {
+  readonly random: Random;
+  readonly hash: Hash;
+}
+
+export class Registrar implements RelayOwner, Punctual {
+  readonly directory: Directory;
+  readonly #house: PhoneHouse;
+  readonly #bindings: Bindings;
+  readonly #desk: Desk;
+  readonly #rates = new Map<string, RegisterRate>();
+  /** REGISTERs under way. */
+  readonly #visits = new Map<RelayedRegister, Visit>();
+  readonly #lookUps = new Map<number, (answer: UserAnswer, now: Millis) => void>();
+  #lastLookUp = 0;
+  /** Registrars that nobody answers for. */
+  readonly #away = new Set<string>();
+  readonly #counted = { cached: 0, relayed: 0, held: 0, survived: 0 };
+
+  constructor(options: RegistrarOptions) {
+    const { settings, hash, random } = options;
+    const book = new BindingBook(settings.registration?.bindings ?? 0);
+    const gatekeeper = new Gatekeeper({
+      hash,
+      random,
+      lookUp: (url, user, realm, done) => this.#lookUp(url, user, realm, done),
+    });
+    this.#house = { ...options, book, gatekeeper };
+    this.#desk = new Desk(this.#house);
+    this.#bindings = new Bindings(this.#house, (binding, now) => this.#leave(binding, now));
+    this.directory = new Directory(this.#house);
+  }
+
+  /** Is it ours to answer? A REGISTER for anybody else is like any other request. */
+  takes(request: Request, hop: Hop): boolean {
+    return request.method === "REGISTER" && this.#domainOf(request, hop) !== undefined;
+  }
+
+  register(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
+    const domain = this.#domainOf(request, hop) as DomainSettings;
+    let asked: RegisterRequest;
+    try {
+      asked = registerIn(request);
+      const unknown = unsupportedIn(request);
+      if (unknown !== "")
+        return this.#desk.refuse({ request, server, hop, domain }, 420, now, [["Unsupported", unknown]]);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      return this.#desk.refuse({ request, server, hop, domain }, error.status, now);
+    }
+    const visit: Visit = { request, server, hop, domain, asked };
+    const { shortestSeconds } = domain;
+    if (asked.wishes.some(({ seconds }) => seconds > 0 && seconds < shortestSeconds))
+      return this.#desk.refuse(visit, 423, now, [["Min-Expires", String(shortestSeconds)]]);
+    const peer = domain.registrar === undefined ? undefined : this.#house.settings.peers.get(domain.registrar);
+    if (domain.registrar === undefined) this.#atUs(visit, now);
+    else if (peer === undefined) this.#desk.refuse(visit, 503, now, [["Retry-After", "30"]]);
+    else this.#through(visit, peer, now);
+  }
+
+  /** The digests of a user that was asked for. */
+  user(id: number, answer: UserAnswer, now: Millis): void {
+    const done = this.#lookUps.get(id);
+    this.#lookUps.delete(id);
+    done?.(answer, now);
+  }
+
+  /** Lines of the file, as they were kept; `awayMs`: since the box was there last. How many bindings stand again. */
+  restore(lines: readonly KeptLine[], awayMs: Millis, now: Millis): number {
+    const { settings } = this.#house;
+    let count = 0;
+    for (const { text, ageMs } of lines) {
+      const domains = settings.registration?.domains;
+      const binding = restored(text, ageMs, awayMs, RESTORED_FOR, now);
+      const domain = binding === undefined ? undefined : domains?.get(binding.domain);
+      if (binding === undefined || domain === undefined || hostIn(binding.aor) !== domain.domain) continue;
+      if (binding.flow.realm !== domain.realm || !settings.realms.has(domain.realm)) continue;
+      if ((binding.upstream === undefined) !== (domain.registrar === undefined)) continue;
+      if (this.#bindings.restore(binding)) count += 1;
+    }
+    this.#house.agenda.watch(this);
+    return count;
+  }
+
+  /** All of them once more, for a file that begins anew. */
+  keepAll(now: Millis): void {
+    for (const binding of this.#house.book.values())
+      this.#house.emit({ out: "keep", binding: keep(binding, this.#house.hash, now) });
+  }
+
+  apply(settings: Settings, now: Millis): void {
+    this.#house.settings = settings;
+    this.#house.book.limit = settings.registration?.bindings ?? 0;
+    for (const [peer, rate] of this.#rates) {
+      if (settings.peers.has(peer)) rate.perSecond = settings.registration?.perSecond ?? rate.perSecond;
+      else this.#rates.delete(peer);
+    }
+    this.#bindings.apply(settings, now);
+  }
+
+  /** OPTIONS or a call found out. */
+  peerUp(peer: string, now: Millis): void {
+    if (this.#away.has(peer)) this.#isBack(peer, now);
+  }
+
+  view(now: Millis): readonly RegistrationsView[] {
+    return [...this.#house.book.values()].map((binding) => viewOf(binding, now));
+  }
+
+  counts(): object {
+    const { book } = this.#house;
+    return {
+      bindings: book.size,
+      users: book.users,
+      waiting: this.#visits.size,
+      away: [...this.#away],
+      ...this.#counted,
+    };
+  }
+
+  // — Punctual
+
+  nextDeadline(): Millis | undefined {
+    return this.#house.book.nextDeadline();
+  }
+
+  expire(now: Millis): void {
+    this.#bindings.expire(now);
+  }
+
+  // — The box as registrar
+
+  #atUs(visit: Visit, now: Millis): void {
+    this.#prove(visit, now, (at) => this.#bindHere(visit, at));
+  }
+
+  #prove(visit: Visit, now: Millis, then: (now: Millis) => void): void {
+    const { request, hop, domain, asked } = visit;
+    const done = (admission: Admission, at: Millis): void => {
+      if (admission.verdict === "right") then(at);
+      else if (admission.verdict === "later") this.#desk.refuse(visit, 503, at, [["Retry-After", "5"]]);
+      else this.#desk.challenge(visit, admission.challenges, at);
+    };
+    const who = { aor: asked.aor, source: hop.remote.ip, domain };
+    this.#house.gatekeeper.admit(request, "server", who, done, now);
+  }
+
+  #bindHere(visit: Visit, now: Millis): void {
+    const { asked, domain, hop } = visit;
+    const grants = asked.wishes.map(
+      (wish): Grant => ({
+        wish,
+        held: this.#house.book.match(asked.aor, wish),
+        name: undefined,
+        seconds: Math.min(wish.seconds, longest(domain, hop)),
+        upstream: undefined,
+        gruu: undefined,
+      }),
+    );
+    this.#settle(visit, grants, now);
+  }
+
+  /** All of it or nothing; then the answer. */
+  #settle(visit: Visit, grants: readonly Grant[], now: Millis): void {
+    const refusal = this.#bindings.take(visit, grants, now);
+    this.#house.agenda.watch(this);
+    if (refusal !== undefined) return this.#desk.refuse(visit, refusal.status, now, refusal.headers);
+    this.#desk.grant(visit, false, now);
+  }
+
+  // — The box before a registrar
+
+  #through(visit: Visit, peer: PeerSettings, now: Millis): void {
+    const { asked, request, hop, domain } = visit;
+    const { book, hash } = this.#house;
+    const held = book.of(asked.aor);
+    const same = held.length === 0 ? undefined : refreshed(held, asked, request, hop);
+    const known = same !== undefined && bearsTheSame(request, same, hash) ? same : undefined;
+    if (known !== undefined && request.cseq.number < known.seq) return this.#desk.refuse(visit, 500, now);
+    if (known?.upstream?.state === "held" && now < known.upstream.refreshAt) return this.#fromCache(visit, known, now);
+    if (this.#isAway(peer, now)) return this.#survive(visit, peer, known, now);
+    if (!this.#rateOf(peer.name).take(known !== undefined, now)) {
+      // It has its grant from the registrar yet: another time will do.
+      const left = known?.upstream === undefined ? 0 : known.upstream.until - now;
+      if (known !== undefined && left > SECOND * domain.shortestSeconds) return this.#fromCache(visit, known, now);
+      this.#counted.held += 1;
+      const wait = this.#rateOf(peer.name).retryAfter(now);
+      return this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
+    }
+    const contacts = asked.wishes.map((wish) => ({ wish, held: book.match(asked.aor, wish) }));
+    const added = contacts.filter((one) => one.held === undefined && one.wish.seconds > 0).length;
+    // Before the registrar is asked: it would have taken what we cannot hold.
+    if (held.length + added > domain.contacts && added > 0) return this.#desk.refuse(visit, 403, now);
+    if (book.full(added)) return this.#desk.refuse(visit, 503, now, [["Retry-After", "60"]]);
+    this.#counted.relayed += 1;
+    const relayed = new RelayedRegister(this.#house, this, { request, asked, domain, peer, contacts }, now);
+    this.#visits.set(relayed, visit);
+    relayed.start(now);
+  }
+
+  #fromCache(visit: Visit, known: HeldBinding, now: Millis): void {
+    const { request, hop, domain, asked } = visit;
+    const { upstream } = known;
+    const left = upstream === undefined ? 0 : (upstream.until - now) / SECOND;
+    const [wish] = asked.wishes;
+    const seconds = Math.max(1, Math.min((wish as Wish).seconds, longest(domain, hop), Math.floor(left)));
+    this.#counted.cached += 1;
+    this.#bindings.renew(known, request.cseq.number, now + seconds * SECOND);
+    this.#desk.grant(visit, true, now);
+  }
+
+  relayGranted(relayed: RelayedRegister, given: readonly Given[], now: Millis): void {
+    const visit = this.#done(relayed, now);
+    if (visit === undefined) return;
+    const { request, domain, hop } = visit;
+    const credentials = ownCredentials(request);
+    const grants = given.map(({ wish, held, name, seconds, gruu }, index): Grant => {
+      const upstream = index === 0 ? relayed.upstream : (held?.upstream ?? this.#upstream());
+      upstream.happen("granted");
+      upstream.until = now + seconds * SECOND;
+      upstream.refreshAt = now + refreshAfter(this.#house.random, seconds);
+      upstream.routes = relayed.upstream.routes;
+      upstream.credentials = credentials;
+      upstream.proof = "";
+      return { wish, held, name, seconds: Math.min(wish.seconds, longest(domain, hop), seconds), upstream, gruu };
+    });
+    this.#settle(visit, grants, now);
+  }
+
+  relayRefused(relayed: RelayedRegister, response: Response, now: Millis): void {
+    const visit = this.#done(relayed, now);
+    if (visit === undefined) return;
+    const { status } = response;
+    if (status >= 500 && status < 600) {
+      const known = this.#knownBy(visit);
+      if (known !== undefined && this.#mayLive(known, visit, now)) return this.#live(visit, known, now);
+    }
+    if (status !== 401 && status !== 407)
+      return this.#desk.refuse(visit, mapStatus(status).status, now, passedOn(response));
+    this.#desk.passChallenge(visit, response, now);
+  }
+
+  relayLost(relayed: RelayedRegister, now: Millis): void {
+    const visit = this.#visits.get(relayed);
+    this.#visits.delete(relayed);
+    const peer = this.#house.settings.peers.get(relayed.peer);
+    if (visit === undefined || peer === undefined) return;
+    this.#isLost(peer.name, now);
+    this.#survive(visit, peer, this.#knownBy(visit), now);
+  }
+
+  /** The registrar has spoken. */
+  #done(relayed: RelayedRegister, now: Millis): Visit | undefined {
+    const visit = this.#visits.get(relayed);
+    this.#visits.delete(relayed);
+    if (this.#away.has(relayed.peer)) this.#isBack(relayed.peer, now);
+    return visit;
+  }
+
+  #knownBy({ asked, request, hop }: Visit): HeldBinding | undefined {
+    const { book, hash } = this.#house;
+    const same = refreshed(book.of(asked.aor), asked, request, hop);
+    if (same === undefined || request.cseq.number < same.seq) return undefined;
+    return bearsTheSame(request, same, hash) ? same : undefined;
+  }
+
+  // — Without the registrar
+
+  #isAway(peer: PeerSettings, now: Millis): boolean {
+    const away = this.#house.routing.isDown(peer.name, now);
+    if (away) this.#isLost(peer.name, now);
+    return away;
+  }
+
+  #survive(visit: Visit, peer: PeerSettings, known: HeldBinding | undefined, now: Millis): void {
+    if (known !== undefined && this.#mayLive(known, visit, now)) return this.#live(visit, known, now);
+    // Whose password we can check ourselves may also come anew, or from elsewhere.
+    if (visit.domain.users !== undefined && visit.domain.survivalSeconds > 0) {
+      return this.#prove(visit, now, (at) => this.#bindMeanwhile(visit, at));
+    }
+    const wait = this.#rateOf(peer.name).retryAfter(now);
+    this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
+  }
+
+  #mayLive({ upstream }: HeldBinding, { domain }: Visit, now: Millis): boolean {
+    return upstream !== undefined && now < upstream.until + domain.survivalSeconds * SECOND;
+  }
+
+  #live(visit: Visit, known: HeldBinding, now: Millis): void {
+    known.upstream?.happen("registrar lost");
+    this.#counted.survived += 1;
+    const [wish] = visit.asked.wishes;
+    const seconds = Math.min((wish as Wish).seconds, this.#survivalGrant(visit));
+    this.#bindings.renew(known, visit.request.cseq.number, now + seconds * SECOND);
+    this.#desk.grant(visit, true, now);
+  }
+
+  #bindMeanwhile(visit: Visit, now: Millis): void {
+    const { asked } = visit;
+    this.#counted.survived += 1;
+    const grants = asked.wishes.map((wish): Grant => {
+      const held = this.#house.book.match(asked.aor, wish);
+      const seconds = Math.min(wish.seconds, this.#survivalGrant(visit));
+      return { wish, held, name: undefined, seconds, upstream: this.#bindings.owed(held, now), gruu: held?.gruu };
+    });
+    this.#settle(visit, grants, now);
+  }
+
+  /** Seldom enough that all of them can be relayed in one turn when it is back. */
+  #survivalGrant({ domain, hop }: Visit): number {
+    const turn = Math.ceil(this.#house.book.size / (this.#house.settings.registration?.perSecond ?? 1));
+    return Math.min(longest(domain, hop), Math.max(SURVIVAL_SECONDS, domain.shortestSeconds, turn));
+  }
+
+  #isLost(peer: string, now: Millis): void {
+    if (this.#away.has(peer)) return;
+    this.#away.add(peer);
+    this.#house.fact({ fact: "registrar.away", peer, phones: this.#bindings.of(peer).length }, now);
+  }
+
+  /** It may have forgotten everybody: each phone's next REGISTER goes there. */
+  #isBack(peer: string, now: Millis): void {
+    this.#away.delete(peer);
+    const all = this.#bindings.of(peer);
+    for (const { upstream } of all) {
+      upstream?.happen("time to refresh");
+      upstream?.happen("registrar back");
+    }
+    this.#house.fact({ fact: "registrar.back", peer, phones: all.length }, now);
+  }
+
+  /** Its flow or its time is over: the registrar is told, as far as it takes our word. */
+  #leave(binding: HeldBinding, now: Millis): void {
+    const { settings } = this.#house;
+    const domain = settings.registration?.domains.get(binding.domain);
+    const peer = domain?.registrar === undefined ? undefined : settings.peers.get(domain.registrar);
+    const { upstream } = binding;
+    if (domain === undefined || peer === undefined || upstream?.credentials === undefined) return;
+    if (upstream.until <= now || this.#away.has(peer.name) || !this.#rateOf(peer.name).take(true, now)) return;
+    leaveRegistrar(this.#house, { binding, domain, peer, upstream, credentials: upstream.credentials }, now);
+  }
+
+  // — Small things
+
+  #domainOf(request: Request, hop: Hop): DomainSettings | undefined {
+    const { registration } = this.#house.settings;
+    if (registration === undefined) return undefined;
+    const host = /@([^;>?]*)/.exec(request.to.uri)?.[1]?.toLowerCase() ?? "";
+    const domain = registration.domains.get(host);
+    return domain?.realm === hop.realm ? domain : undefined;
+  }
+
+  #rateOf(peer: string): RegisterRate {
+    let rate = this.#rates.get(peer);
+    if (rate === undefined) {
+      const { random, settings } = this.#house;
+      rate = new RegisterRate(random, settings.registration?.perSecond ?? 1);
+      this.#rates.set(peer, rate);
+    }
+    return rate;
+  }
+
+  #lookUp(url: string, user: string, realm: string, done: (answer: UserAnswer, now: Millis) => void): void {
+    this.#lastLookUp += 1;
+    const id = this.#lastLookUp;
+    this.#lookUps.set(id, done);
+    // Limit: the oldest is not waited for any more; its phone comes again.
+    const [oldest] = this.#lookUps.keys();
+    if (this.#lookUps.size > LOOK_UPS && oldest !== undefined) this.#lookUps.delete(oldest);
+    this.#house.emit({ out: "look-up", id, url, user, realm });
+  }
+
+  #upstream(): Upstream {
+    return new Upstream(token(this.#house.random, CALL_ID_CHARS), this.#desk.tag());
+  }
+}
