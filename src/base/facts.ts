@@ -235,4 +235,13 @@ export interface StreamQuality {
   readonly lost: number;
   readonly jitterMs: number;
   readonly dropped: number;
+  /** Round trip between us and this side, in milliseconds, where RTCP tells it. */
+  readonly rttMs?: number;
+  /** RFC 4733 digits that came, where somebody listens for them. */
+  readonly digits?: number;
+  /** Audio: rating R (0 to 100) and mean opinion (1 to 4.5) of what came to us. ITU-T G.107. */
+  readonly rating?: number;
+  readonly mos?: number;
+  /** What this side says of what it got, on the whole way from the other side. */
+  readonly reported?: { readonly lost: number; readonly jitterMs: number; readonly mos?: number } | undefined;
 }

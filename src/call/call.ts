@@ -369,7 +369,7 @@ export class Call implements LegOwner, Punctual {
 
   view(now: Millis): CallView {
     const state = this.#state === "setup" ? (this.#rang ? "ringing" : "trying") : this.#state;
-    const media = this.#called.mediaOpen ? this.house.media.query(this.id) : undefined;
+    const media = this.#called.mediaOpen ? this.house.media.query(this.id, true) : undefined;
     return this.report.view(state, media, now);
   }
 

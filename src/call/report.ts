@@ -11,7 +11,7 @@ import {
   type StreamQuality,
 } from "../base/index.ts";
 import type { Dialog, SessionIds } from "../leg/index.ts";
-import type { MediaNews, MediaView } from "../media/index.ts";
+import { joined, type MediaNews, type MediaView } from "../media/index.ts";
 import { parseUri, unescapeUser } from "../message/index.ts";
 import { NORMAL_CLEARING, q850Of } from "../policy/index.ts";
 import type { Call } from "./call.ts";
@@ -112,8 +112,8 @@ export class Report {
       this.#streams[news.stream] = { kind: news.kind, ...news.quality };
       return;
     }
-    held.caller = sum(held.caller, news.quality.caller);
-    held.callee = sum(held.callee, news.quality.callee);
+    held.caller = joined(held.caller, news.quality.caller);
+    held.callee = joined(held.callee, news.quality.callee);
   }
 
   ended(): CallEnded {
@@ -149,14 +149,6 @@ export class Report {
 }
 
 const UNTOLD = { cause: "protocol-error", by: undefined, status: 500, q850: 41 } as const;
-
-const sum = (a: StreamQuality, b: StreamQuality): StreamQuality => ({
-  packets: a.packets + b.packets,
-  bytes: a.bytes + b.bytes,
-  lost: a.lost + b.lost,
-  jitterMs: Math.max(a.jitterMs, b.jitterMs),
-  dropped: a.dropped + b.dropped,
-});
 
 function userOf(text: string): string {
   try {

@@ -4,7 +4,7 @@
  */
 import { Agenda, type EndCause, type Fact, type Hash, type Millis, type Random, type Settings } from "../base/index.ts";
 import { Calls, productFor } from "../call/index.ts";
-import { type MediaNews, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
+import { type MediaNews, type MediaOptions, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
 import { Accounts, type UserAnswer } from "../registration/index.ts";
 import { Routing, type RoutingOutput } from "../routing/index.ts";
@@ -44,6 +44,8 @@ export interface EngineOptions {
   readonly version: string;
   /** Hash functions for digest authentication; absent: no challenge is answered. */
   readonly hash?: Hash;
+  /** What the relay has counted of one side of a pair so far, for the view of live calls. */
+  readonly counters?: MediaOptions["counters"];
 }
 
 export class Engine {
@@ -65,7 +67,7 @@ export class Engine {
   #now: Millis = 0;
   #outputs: EngineOutput[] = [];
 
-  constructor({ settings, random, version, hash }: EngineOptions) {
+  constructor({ settings, random, version, hash, counters }: EngineOptions) {
     const agenda = this.#agenda;
     this.#settings = settings;
     this.#realms = realmsByListener(settings);
@@ -106,7 +108,7 @@ export class Engine {
           this.#calls.lateFork(response, hop, first, now),
       },
     });
-    this.#media = new MediaSessions({ settings, random, emit: (command) => emit({ out: "relay", command }) });
+    this.#media = new MediaSessions({ settings, random, counters, emit: (command) => emit({ out: "relay", command }) });
     this.#routing = new Routing({
       settings,
       random,

@@ -62,7 +62,13 @@ export class Box implements ControlledBox {
     this.#log = log;
     this.#settings = settings;
     this.#relay = startRelay({ onEvents: (events) => this.#loop.relayEvents(events) });
-    this.#engine = new Engine({ settings, random: new KernelRandom(), version, hash: machineHash });
+    this.#engine = new Engine({
+      settings,
+      random: new KernelRandom(),
+      version,
+      hash: machineHash,
+      counters: (pair, side) => this.#relay.counters(pair, side),
+    });
     this.#loop = new EngineLoop({
       engine: this.#engine,
       settings,

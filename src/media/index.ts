@@ -1,6 +1,7 @@
 export { mediaLimits } from "./limits.ts";
 export type { MediaNews } from "./news.ts";
 export type { MediaParty, MediaSide } from "./party.ts";
+export { joined } from "./quality.ts";
 export type * from "./relay-command.ts";
 export type { Gate } from "./session.ts";
 export { type AnswerOptions, type MediaOptions, MediaSessions } from "./sessions.ts";

@@ -2,7 +2,8 @@
 import { addressText, type StreamQuality } from "../base/index.ts";
 import type { MediaSide } from "./party.ts";
 import { sideAt } from "./party.ts";
-import type { RelayEvent, SideCounters } from "./relay-command.ts";
+import { type Counted, streamQuality } from "./quality.ts";
+import type { RelayEvent } from "./relay-command.ts";
 import type { OpenPair, Relays } from "./relays.ts";
 
 /** `stream`: position of the m-line. */
@@ -65,27 +66,13 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
   }
 }
 
-function closedNews(
-  closed: OpenPair | undefined,
-  counters: readonly [SideCounters, SideCounters],
-): readonly MediaNews[] {
+function closedNews(closed: OpenPair | undefined, counters: Counted): readonly MediaNews[] {
   if (closed === undefined) return [];
-  const { session, stream, kind } = closed;
-  const quality = { caller: streamQuality(counters[0]), callee: streamQuality(counters[1]) };
+  const { session, stream, kind, codecs } = closed;
+  const quality = {
+    caller: streamQuality(counters, 0, kind, codecs),
+    callee: streamQuality(counters, 1, kind, codecs),
+  };
   const last = session.deleted && session.pairs === 0;
   return [{ news: "closed", session: session.id, stream, kind, quality, last }];
 }
-
-/** What one side sent to us. `dropped`: what arrived and was not believed, or had nowhere to go. */
-export const streamQuality = (counters: SideCounters): StreamQuality => ({
-  packets: counters.packets,
-  bytes: counters.bytes,
-  lost: counters.lost,
-  jitterMs: counters.jitterMs,
-  dropped:
-    counters.droppedStranger +
-    counters.droppedAuth +
-    counters.droppedReplay +
-    counters.droppedMalformed +
-    counters.droppedUnsent,
-});

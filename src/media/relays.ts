@@ -13,6 +13,8 @@ export interface OpenPair {
   readonly stream: number;
   readonly kind: string;
   readonly locals: readonly [Local, Local];
+  /** As agreed last. */
+  codecs: readonly string[];
   closing: boolean;
 }
 
@@ -102,12 +104,13 @@ export class Relays {
     const sides = desired(session, state, line, index);
     session.relays[index] = { pair, locals, sides };
     session.pairs++;
-    this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, closing: false });
+    this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, codecs: line.codecs, closing: false });
     this.#emit({ word: "open", pair, kind: pairKind(line.kind), sides: [sides[0], sides[1]] });
   }
 
   #change(session: Session, state: State, relay: Relay, line: Line, index: number): void {
     const after = desired(session, state, line, index);
+    (this.#pairs.get(relay.pair) as OpenPair).codecs = line.codecs;
     this.#tell(relay, 0, relay.sides[0], after[0]);
     this.#tell(relay, 1, relay.sides[1], after[1]);
   }

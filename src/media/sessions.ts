@@ -15,7 +15,7 @@ import { type MediaNews, newsOf } from "./news.ts";
 import { applyOffer, type Offered, withVoice } from "./offer.ts";
 import { indexOf, type MediaParty, type MediaSide, otherSide, type SideIndex } from "./party.ts";
 import { PortBooks } from "./port-books.ts";
-import type { RelayCommand, RelayEvent } from "./relay-command.ts";
+import type { RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
 import { repetition } from "./repeat.ts";
@@ -28,6 +28,8 @@ export interface MediaOptions {
   readonly settings: Settings;
   readonly random: Random;
   readonly emit: (command: RelayCommand) => void;
+  /** What the relay has counted of one side of a pair so far; absent: nobody can ask it. */
+  readonly counters?: ((pair: number, side: 0 | 1) => SideCounters) | undefined;
   /** Pairs that the relay has. Default `mediaLimits.pairs`. */
   readonly maxPairs?: number;
 }
@@ -45,11 +47,13 @@ export class MediaSessions {
   readonly #random: Random;
   readonly #books: PortBooks;
   readonly #relays: Relays;
+  readonly #counters: MediaOptions["counters"];
   readonly #sessions = new SteadyMap<string, Session>();
   #settings: Settings;
   #own: readonly OwnPorts[];
 
-  constructor({ settings, random, emit, maxPairs }: MediaOptions) {
+  constructor({ settings, random, emit, maxPairs, counters }: MediaOptions) {
+    this.#counters = counters;
     this.#random = random;
     this.#settings = settings;
     this.#books = new PortBooks(random);
@@ -244,10 +248,15 @@ export class MediaSessions {
     return held.pairs;
   }
 
-  /** An unknown session has no streams. */
-  query(session: string): MediaView {
+  /** An unknown session has no streams. `live`: with what was counted so far. */
+  query(session: string, live = false): MediaView {
     const held = this.#sessions.get(session);
-    return held === undefined ? { session, streams: [] } : mediaView(held);
+    if (held === undefined) return { session, streams: [] };
+    const counters = this.#counters;
+    return mediaView(
+      held,
+      live && counters !== undefined ? (pair) => [counters(pair, 0), counters(pair, 1)] : undefined,
+    );
   }
 
   handle(event: RelayEvent, _now: Millis): readonly MediaNews[] {

@@ -6,7 +6,7 @@ import type { CodecRules, MediaRules } from "../base/index.ts";
 import { type Attribute, attribute, type Bandwidth, type Codec, codecsOf, type Media } from "../sdp/index.ts";
 
 /** Formats that say nothing by themselves: they go with a codec, and a line of them alone is none. */
-const COMPANIONS: ReadonlySet<string> = new Set([
+export const COMPANIONS: ReadonlySet<string> = new Set([
   "telephone-event",
   "tone",
   "cn",

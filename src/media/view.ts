@@ -1,8 +1,9 @@
 /** A media session as people see it. No keys. */
-import { addressText, type MediaEnd } from "../base/index.ts";
+import { addressText, type MediaEnd, type StreamQuality } from "../base/index.ts";
 import type { Direction } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
 import type { SideIndex } from "./party.ts";
+import { type Counted, streamQuality } from "./quality.ts";
 import { currentState, type Session } from "./session.ts";
 
 export interface MediaView {
@@ -24,13 +25,28 @@ export interface EndView extends MediaEnd {
   readonly remote: string | undefined;
   readonly direction: Direction;
   readonly rtcpMux: boolean;
+  /** So far, where the relay was asked. */
+  readonly quality?: StreamQuality;
 }
 
-export function mediaView(session: Session): MediaView {
+/** `counters`: what the relay has counted of a pair so far. */
+export function mediaView(session: Session, counters?: (pair: number) => Counted): MediaView {
   const streams: StreamView[] = [];
   for (const [stream, line] of currentState(session).lines.entries()) {
     if (line === undefined) continue;
-    streams.push({ stream, kind: line.kind, caller: endView(line, 0), callee: endView(line, 1) });
+    const { kind, codecs } = line;
+    const view = { stream, kind, caller: endView(line, 0), callee: endView(line, 1) };
+    const relay = session.relays[stream];
+    if (counters === undefined || relay === undefined) {
+      streams.push(view);
+      continue;
+    }
+    const counted = counters(relay.pair);
+    streams.push({
+      ...view,
+      caller: { ...view.caller, quality: streamQuality(counted, 0, kind, codecs) },
+      callee: { ...view.callee, quality: streamQuality(counted, 1, kind, codecs) },
+    });
   }
   return { session: session.id, streams };
 }
