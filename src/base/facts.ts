@@ -2,6 +2,8 @@
  * Facts: typed things that happened. Log, CDR, metrics, SNMP, alarms and traces all read the same ones. A fact never
  * carries a body, a key or a password.
  */
+import type { SrtpKeying } from "./settings.ts";
+
 export type Fact =
   | CallStarted
   | CallAnswered
@@ -91,6 +93,14 @@ export type Fact =
       readonly side: Side;
       readonly stream: number;
       readonly remote: string;
+    }
+  /** A DTLS handshake is through. */
+  | {
+      readonly fact: "media.secured";
+      readonly call: string;
+      readonly side: Side;
+      readonly stream: number;
+      readonly suite: string;
     }
   | { readonly fact: "media.silent"; readonly call: string; readonly side: Side; readonly stream: number }
   | { readonly fact: "media.failed"; readonly call: string; readonly reason: string }
@@ -184,6 +194,9 @@ export interface MediaEnd {
   readonly codecs: readonly string[];
   /** `RTP/AVP`, `RTP/SAVP` … */
   readonly profile: string;
+  /** How keys came about. */
+  readonly keys: SrtpKeying | "none";
+  /** `undefined`: there are no keys, or their handshake is not through yet. */
   readonly suite: string | undefined;
 }
 

@@ -10,6 +10,8 @@ import type { Secret } from "./secret.ts";
 export type Trust = "none" | "peer" | "full";
 export type SrtpPolicy = "required" | "preferred" | "off";
 export type SrtpKeying = "sdes" | "dtls";
+/** ICE, as a lite agent: offered always; offered to browsers and answered where it is offered; never. RFC 8445 §2.5. */
+export type IcePolicy = "lite" | "answer" | "off";
 export type MediaPath = "auto" | "socket" | "af_xdp" | "xdp";
 /** What a 3xx of a called peer does: the caller gets 480; its Contacts, rebuilt; or we follow them ourselves. */
 export type RedirectPolicy = "refuse" | "pass" | "follow";
@@ -143,6 +145,12 @@ export interface MediaRules {
   readonly bandwidth?: { readonly audio?: number | undefined; readonly video?: number | undefined } | undefined;
   /** Names of attributes of an m-line, beyond the built-in list, that may cross to that side. */
   readonly allowAttributes?: readonly string[] | undefined;
+  /** Absent: `answer`. */
+  readonly ice?: IcePolicy | undefined;
+  /** Of a peer, in place of those of its realm. */
+  readonly srtpKeys?: readonly SrtpKeying[] | undefined;
+  /** What it is offered is made for a browser: RFC 8829, RFC 8834. Absent: whoever speaks over WebSocket is one. */
+  readonly webrtc?: boolean | undefined;
 }
 
 /**

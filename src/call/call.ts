@@ -202,6 +202,11 @@ export class Call implements LegOwner, Punctual {
         this.#silence.ended(side, stream);
         return this.house.fact({ fact: "media.latched", call, side, stream, remote }, now);
       }
+      case "secured":
+        return this.house.fact(
+          { fact: "media.secured", call, side: news.side, stream: news.stream, suite: news.suite },
+          now,
+        );
       case "silent":
         this.house.fact({ fact: "media.silent", call, side: news.side, stream: news.stream }, now);
         if ((this.#state !== "up" && this.#state !== "answered") || this.transfer?.active) return;

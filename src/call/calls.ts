@@ -9,6 +9,7 @@ import {
   type Fact,
   familyOf,
   isSecure,
+  isWeb,
   type Millis,
   PeerError,
   type PeerSettings,
@@ -436,6 +437,7 @@ const callOf = (dialog: Dialog): Call | undefined => (dialog.leg.owner instanceo
 const partyOf = (hop: Hop, nat: boolean, peer: PeerSettings | undefined): MediaParty => ({
   realm: hop.realm,
   secureSignalling: isSecure(hop.protocol),
+  web: isWeb(hop.protocol),
   family: familyOf(hop.remote.ip),
   signallingSource: hop.remote.ip,
   nat,

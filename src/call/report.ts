@@ -85,8 +85,8 @@ export class Report {
     const { streams } = call.house.media.query(call.id);
     const media = streams.map(({ kind, caller, callee }) => ({
       kind,
-      caller: { codecs: caller.codecs, profile: caller.profile, suite: caller.suite },
-      callee: { codecs: callee.codecs, profile: callee.profile, suite: callee.suite },
+      caller: { codecs: caller.codecs, profile: caller.profile, keys: caller.keys, suite: caller.suite },
+      callee: { codecs: callee.codecs, profile: callee.profile, keys: callee.keys, suite: callee.suite },
     }));
     const fact: CallAnswered = {
       fact: "call.answered",

@@ -6,6 +6,7 @@ import {
   type Destination,
   familyOf,
   isSecure,
+  isWeb,
   type Millis,
   PeerError,
   type PeerSettings,
@@ -344,6 +345,7 @@ export class Setup {
     const callee = {
       realm: realm.name,
       secureSignalling: isSecure(destination.protocol),
+      web: isWeb(destination.protocol),
       family: familyOf(destination.remote.ip),
       signallingSource: destination.remote.ip,
       nat: false,

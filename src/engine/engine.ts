@@ -4,7 +4,14 @@
  */
 import { Agenda, type EndCause, type Fact, type Hash, type Millis, type Random, type Settings } from "../base/index.ts";
 import { Calls, productFor } from "../call/index.ts";
-import { type MediaNews, type MediaOptions, MediaSessions, type RelayCommand, type RelayEvent } from "../media/index.ts";
+import {
+  type DtlsFingerprint,
+  type MediaNews,
+  type MediaOptions,
+  MediaSessions,
+  type RelayCommand,
+  type RelayEvent,
+} from "../media/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
 import { Accounts, type UserAnswer } from "../registration/index.ts";
 import { Routing, type RoutingOutput } from "../routing/index.ts";
@@ -46,6 +53,8 @@ export interface EngineOptions {
   readonly hash?: Hash;
   /** What the relay has counted of one side of a pair so far, for the view of live calls. */
   readonly counters?: MediaOptions["counters"];
+  /** Of the certificate that the relay shows in DTLS handshakes; absent: it knows neither these nor ICE. */
+  readonly fingerprint?: DtlsFingerprint;
 }
 
 export class Engine {
@@ -67,7 +76,7 @@ export class Engine {
   #now: Millis = 0;
   #outputs: EngineOutput[] = [];
 
-  constructor({ settings, random, version, hash, counters }: EngineOptions) {
+  constructor({ settings, random, version, hash, counters, fingerprint }: EngineOptions) {
     const agenda = this.#agenda;
     this.#settings = settings;
     this.#realms = realmsByListener(settings);
@@ -108,7 +117,13 @@ export class Engine {
           this.#calls.lateFork(response, hop, first, now),
       },
     });
-    this.#media = new MediaSessions({ settings, random, counters, emit: (command) => emit({ out: "relay", command }) });
+    this.#media = new MediaSessions({
+      settings,
+      random,
+      counters,
+      fingerprint,
+      emit: (command) => emit({ out: "relay", command }),
+    });
     this.#routing = new Routing({
       settings,
       random,

@@ -39,5 +39,5 @@ const partyText = ({ user, peer, realm, remote }: Party): string =>
 
 const streamText = ({ kind, caller, callee }: Stream): string => `${kind} ${endText(caller)} <-> ${endText(callee)}`;
 
-const endText = ({ codecs, suite }: Stream["caller"]): string =>
-  `${codecs.join("+")} ${suite === undefined ? "RTP" : `SRTP ${suite}`}`;
+const endText = ({ codecs, keys, suite }: Stream["caller"]): string =>
+  `${codecs.join("+")} ${keys === "none" ? "RTP" : `${keys === "dtls" ? "DTLS-SRTP" : "SRTP"} ${suite ?? "(shaking hands)"}`}`;

@@ -25,6 +25,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "subscription.ended": "info",
   "sips.refused": "warn",
   "media.latched": "info",
+  "media.secured": "debug",
   "media.silent": "warn",
   "media.failed": "error",
   "peer.up": "info",

@@ -15,17 +15,18 @@ import {
   sends,
 } from "../sdp/index.ts";
 import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
+import { iceForAnswer } from "./ice.ts";
 import { keysForAnswer } from "./keys.ts";
 import type { Line, LineSide, Position } from "./line.ts";
 import { inOfferedNumbers, type Renumbered } from "./numbers.ts";
-import { placeholder, shownOn, withVoice } from "./offer.ts";
-import { otherSide, rulesOf, type SideIndex } from "./party.ts";
+import { hasIce, placeholder, shownOn, withVoice } from "./offer.ts";
+import { isBrowser, otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Pending, State } from "./session.ts";
 import { shaped } from "./shape.ts";
 import { say } from "./voice.ts";
 import { answeredPreconditions } from "./waiting.ts";
-import { type Writing, writeBody } from "./write-sdp.ts";
+import { handshakeLines, type Writing, writeBody } from "./write-sdp.ts";
 
 export interface Answered {
   readonly state: State;
@@ -65,11 +66,12 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
     const line = answeredLine(offered, before, sdp, told, from, legs[from], own, other);
     lines.push(line);
     const preconditions = answeredPreconditions(legs[from], legs[to], source, media);
-    writings.push(answeredWriting(line, to, told, line.sides[from].direction, preconditions));
+    writings.push(answeredWriting(line, to, told, source, legs[to], preconditions));
   }
   const shown = shownOn(lines, to, legs[to]);
   const { offer } = pending;
-  const frame = { source: sdp, times: offer.times, groups: groupsAnswered(groupsOf(offer), sdp, lines, to), rules };
+  const groups = groupsAnswered(groupsOf(offer), sdp, lines, to);
+  const frame = { source: sdp, times: offer.times, groups, ice: hasIce(lines, to), rules };
   const voice = say(legs[to].voice, shown, writeBody(frame, shown, writings), writings.length);
   return { state: { lines, legs: withVoice(legs, to, voice) }, text: voice.text };
 }
@@ -90,25 +92,31 @@ function answeredLine(
   const asOffered = offered.sides[otherSide(from)];
   const offerer = numbers === undefined ? asOffered : { ...asOffered, payloadTypes: numbers.toOfferer };
   const mux = side.mux && hasAttribute(media, "rtcp-mux");
-  const found = remoteOf(media, sdp, leg, own, mux);
-  const remote = found === "none" ? side.remote : found;
+  if (side.mux && !mux && isBrowser(leg)) throw new PeerError(488, "the answer would have RTCP on a port of its own");
+  const ice = iceForAnswer(media, sdp, side.ice, before.sides[from].ice);
+  const found = ice === undefined ? remoteOf(media, sdp, leg, own, mux) : "none";
+  const remote = ice !== undefined ? undefined : found === "none" ? side.remote : found;
   if (remote !== undefined && remote.family !== side.local.family) {
     throw new PeerError(488, `IPv${side.local.family} media is answered with IPv${remote.family}`, 301);
   }
-  const offeredSecure = profileOf(side.profile)?.secure === true;
-  const keys = keysForAnswer(media, profile, offeredSecure, leg, { ...side, rx: before.sides[from].rx });
+  const secure = profileOf(side.profile)?.secure === true;
+  const keys = keysForAnswer(media, sdp, profile, leg, { offered: side, before: before.sides[from], secure });
   const declared = direction(media, sdp);
+  const held = found === "none" && ice === undefined;
   const answerer: LineSide = {
     local: side.local,
     remote,
     profile: profile.name,
     mid: side.mid,
+    bundled: side.bundled && mux,
     mux,
+    ice,
     rx: keys.rx,
     tx: keys.tx,
+    dtls: keys.dtls,
     offered: side.offered,
     payloadTypes: numbers?.toAnswerer ?? side.payloadTypes,
-    direction: answerDirection(offerer.direction, found === "none" ? directionFrom(sends(declared), false) : declared),
+    direction: answerDirection(offerer.direction, held ? directionFrom(sends(declared), false) : declared),
   };
   return {
     kind: offered.kind,
@@ -121,19 +129,24 @@ function answeredWriting(
   line: Line,
   to: SideIndex,
   source: Media,
-  answered: Writing["direction"],
+  asked: Media,
+  leg: Leg,
   preconditions: Writing["preconditions"],
 ): Writing {
   const side = line.sides[to];
+  const { dtls } = side;
   return {
     source,
     side,
     mid: side.mid,
     protocol: side.profile,
     feedback: profileOf(side.profile)?.feedback === true,
-    direction: answered,
+    direction: line.sides[otherSide(to)].direction,
     keys: side.tx === undefined ? [] : [side.tx],
+    dtls: dtls?.agreed === undefined ? undefined : handshakeLines(leg, dtls, dtls.agreed.setup),
+    muxOnly: false,
     preconditions,
     offer: false,
+    asked,
   };
 }

@@ -2,8 +2,7 @@
  * Names of m-lines (`a=mid`) and what groups them (`a=group`): RFC 5888, RFC 9143, RFC 4091. Names are a leg's own: an
  * answer repeats those of its offer, and the other leg has others for the same lines.
  *
- * BUNDLE is never taken up: each line has ports of its own, so an answer names no such group (RFC 9143 §7.3.2), and a
- * bundle-only line, which has port 0, stays declined (§7.3.3). FID and LS cross with the names of the other leg.
+ * BUNDLE is each leg's own, too: see bundle.ts. FID and LS cross with the names of the other leg.
  */
 import { type Family, familyOf, type RealmSettings } from "../base/index.ts";
 import { attribute, type Media, profileOf, type Sdp } from "../sdp/index.ts";
@@ -11,7 +10,7 @@ import { mediaLimits } from "./limits.ts";
 import type { Position } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 
-interface Group {
+export interface Group {
   readonly semantics: string;
   /** Names of lines, each once. */
   readonly tags: readonly string[];
@@ -60,6 +59,10 @@ export function groupsOnward(groups: readonly Group[], lines: readonly Position[
     }
     if (names !== "") text += `a=group:${semantics}${names}\r\n`;
   }
+  for (const line of lines) {
+    const side = line?.sides[from === 0 ? 1 : 0];
+    if (side?.bundled === true && side.mid !== undefined) text += `a=group:BUNDLE ${side.mid}\r\n`;
+  }
   return text;
 }
 
@@ -77,6 +80,11 @@ export function groupsAnswered(
   const taken = groupsOf(answer);
   let text = "";
   for (const { semantics, tags } of offer) {
+    if (semantics === "BUNDLE") {
+      const first = tags.find((tag) => lines.some((line) => line?.sides[to].bundled && line.sides[to].mid === tag));
+      if (first !== undefined) text += `a=group:BUNDLE ${first}\r\n`;
+      continue;
+    }
     if (semantics !== "ANAT" && !(crosses(semantics) && taken.some((group) => group.semantics === semantics))) continue;
     let names = "";
     for (const tag of tags) {

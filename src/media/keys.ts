@@ -1,34 +1,28 @@
-/** SDES keys: what we offer, what we take, and what we refuse. RFC 4568 §5 and §7, RFC 8643. */
-import { PeerError, type Random, randomBytes, Secret } from "../base/index.ts";
-import {
-  type CryptoSuite,
-  hasAttribute,
-  type Media,
-  type Profile,
-  suiteKeyBytes,
-  type UsableCrypto,
-  usableCryptos,
-} from "../sdp/index.ts";
+/**
+ * How the keys of a stream come about with one side: in its description (SDES: RFC 4568, RFC 8643), by a handshake on the
+ * media path (DTLS: RFC 5763), or not at all. Each side has its own way, whatever the other one has.
+ */
+import { PeerError, type Random, type SrtpKeying } from "../base/index.ts";
+import { dtlsWords, hasAttribute, hasFingerprint, type Media, type Profile, type Sdp } from "../sdp/index.ts";
+import { dtlsForAnswer, dtlsForOffer, dtlsToOffer, type LineDtls } from "./association.ts";
 import type { LineSide, OwnKey } from "./line.ts";
-import { mayUseSdes, type Standing } from "./party.ts";
+import { isBrowser, keyingsFor, type Standing } from "./party.ts";
 import type { SrtpKey } from "./relay-command.ts";
-
-/** In our order of preference. The first is the one that every SRTP phone has; short tags come last. */
-const OFFERED_SUITES: readonly CryptoSuite[] = [
-  "AES_CM_128_HMAC_SHA1_80",
-  "AES_256_CM_HMAC_SHA1_80",
-  "AEAD_AES_128_GCM",
-  "AEAD_AES_256_GCM",
-  "AES_CM_128_HMAC_SHA1_32",
-  "AES_256_CM_HMAC_SHA1_32",
-];
+import { offeredKeys, sdesForAnswer, sdesForOffer } from "./sdes.ts";
 
 export interface Agreed {
   readonly rx: SrtpKey | undefined;
   readonly tx: OwnKey | undefined;
+  readonly dtls: LineDtls | undefined;
 }
 
-const PLAIN: Agreed = { rx: undefined, tx: undefined };
+/** What we offer: one way, or both for the other end to choose. */
+export interface OfferedKeys {
+  readonly sdes: readonly OwnKey[];
+  readonly dtls: LineDtls | undefined;
+}
+
+const PLAIN: Agreed = { rx: undefined, tx: undefined, dtls: undefined };
 
 /**
  * What stands when `media` is that side's offer. Throws PeerError 488 when it offers less protection than its realm
@@ -36,76 +30,93 @@ const PLAIN: Agreed = { rx: undefined, tx: undefined };
  */
 export function keysForOffer(
   media: Media,
+  session: Sdp,
   profile: Profile,
   standing: Standing,
   before: LineSide | undefined,
   random: Random,
 ): Agreed {
-  const { realm } = standing;
-  const cryptos = mayUseSdes(standing) ? usableCryptos(media) : [];
-  const picked = cryptos.find((crypto) => sameKey(before?.rx, crypto)) ?? cryptos[0];
-  if (picked === undefined) {
-    if (profile.secure) throw new PeerError(488, `${media.protocol} is offered, but no key that may be used here`);
-    if (realm.srtp === "required") throw new PeerError(488, "plain RTP is offered where SRTP is required");
-    return PLAIN;
+  for (const keying of inOrder(keyingsFor(standing), before)) {
+    if (keying === "dtls") {
+      const words = dtlsWords(media, session);
+      if (words !== undefined) return handshake(dtlsForOffer(words, before?.dtls, random));
+    } else if (!profile.dtls) {
+      const found = sdesForOffer(media, before, random);
+      if (found !== undefined) return { ...found, dtls: undefined };
+    }
   }
-  const rx = sameKey(before?.rx, picked) ? (before as LineSide).rx : keyOf(picked);
-  const key = before?.tx?.key.suite === picked.suite ? before.tx.key : freshKey(picked.suite, random);
-  return { rx, tx: { tag: picked.tag, name: picked.name, key } };
+  if (profile.secure) throw new PeerError(488, `${media.protocol} is offered, but no key that may be used here`);
+  if (standing.realm.srtp === "required") throw new PeerError(488, "plain RTP is offered where SRTP is required");
+  return PLAIN;
+}
+
+/** `offered`: what stood in our offer; `before`: after an earlier provisional answer of that side. */
+export interface AnsweredSide {
+  readonly offered: LineSide;
+  readonly before: LineSide;
+  /** We offered a secure profile. */
+  readonly secure: boolean;
 }
 
 /** What stands when `media` is that side's answer to what we offered it. Throws PeerError 488. */
 export function keysForAnswer(
   media: Media,
+  session: Sdp,
   profile: Profile,
-  offeredSecure: boolean,
   standing: Standing,
-  side: LineSide,
+  { offered, before, secure }: AnsweredSide,
 ): Agreed {
-  if (side.offered.length > 0 && hasAttribute(media, "crypto")) {
-    for (const crypto of usableCryptos(media)) {
-      const own = side.offered.find(({ tag, key }) => tag === crypto.tag && key.suite === crypto.suite);
-      if (own !== undefined) return { rx: sameKey(side.rx, crypto) ? side.rx : keyOf(crypto), tx: own };
-    }
-    // RFC 8643 §3.2: a failed key agreement fails the stream; plain RTP is not the way out.
-    throw new PeerError(488, "the answer takes none of the keys that were offered");
+  const sdes = offered.offered.length > 0 && !profile.dtls && hasAttribute(media, "crypto");
+  const { dtls } = offered;
+  if (dtls !== undefined && hasFingerprint(media, session) && !(sdes && prefersSdes(standing))) {
+    const words = dtlsWords(media, session);
+    if (words === undefined) throw new PeerError(488, "the answer has no fingerprint that can be checked");
+    return handshake(dtlsForAnswer(words, dtls, before.dtls));
   }
-  if (profile.secure || offeredSecure || standing.realm.srtp === "required") {
+  if (sdes) return { ...sdesForAnswer(media, offered.offered, before.rx), dtls: undefined };
+  if (profile.secure || secure || standing.realm.srtp === "required") {
     throw new PeerError(488, "the answer brings no key that may be used here");
   }
   return PLAIN;
 }
 
-/** What we offer a side: the key that stands, or else one for each suite. */
-export function keysToOffer(standing: Standing, before: LineSide | undefined, random: Random): readonly OwnKey[] {
-  if (!mayUseSdes(standing)) {
-    if (standing.realm.srtp === "required") throw new PeerError(488, "SRTP is required where no key may be offered");
-    return [];
+/** What we offer a side: what stands, or else what its policy puts first. */
+export function keysToOffer(standing: Standing, before: LineSide | undefined, random: Random): OfferedKeys {
+  const ways = waysToOffer(keyingsFor(standing), standing, before);
+  if (ways.length === 0 && standing.realm.srtp === "required") {
+    throw new PeerError(488, "SRTP is required where no key may be offered");
   }
-  if (before?.tx !== undefined && before.rx !== undefined) return [before.tx];
-  if (before !== undefined && before.offered.length > 0) return before.offered;
-  return OFFERED_SUITES.map((suite, index) => ({ tag: index + 1, name: suite, key: freshKey(suite, random) }));
+  return {
+    sdes: ways.includes("sdes") ? offeredKeys(before, random) : NONE,
+    dtls: ways.includes("dtls") ? dtlsToOffer(before?.dtls, random) : undefined,
+  };
 }
 
-const freshKey = (suite: CryptoSuite, random: Random): SrtpKey => ({
-  suite,
-  key: new Secret(randomBytes(random, suiteKeyBytes[suite])),
-});
+const NONE: readonly OwnKey[] = [];
+const DTLS: readonly SrtpKeying[] = ["dtls"];
+const SDES: readonly SrtpKeying[] = ["sdes"];
 
-const keyOf = ({ suite, key, mki }: UsableCrypto): SrtpKey =>
-  mki === undefined ? { suite, key } : { suite, key, mki };
-
-const sameKey = (held: SrtpKey | undefined, crypto: UsableCrypto): boolean =>
-  held !== undefined &&
-  held.suite === crypto.suite &&
-  sameBytes(held.mki, crypto.mki) &&
-  sameBytes(held.key.reveal(), crypto.key.reveal());
-
-/** Looks at every byte: how long it takes says nothing about where two keys differ. */
-function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  if (a.length !== b.length) return false;
-  let differing = 0;
-  for (let i = 0; i < a.length; i++) differing |= (a[i] as number) ^ (b[i] as number);
-  return differing === 0;
+/**
+ * SDES first means SDES alone: phones take a line with keys for a line of SDES, and some refuse one that says more. DTLS
+ * first with SDES after it are offered together, and the answer picks one. A browser knows DTLS only (RFC 8827 §6.5).
+ */
+function waysToOffer(
+  ways: readonly SrtpKeying[],
+  standing: Standing,
+  before: LineSide | undefined,
+): readonly SrtpKeying[] {
+  if (ways.includes("dtls") && (before?.dtls?.agreed !== undefined || isBrowser(standing))) return DTLS;
+  if (ways[0] === "dtls" && before?.rx === undefined) return ways;
+  return ways.includes("sdes") ? SDES : ways;
 }
+
+/** What stands is asked for first: it lives on while it is offered. */
+function inOrder(ways: readonly SrtpKeying[], before: LineSide | undefined): readonly SrtpKeying[] {
+  if (ways.length < 2 || before === undefined) return ways;
+  const standing = before.dtls?.agreed !== undefined ? "dtls" : before.rx !== undefined ? "sdes" : ways[0];
+  return standing === ways[0] ? ways : [...ways].reverse();
+}
+
+const prefersSdes = (standing: Standing): boolean => keyingsFor(standing)[0] === "sdes";
+
+const handshake = (dtls: LineDtls): Agreed => ({ rx: undefined, tx: undefined, dtls });

@@ -2,6 +2,8 @@
 
 import type { Family } from "../base/index.ts";
 import type { CryptoSuite, Direction } from "../sdp/index.ts";
+import type { LineDtls } from "./association.ts";
+import type { LineIce } from "./ice.ts";
 import type { PortBook } from "./port-book.ts";
 import type { LatchPolicy, MediaAddress, RelaySide, SrtpKey } from "./relay-command.ts";
 
@@ -40,8 +42,14 @@ export interface LineSide {
   readonly profile: string;
   /** What the line is called on this leg (RFC 5888); `undefined`: nobody named it. */
   readonly mid: string | undefined;
+  /** It is the line that stands for a BUNDLE on this leg, and the only one in it. RFC 9143. */
+  readonly bundled: boolean;
   /** RTP and RTCP share one port, on this leg. */
   readonly mux: boolean;
+  /** `undefined`: media goes where `remote` says. */
+  readonly ice: LineIce | undefined;
+  /** Keys by a handshake, offered or agreed; then `rx` and `tx` are `undefined` once it is agreed. */
+  readonly dtls: LineDtls | undefined;
   readonly rx: SrtpKey | undefined;
   /** What we encrypt with, once agreed. */
   readonly tx: OwnKey | undefined;

@@ -3,7 +3,7 @@ import { addressText, type StreamQuality } from "../base/index.ts";
 import type { MediaSide } from "./party.ts";
 import { sideAt } from "./party.ts";
 import { type Counted, streamQuality } from "./quality.ts";
-import type { RelayEvent } from "./relay-command.ts";
+import type { RelayEvent, SrtpSuite } from "./relay-command.ts";
 import type { OpenPair, Relays } from "./relays.ts";
 
 /** `stream`: position of the m-line. */
@@ -14,6 +14,14 @@ export type MediaNews =
       readonly side: MediaSide;
       readonly stream: number;
       readonly remote: string;
+    }
+  /** A handshake is through: what the keys are that it agreed on. */
+  | {
+      readonly news: "secured";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly stream: number;
+      readonly suite: SrtpSuite;
     }
   /** A side that owes media has sent none for the realm's silence limit. `heard`: it sends again. */
   | {
@@ -52,13 +60,18 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
   switch (event.event) {
     case "latched":
       return [{ news: "latched", session, side, stream, remote: addressText(event) }];
+    case "secured": {
+      const relay = open.session.relays[stream];
+      if (relay !== undefined) relay.secured[event.side] = event.suite;
+      return [{ news: "secured", session, side, stream, suite: event.suite }];
+    }
+    case "expired": // Nothing comes any more, or it is nominated again: the limit of silence tells which.
+      return [];
     case "silent":
     case "heard":
       // It may have been put on hold while the event was under way.
       if (open.session.relays[stream]?.sides[event.side].silenceLimitMs === 0) return [];
       return [{ news: event.event, session, side, stream }];
-    case "secured":
-    case "expired":
     case "digit":
       return [];
     case "failed":

@@ -15,20 +15,23 @@ import {
   sends,
 } from "../sdp/index.ts";
 import { withinReach } from "./altc.ts";
-import { alternatives, freshMid, groupsOf, groupsOnward, midOf } from "./groups.ts";
-import { keysForOffer, keysToOffer } from "./keys.ts";
+import { mergedLines, standsForBundle } from "./bundle.ts";
+import { alternatives, freshMid, type Group, groupsOf, groupsOnward, hasFamily, midOf } from "./groups.ts";
+import { iceForOffer, iceToOffer } from "./ice.ts";
+import { readIp } from "./ip.ts";
+import { keysForOffer, keysToOffer, type OfferedKeys } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position } from "./line.ts";
 import { withLines } from "./lines-off.ts";
 import { SAME_NUMBERS } from "./numbers.ts";
-import { otherSide, rulesOf, type SideIndex } from "./party.ts";
+import { isBrowser, keyingsFor, otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { shownAddress } from "./port-books.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Session, State } from "./session.ts";
 import { shaped } from "./shape.ts";
 import { say } from "./voice.ts";
 import { offeredPreconditions } from "./waiting.ts";
-import { ALWAYS, type Writing, writeBody } from "./write-sdp.ts";
+import { ALWAYS, handshakeLines, type Writing, writeBody } from "./write-sdp.ts";
 
 export interface OfferContext {
   readonly session: Session;
@@ -59,7 +62,10 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
 
   const sdp = withLines(offer, Math.max(known, legs[to].voice.lines));
   const groups = groupsOf(sdp);
-  const aside = groups.length === 0 ? NONE : alternatives(groups, sdp, legs[from].realm);
+  const aside =
+    groups.length === 0
+      ? NONE
+      : [...alternatives(groups, sdp, legs[from].realm), ...mergedLines(groups, sdp, base.lines, from)];
   const rules = rulesOf(legs[to]);
   const lines: Position[] = [];
   const writings: Writing[] = [];
@@ -69,7 +75,8 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
   let unshaped = 0;
   for (const [index, media] of sdp.media.entries()) {
     if (media.port !== 0) wanted++;
-    const profile = carried < mediaLimits.streams && !aside.includes(index) ? carriedProfile(media) : undefined;
+    const profile =
+      carried < mediaLimits.streams && !aside.includes(index) ? carriedProfile(media, legs[from]) : undefined;
     const told = profile === undefined ? undefined : shaped(media, rules, rulesOf(legs[from]));
     if (profile === undefined || told === undefined) {
       if (profile !== undefined) unshaped++;
@@ -79,18 +86,24 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
       continue;
     }
     carried++;
-    const line = offeredLine(context, sdp, media, profile, index, lines);
+    const line = offeredLine(context, { sdp, groups }, media, profile, index, lines);
     lines.push(line);
     onward.push(told);
     const preconditions = offeredPreconditions(legs[from], legs[to], media);
-    writings.push(offeredWriting(line.sides[to], told, profile, line.sides[from].direction, preconditions));
+    writings.push(offeredWriting(line, from, told, profile, legs[to], preconditions));
   }
   if (carried === 0 && unshaped > 0) throw new PeerError(488, "no codec is left that both sides may have", 305);
   if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried", 302);
 
   const leg = legs[to];
   const shown = shownOn(lines, to, leg);
-  const frame = { source: sdp, times: ALWAYS, groups: groupsOnward(groups, lines, from), rules };
+  const frame = {
+    source: sdp,
+    times: ALWAYS,
+    groups: groupsOnward(groups, lines, from),
+    ice: hasIce(lines, to),
+    rules,
+  };
   const voice = say(leg.voice, shown, writeBody(frame, shown, writings), writings.length);
   return { state: { lines, legs: withVoice(legs, to, voice) }, onward: { media: onward }, text: voice.text };
 }
@@ -98,10 +111,10 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
 const NONE: readonly number[] = [];
 
 /** RTP with keys that we can handle, on one port; everything else keeps its place with port 0. */
-function carriedProfile(media: Media): Profile | undefined {
+function carriedProfile(media: Media, leg: Leg): Profile | undefined {
   if (media.port === 0 || media.portCount !== 1) return undefined;
   const profile = profileOf(media.protocol);
-  if (profile === undefined || profile.dtls) return undefined;
+  if (profile === undefined || (profile.dtls && !keyingsFor(leg).includes("dtls"))) return undefined;
   if (!areRtpFormats(media.formats)) throw new PeerError(488, "a format is no RTP payload type, or stands twice");
   return profile;
 }
@@ -109,7 +122,7 @@ function carriedProfile(media: Media): Profile | undefined {
 /** `earlier`: the lines of this offer that stand before it. */
 function offeredLine(
   context: OfferContext,
-  sdp: Sdp,
+  { sdp, groups }: { readonly sdp: Sdp; readonly groups: readonly Group[] },
   media: Media,
   profile: Profile,
   index: number,
@@ -120,36 +133,45 @@ function offeredLine(
   const wantsMux = hasAttribute(media, "rtcp-mux");
   const mux =
     wantsMux && (context.base.lines[index]?.sides[from].mux !== false || hasAttribute(media, "rtcp-mux-only"));
-  const found = remoteOf(withinReach(media, sdp, legs[from].realm), sdp, legs[from], own, mux);
+  const ice = iceForOffer(media, sdp, legs[from], iceBefore(context, index, from), random);
+  const found =
+    ice === undefined ? remoteOf(withinReach(media, sdp, legs[from].realm), sdp, legs[from], own, mux) : "none";
   const remote = found === "none" ? undefined : found;
   const declared = direction(media, sdp);
   const before = linePortsFit(context, index, media.kind, remote?.family, mux);
   const beforeFrom = before[from];
   const beforeTo = before[to];
 
-  const keys = keysForOffer(media, profile, legs[from], beforeFrom, random);
+  const keys = keysForOffer(media, sdp, profile, legs[from], beforeFrom, random);
   const offered = keysToOffer(legs[to], beforeTo, random);
+  const held = found === "none" && ice === undefined && beforeFrom?.remote !== undefined;
   const offerer: LineSide = {
-    local: beforeFrom?.local ?? context.reserve(legs[from], remote?.family),
-    remote: remote ?? beforeFrom?.remote,
+    local: beforeFrom?.local ?? context.reserve(legs[from], remote?.family ?? familyShown(media, sdp, legs[from])),
+    remote: ice === undefined ? (remote ?? beforeFrom?.remote) : undefined,
     profile: profile.name,
     mid: midOf(media),
+    bundled: groups.length > 0 && standsForBundle(groups, sdp, index, mux),
     mux,
+    ice,
     rx: keys.rx,
     tx: keys.tx,
+    dtls: keys.dtls,
     offered: beforeFrom?.offered ?? [],
     payloadTypes: SAME_NUMBERS,
-    direction: found === "none" && beforeFrom?.remote !== undefined ? held(declared) : declared,
+    direction: held ? heldDirection(declared) : declared,
   };
   const answerer: LineSide = {
     local: beforeTo?.local ?? context.reserve(legs[to], undefined),
     remote: beforeTo?.remote,
-    profile: onwardProfile(legs[to], beforeTo, offered.length > 0, profile.feedback),
+    profile: onwardProfile(legs[to], beforeTo, offered, profile),
     mid: onwardMid(context, index, media, earlier),
-    mux: beforeTo?.mux ?? wantsMux,
+    bundled: beforeTo?.bundled ?? (isBrowser(legs[to]) && !earlier.some((line) => line?.sides[to].bundled)),
+    mux: beforeTo?.mux ?? (wantsMux || isBrowser(legs[to])),
+    ice: iceToOffer(legs[to], beforeTo?.ice, random),
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
-    offered,
+    dtls: offered.dtls,
+    offered: offered.sdes,
     payloadTypes: SAME_NUMBERS,
     direction: beforeTo?.direction ?? "inactive",
   };
@@ -160,13 +182,31 @@ function offeredLine(
  * 0.0.0.0 in place of an address that was there is hold, and is told so in today's words (RFC 3264 §8.4). Where none was
  * there before, a third party is setting up the call (RFC 3725) and wants to hear how the stream would be.
  */
-const held = (declared: Direction): Direction => directionFrom(sends(declared), false);
+const heldDirection = (declared: Direction): Direction => directionFrom(sends(declared), false);
+
+/** ICE lives on with the stream, even where it gets other ports: the other end has not restarted it. */
+function iceBefore({ base, session }: OfferContext, index: number, side: SideIndex): LineSide["ice"] {
+  return session.upcoming[side] === undefined ? base.lines[index]?.sides[side].ice : undefined;
+}
+
+/** Candidates are of no family: what `c=` says counts as far as we can follow it. */
+function familyShown(media: Media, sdp: Sdp, { realm }: Leg): Family | undefined {
+  const connection = media.connection ?? sdp.connection;
+  const ip = connection === undefined ? undefined : readIp(connection.ip);
+  return ip === undefined || ip.kind === "unspecified" || !hasFamily(realm, ip.family) ? undefined : ip.family;
+}
 
 /** Streams keep their names on each leg; one that is named on the offerer's gets one on the other. RFC 5888 §9.1. */
-function onwardMid({ base, session, from }: OfferContext, index: number, media: Media, earlier: readonly Position[]) {
+function onwardMid(
+  { base, session, from, legs }: OfferContext,
+  index: number,
+  media: Media,
+  earlier: readonly Position[],
+) {
   const to = otherSide(from);
   const before = session.upcoming[to] === undefined ? base.lines[index]?.sides[to].mid : undefined;
-  return before ?? (midOf(media) === undefined ? undefined : freshMid(index, to, base.lines, earlier));
+  const named = midOf(media) !== undefined || isBrowser(legs[to]);
+  return before ?? (!named ? undefined : freshMid(index, to, base.lines, earlier));
 }
 
 /**
@@ -193,30 +233,42 @@ function linePortsFit(
   return [both[0] ? line.sides[0] : undefined, both[1] ? line.sides[1] : undefined];
 }
 
-/** RFC 8643 where SRTP is preferred: keys under a plain profile, unless the side itself asked for the secure one. */
-function onwardProfile({ realm }: Leg, before: LineSide | undefined, keys: boolean, feedback: boolean): string {
-  const secure =
-    keys && (realm.srtp === "required" || (before !== undefined && profileOf(before.profile)?.secure === true));
-  return profileName(secure, feedback);
+/**
+ * RFC 8643 where SRTP is preferred: keys under a plain profile, unless the side itself asked for the secure one. Feedback
+ * comes with every DTLS profile of a browser: what it means to other ends is told by the others alone.
+ */
+function onwardProfile(leg: Leg, before: LineSide | undefined, { sdes, dtls }: OfferedKeys, profile: Profile): string {
+  const browser = isBrowser(leg);
+  const was = before === undefined ? undefined : profileOf(before.profile);
+  const feedback = browser || (profile.dtls ? was?.feedback === true : profile.feedback);
+  const keys = sdes.length > 0 || dtls !== undefined;
+  const secure = keys && (leg.realm.srtp === "required" || browser || was?.secure === true);
+  // A side that asked for DTLS under the profile of SDES is spoken to in its own way.
+  return profileName(secure, feedback, secure && sdes.length === 0 && (was?.secure !== true || was.dtls));
 }
 
 function offeredWriting(
-  side: LineSide,
+  line: Line,
+  from: SideIndex,
   source: Media,
   profile: Profile,
-  offered: Direction,
+  leg: Leg,
   preconditions: Writing["preconditions"],
 ): Writing {
+  const side = line.sides[otherSide(from)];
   return {
     source,
     side,
     mid: side.mid,
     protocol: side.profile,
-    feedback: profile.feedback,
-    direction: offered,
+    feedback: profile.feedback && profileOf(side.profile)?.feedback === true,
+    direction: line.sides[from].direction,
     keys: side.offered,
+    dtls: side.dtls === undefined ? undefined : handshakeLines(leg, side.dtls, "actpass"),
+    muxOnly: side.mux && isBrowser(leg),
     preconditions,
     offer: true,
+    asked: undefined,
   };
 }
 
@@ -229,8 +281,11 @@ export const placeholder = (source: Media, mid: string | undefined): Writing => 
   feedback: false,
   direction: "inactive",
   keys: [],
+  dtls: undefined,
+  muxOnly: false,
   preconditions: [],
   offer: false,
+  asked: undefined,
 });
 
 /** For the session's `c=`: the address of the first stream. */
@@ -239,9 +294,15 @@ export function shownOn(lines: readonly Position[], index: SideIndex, leg: Leg):
   return shownAddress(leg);
 }
 
+export function hasIce(lines: readonly Position[], index: SideIndex): boolean {
+  for (const line of lines) if (line?.sides[index].ice !== undefined) return true;
+  return false;
+}
+
 export function withVoice(legs: readonly [Leg, Leg], index: SideIndex, voice: Leg["voice"]): readonly [Leg, Leg] {
   const leg = legs[index];
   if (leg.voice === voice) return legs;
-  const spoken: Leg = { party: leg.party, realm: leg.realm, cname: leg.cname, voice };
+  const { party, realm, cname, fingerprint } = leg;
+  const spoken: Leg = { party, realm, cname, fingerprint, voice };
   return index === 0 ? [spoken, legs[1]] : [legs[0], spoken];
 }

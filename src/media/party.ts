@@ -1,5 +1,5 @@
 /** The two ends of a media session. */
-import type { Family, MediaRules, PreconditionPolicy, RealmSettings } from "../base/index.ts";
+import type { Family, MediaRules, PreconditionPolicy, RealmSettings, SrtpKeying } from "../base/index.ts";
 
 export type MediaSide = "caller" | "callee";
 export type SideIndex = 0 | 1;
@@ -20,6 +20,8 @@ export interface MediaParty {
   readonly nat: boolean;
   /** Of the peer that it is; absent: the realm's hold. */
   readonly rules?: MediaRules | undefined;
+  /** It speaks over WebSocket, as browsers do. */
+  readonly web?: boolean | undefined;
   /** Preconditions (RFC 3312) with it; absent: off. */
   readonly preconditions?: PreconditionPolicy | undefined;
 }
@@ -28,10 +30,24 @@ export interface MediaParty {
 export interface Standing {
   readonly party: MediaParty;
   readonly realm: RealmSettings;
+  /** Of our certificate, as it stands in `a=fingerprint`; `undefined`: we have none, and do no DTLS. */
+  readonly fingerprint: string | undefined;
 }
 
 export const rulesOf = ({ party, realm }: Standing): MediaRules | undefined => party.rules ?? realm.media.rules;
 
-/** Keys may stand in this leg's SDP. RFC 4568 §5: it is as secret as the signalling. */
-export const mayUseSdes = ({ party, realm }: Standing): boolean =>
-  realm.srtp !== "off" && realm.srtpKeys.includes("sdes") && (party.secureSignalling || realm.sdesWithoutTls);
+/** What it is offered is made for a browser: not where it could not have DTLS, without which no browser talks. */
+export const isBrowser = (standing: Standing): boolean =>
+  rulesOf(standing)?.webrtc ?? (standing.party.web === true && keyingsFor(standing).includes("dtls"));
+
+const NO_KEYS: readonly SrtpKeying[] = [];
+
+/** How keys may be agreed with this leg, best first. Keys in SDP are as secret as the signalling: RFC 4568 §5. */
+export function keyingsFor(standing: Standing): readonly SrtpKeying[] {
+  const { party, realm, fingerprint } = standing;
+  if (realm.srtp === "off") return NO_KEYS;
+  const wanted = rulesOf(standing)?.srtpKeys ?? realm.srtpKeys;
+  const sdes = party.secureSignalling || realm.sdesWithoutTls;
+  if (sdes && fingerprint !== undefined) return wanted;
+  return wanted.filter((keying) => (keying === "sdes" ? sdes : fingerprint !== undefined));
+}

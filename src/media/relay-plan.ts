@@ -38,14 +38,15 @@ export function relaySide(
     latchFrom: side.remote?.latchFrom,
     rx: side.rx,
     tx: side.tx?.key,
-    ice: undefined,
-    dtls: undefined,
+    ice: side.ice?.agreed,
+    dtls: side.dtls?.agreed,
     dscp: markOf(realm, line.kind),
     receive,
     send,
     cname,
     // A held stream, or one way only, may be silent for ever; so may a side that has not told where it is.
-    silenceLimitMs: settled && receive && send && side.remote !== undefined ? realm.media.silenceLimitMs : 0,
+    silenceLimitMs:
+      settled && receive && send && (side.remote ?? side.ice?.agreed) !== undefined ? realm.media.silenceLimitMs : 0,
     payloadTypes: side.payloadTypes,
     digits: undefined,
     reports: false,
@@ -70,6 +71,14 @@ export function relayChange(before: RelaySide, after: RelaySide): RelayChange | 
   }
   if (before.tx !== after.tx) {
     change.tx = after.tx;
+    changed = true;
+  }
+  if (before.ice !== after.ice) {
+    change.ice = after.ice;
+    changed = true;
+  }
+  if (before.dtls !== after.dtls) {
+    change.dtls = after.dtls;
     changed = true;
   }
   if (before.receive !== after.receive || before.send !== after.send) {

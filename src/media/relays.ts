@@ -102,7 +102,7 @@ export class Relays {
     const pair = this.#returned.pop() ?? this.#next++;
     const locals = [line.sides[0].local, line.sides[1].local] as const;
     const sides = desired(session, state, line, index);
-    session.relays[index] = { pair, locals, sides };
+    session.relays[index] = { pair, locals, sides, secured: [undefined, undefined] };
     session.pairs++;
     this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, codecs: line.codecs, closing: false });
     this.#emit({ word: "open", pair, kind: pairKind(line.kind), sides: [sides[0], sides[1]] });
@@ -119,6 +119,7 @@ export class Relays {
     const set = relayChange(before, after);
     if (set === undefined) return;
     relay.sides[side] = after;
+    if ("dtls" in set) relay.secured[side] = undefined;
     this.#emit({ word: "change", pair: relay.pair, side, set });
   }
 

@@ -20,6 +20,10 @@ export function repetition(settled: State, to: SideIndex, said: Sdp): Pending {
   };
 }
 
+/** Every offer leaves open who begins a handshake, and what stands goes on all the same: RFC 8842 §5.5. */
+export const asOffer = (body: string): string =>
+  body.includes("\na=setup:") ? body.replace(/^a=setup:(?:active|passive)\r$/gm, "a=setup:actpass\r") : body;
+
 /** An answer of ours named one key; as an offer it offers that one alone. */
 function asSaid(line: Position, to: SideIndex, media: Media): Position {
   const side = line?.sides[to];

@@ -6,7 +6,7 @@
  * (491 otherwise, RFC 3261 §14.1).
  */
 import { type Millis, PeerError, type Random, type Settings, SteadyMap, token } from "../base/index.ts";
-import { parseSdp } from "../sdp/index.ts";
+import { type Fingerprint, formatFingerprint, parseSdp } from "../sdp/index.ts";
 import { applyAnswer } from "./answer.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Local } from "./line.ts";
@@ -18,7 +18,7 @@ import { PortBooks } from "./port-books.ts";
 import type { RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
-import { repetition } from "./repeat.ts";
+import { asOffer, repetition } from "./repeat.ts";
 import { currentState, type Gate, type Leg, type Pending, type Session, type State } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import { type MediaView, mediaView } from "./view.ts";
@@ -32,6 +32,8 @@ export interface MediaOptions {
   readonly counters?: ((pair: number, side: 0 | 1) => SideCounters) | undefined;
   /** Pairs that the relay has. Default `mediaLimits.pairs`. */
   readonly maxPairs?: number;
+  /** Of the certificate that the relay shows in handshakes; absent: it knows neither handshakes nor ICE. */
+  readonly fingerprint?: Fingerprint | undefined;
 }
 
 export interface AnswerOptions {
@@ -45,6 +47,7 @@ export interface AnswerOptions {
 
 export class MediaSessions {
   readonly #random: Random;
+  readonly #fingerprint: string | undefined;
   readonly #books: PortBooks;
   readonly #relays: Relays;
   readonly #counters: MediaOptions["counters"];
@@ -52,9 +55,10 @@ export class MediaSessions {
   #settings: Settings;
   #own: readonly OwnPorts[];
 
-  constructor({ settings, random, emit, maxPairs, counters }: MediaOptions) {
+  constructor({ settings, random, emit, maxPairs, counters, fingerprint }: MediaOptions) {
     this.#counters = counters;
     this.#random = random;
+    this.#fingerprint = fingerprint && formatFingerprint(fingerprint);
     this.#settings = settings;
     this.#books = new PortBooks(random);
     this.#own = this.#ownPorts(settings);
@@ -181,7 +185,7 @@ export class MediaSessions {
     if (!held.confirmed) throw new PeerError(500, "nothing is agreed yet");
     const { voice } = settled.legs[index];
     const { lines } = voice;
-    const again = say(voice, voice.ip, bodyWithLines(voice.body, settled.lines.length, lines), lines);
+    const again = say(voice, voice.ip, asOffer(bodyWithLines(voice.body, settled.lines.length, lines)), lines);
     if (again !== voice) held.settled = { lines: settled.lines, legs: withVoice(settled.legs, index, again) };
     held.pending = repetition(held.settled, index, parseSdp(again.text));
     return again.text;
@@ -322,7 +326,8 @@ export class MediaSessions {
   #newLeg(party: MediaParty): Leg {
     const realm = this.#settings.realms.get(party.realm);
     if (realm === undefined) throw new PeerError(500, "no such realm");
-    return { party, realm, cname: token(this.#random, 16), voice: newVoice(this.#random) };
+    const fingerprint = this.#fingerprint;
+    return { party, realm, cname: token(this.#random, 16), fingerprint, voice: newVoice(this.#random) };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Direction } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 import { type Counted, streamQuality } from "./quality.ts";
+import type { SrtpSuite } from "./relay-command.ts";
 import { currentState, type Session } from "./session.ts";
 
 export interface MediaView {
@@ -27,6 +28,8 @@ export interface EndView extends MediaEnd {
   readonly rtcpMux: boolean;
   /** So far, where the relay was asked. */
   readonly quality?: StreamQuality;
+  /** Media goes where checks of that end have shown it to be. */
+  readonly ice: boolean;
 }
 
 /** `counters`: what the relay has counted of a pair so far. */
@@ -35,8 +38,9 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
   for (const [stream, line] of currentState(session).lines.entries()) {
     if (line === undefined) continue;
     const { kind, codecs } = line;
-    const view = { stream, kind, caller: endView(line, 0), callee: endView(line, 1) };
     const relay = session.relays[stream];
+    const secured = relay?.secured;
+    const view = { stream, kind, caller: endView(line, 0, secured?.[0]), callee: endView(line, 1, secured?.[1]) };
     if (counters === undefined || relay === undefined) {
       streams.push(view);
       continue;
@@ -51,15 +55,17 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
   return { session: session.id, streams };
 }
 
-function endView(line: Line, index: SideIndex): EndView {
-  const { local, remote, profile, tx, direction, mux } = line.sides[index];
+function endView(line: Line, index: SideIndex, secured: SrtpSuite | undefined): EndView {
+  const { local, remote, profile, tx, dtls, ice, direction, mux } = line.sides[index];
   return {
     codecs: line.codecs,
     profile,
-    suite: tx?.key.suite,
+    keys: dtls?.agreed !== undefined ? "dtls" : tx !== undefined ? "sdes" : "none",
+    suite: tx?.key.suite ?? secured,
     local: addressText({ ip: local.ip, port: local.rtpPort }),
     remote: remote === undefined ? undefined : addressText({ ip: remote.address.ip, port: remote.address.rtpPort }),
     direction,
     rtcpMux: mux,
+    ice: ice?.agreed !== undefined,
   };
 }

@@ -10,9 +10,13 @@ import {
   formatCrypto,
   type Media,
   type Sdp,
+  type Setup,
   type Time,
 } from "../sdp/index.ts";
-import type { LineSide, OwnKey } from "./line.ts";
+import type { LineDtls } from "./association.ts";
+import type { LineIce } from "./ice.ts";
+import type { LineSide, Local, OwnKey } from "./line.ts";
+import type { Leg } from "./session.ts";
 
 /**
  * Attributes of an m-line that may cross, with their values: what codecs, packets and pictures are like. Everything
@@ -60,10 +64,22 @@ export interface Writing {
   readonly feedback: boolean;
   readonly direction: Direction;
   readonly keys: readonly OwnKey[];
+  /** Lines of DTLS, with their ends. */
+  readonly dtls: string | undefined;
+  /** RTCP has no port of its own to fall back to: RFC 8858. */
+  readonly muxOnly: boolean;
   /** Precondition lines for the side that is told. */
   readonly preconditions: readonly Attribute[];
   /** An offer that would share ports says where RTCP goes when the answer does not. RFC 5761 §5.1.1. */
   readonly offer: boolean;
+  /** The line that this one answers, as it came: what both ends must have is told as far as it was offered. */
+  readonly asked: Media | undefined;
+}
+
+/** What a line says of DTLS: RFC 8122, RFC 4145, RFC 8842. */
+export function handshakeLines(leg: Leg, { tlsId, named }: LineDtls, setup: Setup): string {
+  const lines = `a=fingerprint:${leg.fingerprint}\r\na=setup:${setup}\r\n`;
+  return named ? `${lines}a=tls-id:${tlsId}\r\n` : lines;
 }
 
 /** What our offers say of time: the call lives until it ends. RFC 3264 §5. */
@@ -77,15 +93,22 @@ export interface Frame {
   readonly times: readonly Time[];
   /** `a=group` lines, with their ends. */
   readonly groups: string;
+  /** A line has ICE. */
+  readonly ice: boolean;
   /** Of the side that is told. */
   readonly rules: MediaRules | undefined;
 }
 
 /** Everything after `o=`. `shown`: the address for `c=` when no line has one. */
-export function writeBody({ source, times, groups, rules }: Frame, shown: string, lines: readonly Writing[]): string {
+export function writeBody(
+  { source, times, groups, ice, rules }: Frame,
+  shown: string,
+  lines: readonly Writing[],
+): string {
   let text = `s=-\r\n${connectionLine(shown)}${bandwidthLines(source.bandwidths)}`;
   for (const { start, stop } of times) text += `t=${start} ${stop}\r\n`;
   text += groups;
+  if (ice) text += "a=ice-lite\r\na=ice-options:ice2\r\n"; // RFC 8839 §4.2.1.
   for (const attribute of source.attributes) {
     if (CROSSING_SESSION.has(attribute.name) && !namesLines(attribute)) text += attributeLine(attribute);
   }
@@ -108,7 +131,7 @@ const namesLines = ({ name, value }: Attribute): boolean =>
 const NO_NAMES: readonly string[] = [];
 
 /** `more`: names of attributes that may cross, too. */
-function mediaLines(line: Writing, { local, mux }: LineSide, shown: string, more: readonly string[]): string {
+function mediaLines(line: Writing, { local, mux, ice }: LineSide, shown: string, more: readonly string[]): string {
   const { source } = line;
   let text = `m=${source.kind} ${local.rtpPort} ${line.protocol}`;
   for (const format of source.formats) text += ` ${format}`;
@@ -118,17 +141,49 @@ function mediaLines(line: Writing, { local, mux }: LineSide, shown: string, more
   for (const attribute of source.attributes) {
     const { name } = attribute;
     const crosses = CROSSING.has(name) ? !namesLines(attribute) : more.includes(name);
-    if (crosses || (line.feedback && name === "rtcp-fb")) text += attributeLine(attribute);
+    if ((crosses || (line.feedback && name === "rtcp-fb")) && isAsked(attribute, line.asked)) {
+      text += attributeLine(attribute);
+    }
   }
   for (const attribute of line.preconditions) text += attributeLine(attribute);
   text += midLine(line.mid);
-  if (!mux || line.offer) text += `a=rtcp:${local.rtcpPort}\r\n`;
+  if (!mux || (line.offer && !line.muxOnly)) text += `a=rtcp:${local.rtcpPort}\r\n`;
   if (mux) text += "a=rtcp-mux\r\n";
+  if (line.muxOnly && line.offer) text += "a=rtcp-mux-only\r\n";
+  if (ice !== undefined) text += candidateLines(ice, local, mux && (!line.offer || line.muxOnly));
+  if (line.dtls !== undefined) text += line.dtls;
   for (const { tag, name, key } of line.keys) {
     text += `a=crypto:${formatCrypto({ tag, suite: name, keys: [{ key: key.key, lifetime: undefined, mki: undefined }], sessionParams: [] })}\r\n`;
   }
   return `${text}a=${line.direction}\r\n`;
 }
+
+/** `alone`: RTP's is the only component. Priorities are those of one host address: RFC 8445 §5.1.2. */
+function candidateLines({ ufrag, password }: LineIce, { shown, rtpPort, rtcpPort }: Local, alone: boolean): string {
+  let text = `a=ice-ufrag:${ufrag}\r\na=ice-pwd:${password.reveal()}\r\n`;
+  text += `a=candidate:1 1 UDP 2130706431 ${shown} ${rtpPort} typ host\r\n`;
+  if (!alone) text += `a=candidate:1 2 UDP 2130706430 ${shown} ${rtcpPort} typ host\r\n`;
+  return `${text}a=end-of-candidates\r\n`;
+}
+
+/**
+ * Header extensions (RFC 8285 §6) and feedback (RFC 4585 §4.2) that an answer names without their being in the offer are a
+ * fault of the answerer, which ends strict offerers.
+ */
+function isAsked({ name, value = "" }: Attribute, asked: Media | undefined): boolean {
+  if (asked === undefined || (name !== "extmap" && name !== "rtcp-fb")) return true;
+  const words = wordsIn(name, value);
+  return asked.attributes.some((each) => each.name === name && sameWords(wordsIn(name, each.value ?? ""), words));
+}
+
+/** `1/sendonly URI …` is the same extension as `1 URI …`; a format's feedback may have been offered for all. */
+function wordsIn(name: string, value: string): readonly string[] {
+  const words = value.trim().toLowerCase().split(/ +/, 8);
+  return name === "extmap" ? [(words[0] ?? "").replace(/\/.*/, ""), words[1] ?? ""] : words;
+}
+
+const sameWords = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && some.every((word, index) => word === others[index] || (index === 0 && word === "*"));
 
 export const connectionLine = (ip: string): string => `c=${typedAddress(ip)}\r\n`;
 

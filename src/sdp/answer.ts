@@ -27,13 +27,10 @@ function lineFault(offered: Media, answered: Media): string | undefined {
 // Deviation: RFC 3264 §6.1 wants formats of the offer in the answer. Endpoints that answer with another one send it, too,
 // and the other side may well play it: refusing would end a call that works without us.
 
-// Deviation: RFC 3264 §6 wants the very protocol back; endpoints answer RTP/AVPF with RTP/AVP, and keys with RTP/SAVP.
-// Whether the protection is enough is the media room's verdict.
-function sameFamily(offered: string, answered: string): boolean {
-  const one = profileOf(offered);
-  const other = profileOf(answered);
-  return one === undefined || other === undefined ? offered === answered : one.dtls === other.dtls;
-}
+// Deviation: RFC 3264 §6 wants the very protocol back; endpoints answer RTP/AVPF with RTP/AVP, keys with RTP/SAVP, and a
+// fingerprint with UDP/TLS/RTP/SAVP, or without it. Whether the protection is enough is the media room's verdict.
+const sameFamily = (offered: string, answered: string): boolean =>
+  (profileOf(offered) !== undefined && profileOf(answered) !== undefined) || offered === answered;
 
 /** Why this offer cannot follow what was agreed before; `undefined` when it can. RFC 3264 §8. */
 export function reofferFault(agreedLines: number, offer: Sdp): string | undefined {

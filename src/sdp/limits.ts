@@ -16,4 +16,8 @@ export const sdpLimits = {
   addressBytes: 255,
   /** `a=crypto` lines of one `m=` line that are looked at; more are left alone. */
   cryptoLines: 32,
+  /** `a=fingerprint` lines of one `m=` line, or of the session, that are looked at; more are left alone. */
+  fingerprints: 8,
+  /** `a=candidate` lines of one `m=` line that are looked at; more are left alone. */
+  candidates: 128,
 } as const;

@@ -31,8 +31,9 @@ const PROFILES: ReadonlyMap<string, Profile> = new Map(
 export const profileOf = (protocol: string): Profile | undefined =>
   PROFILES.get(protocol) ?? PROFILES.get(protocol.toUpperCase());
 
-/** The SDES or plain profile. */
-export function profileName(secure: boolean, feedback: boolean): string {
+/** Over UDP; of DTLS when keys come by it. */
+export function profileName(secure: boolean, feedback: boolean, dtls = false): string {
+  if (dtls) return feedback ? "UDP/TLS/RTP/SAVPF" : "UDP/TLS/RTP/SAVP";
   if (secure) return feedback ? "RTP/SAVPF" : "RTP/SAVP";
   return feedback ? "RTP/AVPF" : "RTP/AVP";
 }

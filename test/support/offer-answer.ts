@@ -3,6 +3,8 @@
  * as descriptions go. It reads text by itself: nothing here knows how the product does it.
  */
 
+import { faultsOfAnswer, faultsOfBundles, faultsOfLine, LineSecurity } from "./secure-media-rules.ts";
+
 export interface Section {
   readonly kind: string;
   readonly port: number;
@@ -28,10 +30,11 @@ export class DialogHistory {
   #least = 0;
   /** Codecs that we gave a number, by line; a line that was off begins anew. */
   readonly #numbers: Map<string, string>[] = [];
+  readonly #security: LineSecurity[] = [];
 
   weOffer(text: string): void {
     const what = read(text);
-    this.#ours(what);
+    this.#ours(what, true);
     this.#expect(what.sections.length >= this.#least, `${what.sections.length} m= lines, there were ${this.#least}`);
     this.#expect(all(what.session, "t=").join() === "0 0", "an offer whose time is not 0 0");
     this.#offer = { by: "us", what };
@@ -45,19 +48,33 @@ export class DialogHistory {
   weAnswer(text: string, final = true): void {
     const offer = this.#offer;
     const what = read(text);
-    this.#ours(what);
+    this.#ours(what, false);
     this.#expect(offer?.by === "them", "an answer to no offer of theirs");
     if (offer !== undefined) this.#judge(offer.what, what);
+    if (final && offer !== undefined) this.#secure(what, offer.what, true);
     if (final) this.#agree(what);
   }
 
   theyAnswer(text: string): void {
-    this.#agree(read(text));
+    const what = read(text);
+    if (this.#offer?.by === "us") this.#secure(this.#offer.what, what, false);
+    this.#agree(what);
   }
 
   /** The offer that is under way is gone. */
   refuse(): void {
     this.#offer = undefined;
+  }
+
+  #secure(us: Description, them: Description, weAnswered: boolean): void {
+    for (const [index, line] of us.sections.entries()) {
+      const theirs = them.sections[index];
+      if (theirs === undefined) continue;
+      const known = (this.#security[index] ??= new LineSecurity());
+      for (const fault of known.agreed(line, theirs, them.session, weAnswered)) {
+        this.faults.push(`m= line ${index + 1} (${line.kind}): ${fault}`);
+      }
+    }
   }
 
   #agree({ sections }: Description): void {
@@ -66,7 +83,7 @@ export class DialogHistory {
   }
 
   /** What holds of each description by itself, and beside the one before. */
-  #ours(what: Description): void {
+  #ours(what: Description, offer: boolean): void {
     this.#expect(
       /^v=0\r\no=\S+ \d+ \d+ IN IP[46] \S+\r\ns=.+\r\n/.test(what.text),
       "it does not begin with v=, o=, s=",
@@ -79,13 +96,13 @@ export class DialogHistory {
     this.#expect(new Set(ports).size === ports.length, "two lines on one port");
     const mids = what.sections.flatMap(({ lines }) => all(lines, "a=mid:"));
     this.#expect(new Set(mids).size === mids.length, "two lines of one name");
-    this.#expect(all(what.session, "a=group:BUNDLE").length === 0, "a bundle, and ports for each");
+    this.faults.push(...faultsOfBundles(what));
     for (const group of all(what.session, "a=group:"))
       for (const tag of group.split(" ").slice(1)) {
         const named = what.sections.find(({ lines }) => lines.includes(`a=mid:${tag}`));
         this.#expect(named !== undefined && named.port !== 0, `a group names ${tag}, which is off or nobody`);
       }
-    for (const [index, section] of what.sections.entries()) this.#line(what, section, index);
+    for (const [index, section] of what.sections.entries()) this.#line(what, section, index, offer);
   }
 
   /** RFC 3264 §8. */
@@ -98,7 +115,8 @@ export class DialogHistory {
     this.#expect(step === 1, `another description, and the version went ${step} up`);
   }
 
-  #line(what: Description, { kind, port, protocol, formats, lines }: Section, index: number): void {
+  #line(what: Description, section: Section, index: number, offer: boolean): void {
+    const { kind, port, formats, lines } = section;
     const at = `m= line ${index + 1} (${kind})`;
     this.#expect(formats.length > 0, `${at} has no format`);
     if (port === 0) {
@@ -109,8 +127,7 @@ export class DialogHistory {
     this.#expect(/^IN IP4 (?!0\.)[\d.]+$|^IN IP6 (?!::$)[\da-f:]+$/.test(address), `${at} has no address: ${address}`);
     this.#expect(port % 2 === 0, `${at} has an odd port`);
     this.#expect(directionsOf(lines).length === 1, `${at} has not one direction`);
-    const secure = /SAVP/.test(protocol);
-    this.#expect(!secure || lines.some((line) => line.startsWith("a=crypto:")), `${at} is secure and has no key`);
+    for (const fault of faultsOfLine(what, section, offer)) this.faults.push(`${at}: ${fault}`);
     const numbers = (this.#numbers[index] ??= new Map());
     if (numbers.get("kind") !== kind) numbers.clear();
     numbers.set("kind", kind);
@@ -160,6 +177,7 @@ export class DialogHistory {
     }
     const has = (line: string): boolean => offered.lines.includes(line) || !answered.lines.includes(line);
     this.#expect(has("a=rtcp-mux"), `${at} shares a port that was not offered to be shared`);
+    for (const fault of faultsOfAnswer(offer, offered, answered)) this.faults.push(`${at}: ${fault}`);
     const tags = all(offered.lines, "a=crypto:").map((line) => line.split(" ").slice(0, 2).join(" "));
     const picked = all(answered.lines, "a=crypto:").map((line) => line.split(" ").slice(0, 2).join(" "));
     this.#expect(picked.length <= 1 && picked.every((one) => tags.includes(one)), `${at}: a key that was not offered`);

@@ -1,24 +1,27 @@
 /** What the streams of a realm or a peer may be like, as written in its `media`. */
-import type { CodecRules, MediaRules } from "../../base/index.ts";
+import type { CodecRules, MediaRules, SrtpKeying } from "../../base/index.ts";
 import { type Path, quoted } from "./fault.ts";
 import type { Findings } from "./findings.ts";
 import type { ConfigMediaRules } from "./schema.ts";
 
 /** `above`: those of the realm, which hold where a peer says nothing. `undefined`: there are none. */
 export function readMediaRules(
-  written: ConfigMediaRules,
+  written: ConfigMediaRules & { readonly srtpKeys?: readonly SrtpKeying[] },
   above: MediaRules | undefined,
   path: Path,
   findings: Findings,
 ): MediaRules | undefined {
-  const { codecs, ptime, bandwidth, allowAttributes } = written;
-  if ((codecs ?? ptime ?? bandwidth ?? allowAttributes) === undefined) return above;
+  const { codecs, ptime, bandwidth, allowAttributes, ice, srtpKeys, webrtc } = written;
+  if ((codecs ?? ptime ?? bandwidth ?? allowAttributes ?? ice ?? srtpKeys ?? webrtc) === undefined) return above;
   return {
     codecs: codecs === undefined ? above?.codecs : readCodecs(codecs, [...path, "codecs"], findings),
     ptimeMs: ptime ?? above?.ptimeMs,
     bandwidth: bandwidth ?? above?.bandwidth,
     allowAttributes:
       allowAttributes === undefined ? above?.allowAttributes : readAttributes(allowAttributes, path, findings),
+    ice: ice ?? above?.ice,
+    srtpKeys: srtpKeys ?? above?.srtpKeys,
+    webrtc: webrtc ?? above?.webrtc,
   };
 }
 

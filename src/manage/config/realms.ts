@@ -80,13 +80,11 @@ function checkKeys(realm: RealmSettings, hasTls: boolean, path: Path, findings: 
   if (realm.srtp === "off") return;
   const tell = realm.srtp === "required" ? findings.fault.bind(findings) : findings.warning.bind(findings);
   const effect = realm.srtp === "required" ? "no call can meet it" : "no call will be encrypted";
-  if (!realm.srtpKeys.includes("sdes"))
-    tell([...path, "srtpKeys"], `${effect}: keys are agreed by SDES alone so far`, 'add "sdes"');
-  else if (!hasTls && !realm.sdesWithoutTls)
+  if (!realm.srtpKeys.includes("dtls") && !hasTls && !realm.sdesWithoutTls)
     tell(
       [...path, "srtp"],
       `${effect}: SDES keys travel over TLS alone, and the realm has no tls: listener`,
-      'add one, or set "sdesWithoutTls"',
+      'add one, add "dtls" to "srtpKeys", or set "sdesWithoutTls"',
     );
 }
 

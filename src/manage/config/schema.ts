@@ -66,6 +66,18 @@ const mediaRules = {
   allowAttributes: Type.Optional(
     texts("SDP attributes of a stream, beyond the built-in list, that may cross to this side.", 64),
   ),
+  ice: Type.Optional(
+    word(
+      "ICE, as a lite agent (RFC 8445): offered and answered; offered to browsers, and answered where it is offered; never. Default answer.",
+      ["lite", "answer", "off"],
+    ),
+  ),
+  webrtc: Type.Optional(
+    Type.Boolean({
+      description:
+        "What this side is offered is made for browsers (DTLS-SRTP, ICE, rtcp-mux, BUNDLE). Default: whoever speaks over WebSocket.",
+    }),
+  ),
 };
 
 const Media = Type.Object(
@@ -91,10 +103,20 @@ const Media = Type.Object(
   { ...closed, description: "Where media flows on this side, and what its streams may be like." },
 );
 
-const PeerMedia = Type.Object(mediaRules, {
-  ...closed,
-  description: "What its streams may be like: each member in place of that of its realm.",
-});
+const keyings = (description: string) =>
+  Type.Optional(
+    Type.Array(word("How SRTP keys are agreed.", ["sdes", "dtls"]), {
+      description,
+      minItems: 1,
+      maxItems: 2,
+      uniqueItems: true,
+    }),
+  );
+
+const PeerMedia = Type.Object(
+  { ...mediaRules, srtpKeys: keyings("How SRTP keys are agreed with it, best first.") },
+  { ...closed, description: "What its streams may be like: each member in place of that of its realm." },
+);
 
 const Dscp = Type.Object(
   {
@@ -132,13 +154,8 @@ const Realm = Type.Object(
     tls: Type.Optional(Tls),
     media: Media,
     srtp: word("Must media be encrypted on this side?", ["required", "preferred", "off"]),
-    srtpKeys: Type.Optional(
-      Type.Array(word("How SRTP keys are agreed.", ["sdes", "dtls"]), {
-        description: "How SRTP keys are agreed, best first. Default sdes, dtls; SDES alone is done so far.",
-        minItems: 1,
-        maxItems: 2,
-        uniqueItems: true,
-      }),
+    srtpKeys: keyings(
+      "How SRTP keys are agreed, best first: in SDP over TLS, or by a handshake on the media path. Default sdes, dtls.",
     ),
     sdesWithoutTls: Type.Optional(
       Type.Boolean({ description: "May SDES keys travel over signalling that is not encrypted? Default false." }),

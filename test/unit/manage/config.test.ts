@@ -234,14 +234,8 @@ const cases: readonly (readonly [name: string, from: string, to: string, ...faul
   [
     "keys that can never be agreed",
     '"srtp": "off"',
-    '"srtp": "required"',
-    '21:15: realms.inside.srtp: no call can meet it: SDES keys travel over TLS alone, and the realm has no tls: listener; add one, or set "sdesWithoutTls"',
-  ],
-  [
-    "keys in a way that the box does not know yet",
-    '["sdes", "dtls"]',
-    '["dtls"]',
-    '14:19: realms.outside.srtpKeys: no call can meet it: keys are agreed by SDES alone so far; add "sdes"',
+    '"srtp": "required", "srtpKeys": ["sdes"]',
+    '21:15: realms.inside.srtp: no call can meet it: SDES keys travel over TLS alone, and the realm has no tls: listener; add one, add "dtls" to "srtpKeys", or set "sdesWithoutTls"',
   ],
   [
     "translating sips on a side that is not trusted",

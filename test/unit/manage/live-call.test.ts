@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import { callsText, liveCall } from "../../../src/manage/index.ts";
 
-const end = { codecs: ["PCMU", "telephone-event"], profile: "RTP/AVP", direction: "sendrecv", rtcpMux: false } as const;
+const end = {
+  codecs: ["PCMU", "telephone-event"],
+  profile: "RTP/AVP",
+  direction: "sendrecv",
+  rtcpMux: false,
+  keys: "none",
+  ice: false,
+} as const;
 const view = {
   call: "abc",
   state: "up",
@@ -15,7 +22,7 @@ const view = {
       {
         stream: 0,
         kind: "audio",
-        caller: { ...end, local: "a", remote: "b", suite: "AES_CM_128_HMAC_SHA1_80" },
+        caller: { ...end, local: "a", remote: "b", suite: "AES_CM_128_HMAC_SHA1_80", keys: "sdes" },
         callee: { ...end, local: "c", remote: undefined, suite: undefined },
       },
     ],

@@ -21,7 +21,7 @@ const bundled = [
   "a=rtcp-mux",
 ];
 
-test("a bundle is taken apart: ports for each line, no group on either leg, names of its own on each", () => {
+test("a bundle is taken apart: ports for each line, its first alone in the group, names of its own on each leg", () => {
   const { media, take } = call([OPEN, INSIDE]);
   const onward = media.offer("call", "caller", offer(...bundled));
   expect([groups(onward), names(onward), ports(onward)]).toEqual([[], ["0", "1"], [true, true]]);
@@ -31,7 +31,7 @@ test("a bundle is taken apart: ports for each line, no group on either leg, name
     "callee",
     answer("m=audio 7000 RTP/AVP 0", "a=mid:0", "m=video 7002 RTP/AVP 96", "a=mid:1"),
   );
-  expect([groups(back), names(back), ports(back)]).toEqual([[], ["voice", "picture"], [true, true]]);
+  expect([groups(back), names(back), ports(back)]).toEqual([["BUNDLE voice"], ["voice", "picture"], [true, true]]);
   expect(take().length).toBe(2);
   expect(new Set(lines(back, "m=").map((line) => line.split(" ")[1])).size).toBe(2);
 });
@@ -42,7 +42,7 @@ test("a bundle-only line has nothing to stand on alone: it is declined, under it
   const onward = media.offer("call", "caller", offer(...bundled.slice(0, 4), ...only));
   expect(ports(onward)).toEqual([true, false]);
   const back = media.answer("call", "callee", answer("m=audio 7000 RTP/AVP 0", "m=video 0 RTP/AVP 96"));
-  expect([groups(back), names(back), ports(back)]).toEqual([[], ["voice", "picture"], [true, false]]);
+  expect([groups(back), names(back), ports(back)]).toEqual([["BUNDLE voice"], ["voice", "picture"], [true, false]]);
   expect(back).not.toContain("bundle-only");
 });
 

@@ -47,13 +47,32 @@ export interface Bench {
   relayLetsGo(): MediaNews[];
 }
 
-export function bench(realms: readonly RealmSettings[] = [OUTSIDE, INSIDE], seed = 1, maxPairs = 100): Bench {
+/** Of the box: SHA-256 of its certificate. */
+export const FINGERPRINT = { hash: "sha-256", value: Uint8Array.from({ length: 32 }, (_, index) => index) } as const;
+export const OUR_PRINT = `sha-256 ${Array.from(FINGERPRINT.value, octet).join(":")}`;
+
+/** A fingerprint of somebody, all of one octet. */
+export const print = (value: number, hash = "sha-256", bytes = 32): string =>
+  `a=fingerprint:${hash} ${new Array(bytes).fill(octet(value)).join(":")}`;
+
+function octet(value: number): string {
+  return value.toString(16).toUpperCase().padStart(2, "0");
+}
+
+/** `fingerprint`: the relay has a certificate to shake hands with. */
+export function bench(
+  realms: readonly RealmSettings[] = [OUTSIDE, INSIDE],
+  seed = 1,
+  maxPairs = 100,
+  fingerprint?: typeof FINGERPRINT,
+): Bench {
   const commands: RelayCommand[] = [];
   const closing: number[] = [];
   const media = new MediaSessions({
     settings: settingsWith(realms),
     random: seededRandom(seed),
     maxPairs,
+    fingerprint,
     emit: (command) => {
       commands.push(command);
       if (command.word === "close") closing.push(command.pair);
@@ -76,6 +95,16 @@ export function call(
   parties = { caller: outsideParty, callee: insideParty },
 ): Bench {
   const made = bench(realms);
+  made.media.open("call", parties);
+  return made;
+}
+
+/** From outside to inside, with a relay that does handshakes and ICE. */
+export function dtlsCall(
+  realms: readonly RealmSettings[],
+  parties: { readonly caller: MediaParty; readonly callee: MediaParty } = { caller: outsideParty, callee: insideParty },
+): Bench {
+  const made = bench(realms, 1, 100, FINGERPRINT);
   made.media.open("call", parties);
   return made;
 }
@@ -135,6 +164,9 @@ export function shape(text: string): string[] {
     .replace(/^m=(\w+) [1-9]\d* /gm, "m=$1 PORT ")
     .replace(/^a=rtcp:\d+/gm, "a=rtcp:PORT")
     .replace(/inline:\S+/g, "inline:KEY")
+    .replace(/^a=fingerprint:.*/gm, (line) => (line === `a=fingerprint:${OUR_PRINT}` ? "a=fingerprint:OURS" : line))
+    .replace(/^a=(tls-id|ice-ufrag|ice-pwd):\S+/gm, "a=$1:OURS")
+    .replace(/^(a=candidate:\S+ . UDP \d+ \S+) \d+/gm, "$1 PORT")
     .split("\r\n")
     .filter((line) => line !== "");
 }
