@@ -16,6 +16,7 @@ namespace {
 /// Limit: datagrams taken from one socket before the next one has its turn.
 constexpr unsigned kTurn = 4;
 constexpr std::uint32_t kWakeFlow = 0xffff'ffff;
+constexpr std::uint32_t kWatchFlow = 0xffff'fffe;  // To have ended the wait was all it was for.
 
 class EpollPort final : public PacketPort {
  public:
@@ -65,7 +66,7 @@ class EpollPort final : public PacketPort {
     for (int i = 0; i < count; ++i) {
       const std::uint32_t flow = ready[i].data.u32;
       if (flow == kWakeFlow) woken();
-      else take(flow);
+      else if (flow != kWatchFlow) take(flow);
     }
     return batch_;
   }
@@ -81,6 +82,13 @@ class EpollPort final : public PacketPort {
     allow_fragments(fds_[datagram.out_flow]);
     leave();
   }
+
+  bool watch(int fd) noexcept override {
+    epoll_event wanted{.events = EPOLLIN, .data = {.u32 = kWatchFlow}};
+    return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &wanted) == 0;
+  }
+
+  void unwatch(int fd) noexcept override { epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
   void wake() noexcept override {
     if (wake_pending_.exchange(true)) return;

@@ -37,6 +37,16 @@ class PacketPort {
   virtual std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept = 0;
   /// Queues `datagram` (by its out_flow and `to`); its bytes must stay as they are until the next `receive`.
   virtual void send(const relay::Datagram& datagram) noexcept = 0;
+  /// What sockets know by themselves: where a flow's packets come to, and how those that leave by it are marked. Said
+  /// before `add`.
+  virtual void know(std::uint32_t flow, const endpoint& local, std::uint8_t dscp) noexcept {
+    static_cast<void>(flow), static_cast<void>(local), static_cast<void>(dscp);
+  }
+  /// Both flows of a side, from `first` on.
+  virtual void mark(std::uint32_t first, std::uint8_t dscp) noexcept { static_cast<void>(first), static_cast<void>(dscp); }
+  /// A wait of `receive` also ends when `fd` is readable; `unwatch` before it is closed.
+  virtual bool watch(int fd) noexcept = 0;
+  virtual void unwatch(int fd) noexcept = 0;
   /// From any thread.
   virtual void wake() noexcept = 0;
   /// Flows that `remove` is through with; the caller takes and clears them.

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace sallyport::io {
 namespace {
@@ -36,11 +37,12 @@ std::uint64_t monotonic_ns() noexcept {
 
 }  // namespace
 
-PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, std::uint64_t* counters,
+PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, std::uint64_t* counters,
                            void (*notify)(void*), void* notify_data)
     : max_pairs_(max_pairs),
       core_(core),
       choice_(choice),
+      ring_options_(std::move(rings)),
       counters_(counters),
       notify_(notify),
       notify_data_(notify_data),
@@ -100,6 +102,11 @@ bool PacketThread::prepare() noexcept {
     if (!port_ && choice_ != PortChoice::kIoUring) port_ = make_epoll_port(flows);
     if (!port_) return false;
     kind_ = port_->kind();
+    if (!ring_options_.places.empty()) {
+      auto rings = make_ring_port(flows, std::move(port_), ring_options_);
+      rings_ = rings.get();
+      port_ = std::move(rings);
+    }
     engine_ = crypto::SrtpEngine::create();
     relay_ = std::make_unique<relay::Relay>(max_pairs_, engine_.get(), counters_, static_cast<relay::EventSink&>(*this));
     relay_->set_wall(unix_ns() - monotonic_ns());
@@ -160,6 +167,7 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
   switch (command.word) {
     case Command::Word::kOpen:
       relay_->open(command.pair, command.kind, command.sides[0], command.sides[1], now_ns);
+      for (std::uint32_t side = 0; side < 2; ++side) tell_port(first + side * 2, command.sides[side]);
       sockets_left_[command.pair] = 0;
       if (port_->add(first, command.fds)) {
         for (const int fd : command.fds) sockets_left_[command.pair] += fd >= 0;
@@ -170,6 +178,7 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
     case Command::Word::kChange:
       relay_->change(command.pair, command.side, command.bits, command.sides[0], now_ns);
       if (command.bits & relay::kChangeDscp) {
+        port_->mark(first + command.side * 2u, command.sides[0].dscp);
         for (std::uint32_t i = 0; i < 2; ++i) port_->changed(first + command.side * 2u + i);
       }
       return;
@@ -180,6 +189,18 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
       if (sockets_left_[command.pair] == 0) relay_->close(command.pair);
       else for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) port_->remove(first + i);
       return;
+  }
+}
+
+void PacketThread::tell_port(std::uint32_t first, const relay::Side& side) noexcept {
+  const std::uint16_t ports[2] = {side.local.rtp_port, side.local.rtcp_port};
+  const std::uint32_t count = ports[0] == ports[1] ? 1 : 2;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    endpoint local{};
+    std::memcpy(local.ip, side.local.ip.data(), side.local.ip.size());
+    local.port[0] = static_cast<std::uint8_t>(ports[i] >> 8);
+    local.port[1] = static_cast<std::uint8_t>(ports[i]);
+    port_->know(first + i, local, side.dscp);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "af_xdp_port.h"
 #include "packet_port.h"
 #include "spsc_queue.h"
 
@@ -29,13 +30,16 @@ class PacketThread final : private relay::EventSink {
  public:
   /// `core`: -1, or where the thread is pinned. `notify` is called by the packet thread when events wait; it must not
   /// block. `counters` as in relay::Relay.
-  PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, std::uint64_t* counters, void (*notify)(void*),
-               void* notify_data);
+  /// `rings`: with places, the thread's datagrams also come and go by AF_XDP.
+  PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, std::uint64_t* counters,
+               void (*notify)(void*), void* notify_data);
   ~PacketThread();
 
   /// Waits until the thread has its port; false when the chosen one is not to be had here.
   bool started();
   PortKind port_kind() const noexcept { return kind_; }
+  /// Null: it has none. Once it has started and until it is stopped.
+  const RingPort* rings() const noexcept { return rings_; }
 
   /// Control's end. False: full, try again. It is obeyed after the next `wake` at the latest.
   bool post(const Command& command) noexcept;
@@ -53,12 +57,14 @@ class PacketThread final : private relay::EventSink {
   std::uint64_t patience_ns(std::uint64_t now_ns) const noexcept;
   void take_commands(std::uint64_t now_ns) noexcept;
   void obey(const Command& command, std::uint64_t now_ns) noexcept;
+  void tell_port(std::uint32_t first, const relay::Side& side) noexcept;
   void finish_removed() noexcept;
   void event(const relay::Event& event) noexcept override;
 
   std::uint32_t max_pairs_;
   int core_;
   PortChoice choice_;
+  RingOptions ring_options_;
   std::uint64_t* counters_;
   void (*notify_)(void*);
   void* notify_data_;
@@ -71,6 +77,7 @@ class PacketThread final : private relay::EventSink {
   PortKind kind_ = PortKind::kEpoll;
   std::unique_ptr<crypto::SrtpEngine> engine_;
   std::unique_ptr<PacketPort> port_;
+  RingPort* rings_ = nullptr;  ///< The same, when it has rings.
   std::unique_ptr<relay::Relay> relay_;
   std::vector<std::uint8_t> sockets_left_;  ///< A pair: sockets still read.
   std::thread thread_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "../relay/out_sources.h"
 #include "address.h"
@@ -32,7 +33,9 @@ RelayHost::RelayHost(const HostOptions& options)
   std::vector<int> cores = options.cores;
   if (cores.empty()) cores.push_back(-1);
   for (const int core : cores) {
-    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, options.counters, notify_, notify_data_));
+    // Limit: rings need a lone packet thread so far: a queue's packets may be any thread's.
+    const RingOptions rings = cores.size() == 1 ? options.rings : RingOptions{};
+    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, options.counters, notify_, notify_data_));
   }
   for (auto& thread : threads_) {
     if (!thread->started()) problem_ = "no packet port: io_uring is forbidden or lacks what is needed here";
@@ -40,6 +43,22 @@ RelayHost::RelayHost(const HostOptions& options)
 }
 
 RelayHost::~RelayHost() { stop(); }
+
+std::vector<QueueFacts> RelayHost::ring_queues() const {
+  std::vector<QueueFacts> all;
+  for (const auto& thread : threads_) {
+    if (const RingPort* rings = thread->rings()) std::ranges::copy(rings->queues(), std::back_inserter(all));
+  }
+  return all;
+}
+
+std::uint64_t RelayHost::ring_counter(RingCounter which) const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& thread : threads_) {
+    if (const RingPort* rings = thread->rings()) sum += rings->counter(which);
+  }
+  return sum;
+}
 
 bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee) {
   if (pair >= max_pairs_ || held_[pair].open || held_[pair].failed) {

@@ -46,6 +46,8 @@ struct HostOptions {
   std::vector<int> cores;
   std::uint32_t max_pairs = 20'000;
   PortChoice port = PortChoice::kAuto;
+  /// Queue q is served by thread q modulo the number of threads.
+  RingOptions rings;
   /// kCounterStride words a side, two sides a pair, zeroed; must outlive the host.
   std::uint64_t* counters = nullptr;
   /// Called by packet threads when `events` has something; must not block.
@@ -64,6 +66,9 @@ class RelayHost {
   const std::string& problem() const noexcept { return problem_; }
   const crypto::Fingerprint& fingerprint() const noexcept { return identity_->fingerprint(); }
   PortKind port_kind() const noexcept { return threads_.front()->port_kind(); }
+  /// Of all threads.
+  std::vector<QueueFacts> ring_queues() const;
+  std::uint64_t ring_counter(RingCounter which) const noexcept;
 
   /// False: the queue to the packet thread is full and nothing was done; try again.
   bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee);

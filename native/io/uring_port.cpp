@@ -149,6 +149,7 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
   }
   rearm_.clear();
   const bool waiting = io_uring_cq_ready(&ring_) > 0;
+  if (!waiting && timeout_ns != 0) arm_watches();
   enter(waiting ? 0 : gather_ ? kGatherPackets : 1, gather_ ? kGatherUs : 0, timeout_ns);
   to_count_ = 0;
   // The sends of the last batch are through: a UDP send with DONTWAIT is done, or refused, when the call returns.
@@ -206,6 +207,30 @@ void UringPort::wake() noexcept {
   [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof one);
 }
 
+bool UringPort::watch(int fd) noexcept {
+  watched_.push_back({fd, false});
+  return true;
+}
+
+void UringPort::unwatch(int fd) noexcept {
+  std::erase_if(watched_, [fd](const Watched& watched) { return watched.fd == fd; });
+  io_uring_sqe* sqe = submission();
+  io_uring_prep_poll_remove(sqe, tag(Op::kWatch, 0, static_cast<std::uint32_t>(fd)));
+  sqe->user_data = tag(Op::kCancel, 0, 0);
+  enter(0, 0, 0);
+}
+
+/// Once each, and only before a wait: while packets come so fast that nobody waits it costs nothing.
+void UringPort::arm_watches() noexcept {
+  for (Watched& watched : watched_) {
+    if (watched.armed) continue;
+    io_uring_sqe* sqe = submission();
+    io_uring_prep_poll_add(sqe, watched.fd, POLLIN);
+    sqe->user_data = tag(Op::kWatch, 0, static_cast<std::uint32_t>(watched.fd));
+    watched.armed = true;
+  }
+}
+
 io_uring_sqe* UringPort::submission() noexcept {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
   while (sqe == nullptr) {  // Limit: a full submission queue is submitted early.
@@ -257,6 +282,10 @@ void UringPort::take(const io_uring_cqe& completion) noexcept {
     [[maybe_unused]] const ssize_t bytes = read(wake_fd_, &wake_value_, sizeof wake_value_);
     wake_pending_.store(false);
     if (!(completion.flags & IORING_CQE_F_MORE)) arm_wake();
+    return;
+  }
+  if (op == Op::kWatch) {
+    for (Watched& watched : watched_) watched.armed = watched.armed && watched.fd != static_cast<int>(number);
     return;
   }
   UringFlow& flow = flows_[number];

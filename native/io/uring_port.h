@@ -11,7 +11,7 @@
 
 namespace sallyport::io {
 
-enum class Op : std::uint8_t { kReceive, kSend, kWake, kCancel, kReceiveSettled, kSendSettled };
+enum class Op : std::uint8_t { kReceive, kSend, kWake, kCancel, kReceiveSettled, kSendSettled, kWatch };
 inline constexpr std::uint64_t tag(Op op, std::uint32_t generation, std::uint32_t flow) {
   return std::uint64_t{static_cast<std::uint8_t>(op)} << 56 | std::uint64_t{generation & 0xff'ffff} << 32 | flow;
 }
@@ -50,9 +50,16 @@ class UringPort final : public PacketPort {
   void changed(std::uint32_t flow) noexcept override;
   std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
   void send(const relay::Datagram& datagram) noexcept override;
+  bool watch(int fd) noexcept override;
+  void unwatch(int fd) noexcept override;
   void wake() noexcept override;
 
  private:
+  struct Watched {
+    int fd;
+    bool armed;
+  };
+  void arm_watches() noexcept;
   io_uring_sqe* submission() noexcept;
   unsigned publish() noexcept;
   void enter(unsigned wait_for, std::uint32_t gather_us, std::uint64_t timeout_ns) noexcept;
@@ -77,6 +84,7 @@ class UringPort final : public PacketPort {
   bool fixed_files_ = false;
   io_uring_buf_ring* buffers_ = nullptr;
   std::uint8_t* slots_ = nullptr;
+  std::vector<Watched> watched_;
   int wake_fd_ = -1;
   std::uint64_t wake_value_ = 0;
   std::atomic<bool> wake_pending_{false};

@@ -1,0 +1,77 @@
+/// The memory that packets lie in between a receive ring and a transmit ring: a UMEM cut into frames, who has each
+/// frame at the moment, and the free ones as a stack, so that the one used last, still in the cache, is used next.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <new>
+#include <vector>
+
+namespace sallyport::io {
+
+/// The kernel leaves 256 bytes before a packet; behind those a full Ethernet packet and its SRTP tag find room.
+inline constexpr std::uint32_t kFrameBytes = 2'048;
+/// Limit: queues that may hold frames of one store.
+inline constexpr std::uint8_t kQueueLimit = 128;
+
+class FrameStore {
+ public:
+  enum : std::uint8_t { kFree = 0xff, kOurs = 0xfe };  // Else: the number of the queue whose rings hold it.
+
+  explicit FrameStore(std::uint32_t frames) : count_(frames), holders_(frames, kFree) {
+    void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    memory_ = static_cast<std::uint8_t*>(memory);
+    free_.reserve(frames);
+    for (std::uint32_t frame = frames; frame-- > 0;) free_.push_back(frame);
+  }
+  ~FrameStore() { munmap(memory_, bytes()); }
+  FrameStore(const FrameStore&) = delete;
+  FrameStore& operator=(const FrameStore&) = delete;
+
+  std::uint8_t* memory() const noexcept { return memory_; }
+  std::size_t bytes() const noexcept { return std::size_t{count_} * kFrameBytes; }
+  std::uint32_t free_count() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
+
+  bool owns(const std::uint8_t* at) const noexcept { return at >= memory_ && at < memory_ + bytes(); }
+  bool holds(std::uint64_t address) const noexcept { return address < bytes(); }
+  std::uint32_t frame_of(const std::uint8_t* at) const noexcept {
+    return static_cast<std::uint32_t>((at - memory_) / kFrameBytes);
+  }
+  static std::uint32_t frame_of(std::uint64_t address) noexcept {
+    return static_cast<std::uint32_t>(address / kFrameBytes);
+  }
+  std::uint8_t* start(std::uint32_t frame) const noexcept { return memory_ + std::size_t{frame} * kFrameBytes; }
+  std::uint64_t address(const std::uint8_t* at) const noexcept { return static_cast<std::uint64_t>(at - memory_); }
+
+  /// False: all are in use.
+  bool take(std::uint32_t& frame, std::uint8_t holder) noexcept {
+    if (free_.empty()) return false;
+    frame = free_.back();
+    free_.pop_back();
+    holders_[frame] = holder;
+    return true;
+  }
+  void hand(std::uint32_t frame, std::uint8_t holder) noexcept { holders_[frame] = holder; }
+  std::uint8_t holder(std::uint32_t frame) const noexcept { return holders_[frame]; }
+  void give_back(std::uint32_t frame) noexcept {
+    if (holders_[frame] == kFree) return;
+    holders_[frame] = kFree;
+    free_.push_back(frame);
+  }
+  /// A queue is gone, and with it its rings: what they held is free again.
+  void reclaim(std::uint8_t holder) noexcept {
+    for (std::uint32_t frame = 0; frame < count_; ++frame) {
+      if (holders_[frame] == holder) give_back(frame);
+    }
+  }
+
+ private:
+  std::uint32_t count_;
+  std::uint8_t* memory_ = nullptr;
+  std::vector<std::uint8_t> holders_;
+  std::vector<std::uint32_t> free_;
+};
+
+}  // namespace sallyport::io

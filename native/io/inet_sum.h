@@ -1,0 +1,34 @@
+/// The Internet checksum (RFC 1071): sums in the byte order of memory, which it does not depend on.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace sallyport::io {
+
+/// Adds `size` bytes to `sum`; an odd last byte counts as if a zero followed. Limit: 64 KiB, so that nothing overflows.
+inline std::uint64_t inet_add(std::uint64_t sum, const std::uint8_t* at, std::uint32_t size) noexcept {
+  std::uint64_t low = 0, high = 0;
+  for (; size >= 8; size -= 8, at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    low += word & 0xffff'ffff;
+    high += word >> 32;
+  }
+  std::uint64_t rest = 0;
+  std::memcpy(&rest, at, size);
+  return sum + low + high + (rest & 0xffff'ffff) + (rest >> 32);
+}
+
+inline std::uint16_t inet_fold(std::uint64_t sum) noexcept {
+  sum = (sum & 0xffff'ffff) + (sum >> 32);
+  sum = (sum & 0xffff'ffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+/// What the header bytes `value` (two, as they stand in the packet) add.
+inline std::uint64_t inet_word(std::uint16_t host_order) noexcept { return __builtin_bswap16(host_order); }
+
+}  // namespace sallyport::io
