@@ -22,6 +22,8 @@ export interface Destination {
   readonly serverName?: string;
   /** Send on this very connection as long as it lives (RFC 5626, RFC 5923). */
   readonly connection?: number;
+  /** `ListenerSettings.id` to send from, over UDP: a NAT lets in only what comes from where its phone has sent to. */
+  readonly listener?: string;
   /** On `connection` or not at all: nobody listens at the other end of what a phone behind NAT has opened. */
   readonly flowOnly?: true;
   /** Over UDP only: may a request that is too large for a datagram go by TCP? RFC 3261 §18.1.1. */
@@ -32,8 +34,8 @@ export interface Destination {
 export const FIRST_ACCEPTED = 2 ** 31;
 
 /** Back to where a message came from, by the way that it came; a connection that its owner opened cannot be opened by us. */
-export function backOver({ realm, protocol, remote, connection }: Hop): Destination {
-  if (connection === 0) return { realm, protocol, remote };
+export function backOver({ realm, protocol, remote, connection, listener }: Hop): Destination {
+  if (connection === 0) return { realm, protocol, remote, listener };
   if (connection < FIRST_ACCEPTED) return { realm, protocol, remote, connection };
   return { realm, protocol, remote, connection, flowOnly: true };
 }

@@ -37,6 +37,13 @@ export interface DomainSettings {
   readonly datagramSeconds: number;
   /** The same on a connection, whose end we hear of. */
   readonly streamSeconds: number;
+  /**
+   * How the NAT of a phone on UDP is kept open between its REGISTERs: `options` asks the phone, whose answer proves the way;
+   * `crlf` costs a datagram and proves nothing; `off`: the phone does it.
+   */
+  readonly keepalive: "options" | "crlf" | "off";
+  /** The longest silence toward such a phone, in seconds. */
+  readonly keepaliveSeconds: number;
   /** The shortest time that a phone may ask for, in seconds; less gets 423 (RFC 3261 §10.3). */
   readonly shortestSeconds: number;
   /** For how long we register a phone with the inside registrar, in seconds; it may grant less. */

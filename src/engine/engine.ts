@@ -97,7 +97,7 @@ export class Engine {
           if (token instanceof TrunkFlow || token instanceof PhoneFlow) token.lost(now);
           else this.#transactions.unreachable(token, reason, now);
         },
-        known: (hop, now) => this.#routing.recognise(hop, now) !== undefined,
+        known: (hop, now) => this.#routing.recognise(hop, now) !== undefined || this.#registrar?.knows(hop) === true,
         undelivered: (branch, method, now) => this.#transactions.undelivered(branch, method, now),
       },
     });
@@ -112,7 +112,9 @@ export class Engine {
           else this.#calls.request(request, server, hop, now);
         },
         ack: (request: Request, hop: Hop, now: Millis) => this.#calls.ack(request, hop, now),
-        strayResponse: (response: Response, hop: Hop, now: Millis) => this.#calls.strayResponse(response, hop, now),
+        strayResponse: (response: Response, hop: Hop, now: Millis) => {
+          if (this.#registrar?.heard(response, hop, now) !== true) this.#calls.strayResponse(response, hop, now);
+        },
         lateFork: (response: Response, hop: Hop, first: boolean, now: Millis) =>
           this.#calls.lateFork(response, hop, first, now),
       },

@@ -9,6 +9,7 @@ import {
   type Millis,
   PeerError,
   type Protocol,
+  sameAddress,
 } from "../base/index.ts";
 import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
 import { ALLOW } from "./contact.ts";
@@ -133,7 +134,11 @@ export class Dialog<Owner extends DialogOwner = Leg> {
 
   /** Where the last message of the peer came from. */
   heardFrom(hop: Hop): void {
-    if (this.#hop?.connection !== hop.connection) this.#reached = undefined;
+    const before = this.#hop;
+    if (before === hop) return;
+    // Another connection; or another port of a phone whose NAT has forgotten it (RFC 4787 §4.1).
+    if (before?.connection !== hop.connection || (this.leg.nated && !sameAddress(before.remote, hop.remote)))
+      this.#reached = undefined;
     this.#speaksOver(hop);
   }
 

@@ -170,7 +170,7 @@ export class Transport {
   ): { readonly protocol: Protocol; readonly hop: Hop } {
     if (destination.protocol !== "udp") return this.#sendOnStream(destination, token, make, now);
 
-    const listener = this.#listeners.find(destination.realm, "udp", familyOf(destination.remote.ip));
+    const listener = this.#speaker(destination);
     if (listener === undefined) return this.#unsendable(destination, token, make, "no UDP listener for it", now);
     const text = make({ protocol: "udp", sentBy: listener.sentBy });
     if (text.length > UDP_REQUEST_BYTES && this.#mayUseTcp(destination, listener.family, now)) {
@@ -180,6 +180,12 @@ export class Transport {
     const hop = listener.datagramHop(destination.remote);
     this.#emit({ out: "datagram", listener: listener.id, remote: destination.remote, text });
     return { protocol: "udp", hop };
+  }
+
+  /** Of a datagram: where the flow is that it goes back over, else the realm's first. */
+  #speaker({ realm, remote, listener }: Destination): Listener | undefined {
+    const own = listener === undefined ? undefined : this.#listeners.get(listener);
+    return own?.realm.name === realm ? own : this.#listeners.find(realm, "udp", familyOf(remote.ip));
   }
 
   /** Sends a text again on the hop that it went at first. */
@@ -233,7 +239,7 @@ export class Transport {
 
   /** As `local`, for the side of a message. Where no listener fits, the realm's first: what is sent will fail anyway. */
   localFor(place: Hop | Destination): LocalAddress {
-    const byHop = "listener" in place ? this.#listeners.get(place.listener) : undefined;
+    const byHop = place.listener === undefined ? undefined : this.#listeners.get(place.listener);
     if (byHop !== undefined) return byHop.local;
     const kept = place.connection === undefined ? undefined : this.#connections.get(place.connection)?.listener;
     if (kept !== undefined) return kept.local;

@@ -28,6 +28,8 @@ export class Phone implements Actor {
   callId: string;
   seq = 0;
   contact: string;
+  /** Where it believes to be. */
+  host = "192.168.1.10";
   /** Preferred over the others when it is asked for. */
   algorithm: "MD5" | "SHA-256" | "SHA-512-256" = "MD5";
   /** Answers 401 by itself. */
@@ -139,7 +141,7 @@ export class Phone implements Actor {
   send(method: string, uri: string, lines: readonly string[], body = ""): string {
     this.#branch += 1;
     const protocol = this.place.tls !== undefined ? "TLS" : this.place.tcp !== undefined ? "TCP" : "UDP";
-    const via = `Via: SIP/2.0/${protocol} 192.168.1.10:5060;rport;branch=z9hG4bK-${this.name}-${this.place.ip}-${this.#branch}`;
+    const via = `Via: SIP/2.0/${protocol} ${this.host}:5060;rport;branch=z9hG4bK-${this.name}-${this.place.ip}-${this.#branch}`;
     const head = [via, "Max-Forwards: 70", ...lines, `Content-Length: ${body.length}`].join("\r\n");
     const text = `${method} ${uri} SIP/2.0\r\n${head}\r\n\r\n${body}`;
     this.#stage.deliver(this, text);

@@ -24,6 +24,8 @@ export function domainSettings(set: Partial<DomainSettings> = {}): DomainSetting
     contacts: 10,
     datagramSeconds: 60,
     streamSeconds: 600,
+    keepalive: "off",
+    keepaliveSeconds: 25,
     shortestSeconds: 20,
     registrarSeconds: 3_600,
     calls: "challenge",

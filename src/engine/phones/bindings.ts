@@ -20,6 +20,7 @@ import {
   userIn,
   type Wish,
 } from "../../registration/index.ts";
+import type { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
 
 const NAME_CHARS = 20;
@@ -68,9 +69,11 @@ export class Bindings {
   /** The registrar has to be told that one is over. */
   readonly #leave: (binding: HeldBinding, now: Millis) => void;
   readonly #flows = new Map<number, PhoneFlow>();
+  readonly #keeper: FlowKeeper;
 
-  constructor(house: PhoneHouse, leave: (binding: HeldBinding, now: Millis) => void) {
+  constructor(house: PhoneHouse, keeper: FlowKeeper, leave: (binding: HeldBinding, now: Millis) => void) {
     this.#house = house;
+    this.#keeper = keeper;
     this.#leave = leave;
   }
 
@@ -124,10 +127,11 @@ export class Bindings {
   }
 
   /** False: it was there already, or there is no room. */
-  restore(binding: HeldBinding): boolean {
+  restore(binding: HeldBinding, now: Millis): boolean {
     const { book } = this.#house;
     if (book.full(1) || book.named(binding.name) !== undefined) return false;
     book.add(binding);
+    this.#keeper.keep(binding, now);
     return true;
   }
 
@@ -212,6 +216,7 @@ export class Bindings {
       this.renew(binding, cseq.number, expiresAt);
     }
     if (isNews) this.#hold(binding);
+    this.#keeper.keep(binding, now);
     // What the phone comes with every minute changes nothing that outlives a restart.
     if (isNews || upstream !== undefined) emit({ out: "keep", binding: keep(binding, hash, now) });
     if (!isNews) return;
@@ -234,11 +239,17 @@ export class Bindings {
 
   #letGo(binding: HeldBinding): void {
     const { connection } = binding.flow;
+    if (connection === 0) return this.#keeper.letGo(binding);
     const flow = this.#flows.get(connection);
     if (flow?.bindings.delete(binding) !== true || flow.bindings.size > 0) return;
     this.#flows.delete(connection);
     if (flow.waiting) this.#house.transport.release(connection);
     flow.waiting = false;
+  }
+
+  /** Nobody answers there any more. */
+  flowLost(hop: Hop, now: Millis): void {
+    for (const binding of [...this.#house.book.at(hop)]) this.remove(binding, "flow-lost", now);
   }
 
   /** RFC 5626 §5.3: what has no flow is no way to anybody. */

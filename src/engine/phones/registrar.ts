@@ -38,6 +38,7 @@ import {
 import type { ServerTransaction } from "../../transaction/index.ts";
 import { Bindings, type Grant } from "./bindings.ts";
 import { Directory } from "./directory.ts";
+import { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
 import { leaveRegistrar } from "./leaving.ts";
 import { type Given, RelayedRegister, type RelayOwner } from "./relayed-register.ts";
@@ -67,6 +68,7 @@ export class Registrar implements RelayOwner, Punctual {
   readonly directory: Directory;
   readonly #house: PhoneHouse;
   readonly #bindings: Bindings;
+  readonly #keeper: FlowKeeper;
   readonly #desk: Desk;
   readonly #rates = new Map<string, RegisterRate>();
   /** REGISTERs under way. */
@@ -87,7 +89,12 @@ export class Registrar implements RelayOwner, Punctual {
     });
     this.#house = { ...options, book, gatekeeper };
     this.#desk = new Desk(this.#house);
-    this.#bindings = new Bindings(this.#house, (binding, now) => this.#leave(binding, now));
+    this.#keeper = new FlowKeeper({
+      ...options,
+      domain: (name) => this.#house.settings.registration?.domains.get(name),
+      lost: (flow, now) => this.#bindings.flowLost(flow, now),
+    });
+    this.#bindings = new Bindings(this.#house, this.#keeper, (binding, now) => this.#leave(binding, now));
     this.directory = new Directory(this.#house);
   }
 
@@ -118,6 +125,16 @@ export class Registrar implements RelayOwner, Punctual {
     else this.#through(visit, peer, now);
   }
 
+  /** True: a phone has shown by it that it is there. */
+  heard(response: Response, hop: Hop, now: Millis): boolean {
+    return this.#keeper.heard(response, hop, now);
+  }
+
+  /** Has somebody registered over this flow? */
+  knows(hop: Hop): boolean {
+    return this.#house.book.at(hop).length > 0;
+  }
+
   /** The digests of a user that was asked for. */
   user(id: number, answer: UserAnswer, now: Millis): void {
     const done = this.#lookUps.get(id);
@@ -136,7 +153,7 @@ export class Registrar implements RelayOwner, Punctual {
       if (binding === undefined || domain === undefined || hostIn(binding.aor) !== domain.domain) continue;
       if (binding.flow.realm !== domain.realm || !settings.realms.has(domain.realm)) continue;
       if ((binding.upstream === undefined) !== (domain.registrar === undefined)) continue;
-      if (this.#bindings.restore(binding)) count += 1;
+      if (this.#bindings.restore(binding, now)) count += 1;
     }
     this.#house.agenda.watch(this);
     return count;
@@ -175,6 +192,7 @@ export class Registrar implements RelayOwner, Punctual {
       waiting: this.#visits.size,
       away: [...this.#away],
       ...this.#counted,
+      keepalive: this.#keeper.counts(),
     };
   }
 

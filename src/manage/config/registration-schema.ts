@@ -33,6 +33,13 @@ const Domain = Type.Object(
       86_400,
     ),
     streamSeconds: seconds("The same for a phone on a connection. Default 600.", 20, 86_400),
+    keepalive: Type.Optional(
+      word(
+        "Between the REGISTERs of a phone on UDP behind NAT: it is asked by OPTIONS, sent a CRLF, or left alone. Default options.",
+        ["options", "crlf", "off"],
+      ),
+    ),
+    keepaliveSeconds: seconds("The longest silence toward such a phone. Default 25.", 5, 3_600),
     shortestSeconds: seconds("The shortest time that a phone may ask for; less gets 423. Default 20.", 5, 3_600),
     registrarSeconds: seconds("How long the inside registrar is asked for. Default 3600.", 60, 86_400),
     calls: Type.Optional(

@@ -91,6 +91,8 @@ function readDomain(name: string, domain: ConfigDomain, house: House): DomainSet
     contacts: domain.contacts ?? 10,
     datagramSeconds,
     streamSeconds,
+    keepalive: domain.keepalive ?? "options",
+    keepaliveSeconds: domain.keepaliveSeconds ?? 25,
     shortestSeconds,
     registrarSeconds: domain.registrarSeconds ?? 3_600,
     calls: domain.calls ?? "challenge",
