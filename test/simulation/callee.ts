@@ -20,7 +20,7 @@ export class Callee {
   readonly #talk: Talk;
   readonly #calls = new Map<string, Called>();
   readonly #asked = new Map<string, number>();
-  /** Numbers whose caller has to prove who he is, with the status that told him and the nonce. */
+  /** Call-IDs whose caller has to prove who he is, with the status that told him and the nonce. */
   readonly #challenged: Challenged = new Map();
 
   constructor(desk: Desk, talk: Talk) {
@@ -40,8 +40,9 @@ export class Callee {
     }
     const asked = (this.#asked.get(number) ?? 0) + 1;
     this.#asked.set(number, asked);
-    const challenged = this.#challenged.get(number);
-    this.#challenged.delete(number);
+    const callId = headerOf(request, "call-id"); // Another one is another target, which has asked for nothing yet.
+    const challenged = this.#challenged.get(callId);
+    this.#challenged.delete(callId);
     if (challenged !== undefined && isFair(script.temper)) {
       const fault = faultOfProof(request, ...challenged, WHO);
       if (fault !== "") this.#desk.options.complain(`INVITE ${number}: ${fault}`);
@@ -163,7 +164,7 @@ class Called {
   #challenge(status: number, { random }: Dialog): Headers {
     if (!this.#desk.options.challenges || (status !== 401 && status !== 407)) return [];
     const nonce = token(random, 16);
-    this.#challenged.set(this.#number, [status, nonce]);
+    this.#challenged.set(headerOf(this.#invite, "call-id"), [status, nonce]);
     return [challenge(status, this.#desk.host, nonce)];
   }
 
