@@ -27,10 +27,11 @@ const SUITES: readonly SrtpSuite[] = [
 export function dtlsForOffer(words: DtlsWords, before: LineDtls | undefined, random: Random): LineDtls {
   // RFC 4145 §4: an offer that says nothing is active.
   const setup = roleFor(words.setup ?? "active", words, before);
+  const named = words.tlsId !== undefined;
   if (before !== undefined && isSame(before.agreed, setup, words)) {
-    return before.named || words.tlsId === undefined ? before : { ...before, named: true };
+    return before.named === named ? before : { ...before, named };
   }
-  return { tlsId: newId(random), named: words.tlsId !== undefined, agreed: agreeing(setup, words) };
+  return { tlsId: newId(random), named, agreed: agreeing(setup, words) };
 }
 
 /** What stands when a side answers this. `offered`: what we offered; `before`: after an earlier answer of it. */

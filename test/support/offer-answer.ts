@@ -102,7 +102,7 @@ export class DialogHistory {
         const named = what.sections.find(({ lines }) => lines.includes(`a=mid:${tag}`));
         this.#expect(named !== undefined && named.port !== 0, `a group names ${tag}, which is off or nobody`);
       }
-    for (const [index, section] of what.sections.entries()) this.#line(what, section, index, offer);
+    for (const [index, section] of what.sections.entries()) this.#line(what, section, index, offer, last === undefined);
   }
 
   /** RFC 3264 §8. */
@@ -115,7 +115,7 @@ export class DialogHistory {
     this.#expect(step === 1, `another description, and the version went ${step} up`);
   }
 
-  #line(what: Description, section: Section, index: number, offer: boolean): void {
+  #line(what: Description, section: Section, index: number, offer: boolean, first: boolean): void {
     const { kind, port, formats, lines } = section;
     const at = `m= line ${index + 1} (${kind})`;
     this.#expect(formats.length > 0, `${at} has no format`);
@@ -127,7 +127,7 @@ export class DialogHistory {
     this.#expect(/^IN IP4 (?!0\.)[\d.]+$|^IN IP6 (?!::$)[\da-f:]+$/.test(address), `${at} has no address: ${address}`);
     this.#expect(port % 2 === 0, `${at} has an odd port`);
     this.#expect(directionsOf(lines).length === 1, `${at} has not one direction`);
-    for (const fault of faultsOfLine(what, section, offer)) this.faults.push(`${at}: ${fault}`);
+    for (const fault of faultsOfLine(what, section, offer, first)) this.faults.push(`${at}: ${fault}`);
     const numbers = (this.#numbers[index] ??= new Map());
     if (numbers.get("kind") !== kind) numbers.clear();
     numbers.set("kind", kind);
