@@ -87,7 +87,8 @@ export class Setup {
     maxForwards: number,
   ) {
     this.#call = call;
-    this.#wanted = { uri, peers, moves: NO_MOVES };
+    // A dialog that is to be taken over is with one phone alone: nobody else may see its name.
+    this.#wanted = { uri, peers: pickup === undefined ? peers : [], moves: NO_MOVES };
     this.#pickup = pickup;
     this.#sdp = sdp;
     this.#maxForwards = maxForwards;

@@ -28,6 +28,18 @@ test("a dialog with us is told by a name of ours, and an INVITE that replaces it
   expect(headerOf(invite, "Replaces")).toBe(`${ringingAt.callId};to-tag=bob-tag;from-tag=${ringingAt.ours};early-only`);
 });
 
+test("the phone whose dialog is to be taken over cannot be asked: nobody else is", () => {
+  const { stage, alice, bob } = ringing();
+  const invite = bob.asked("INVITE");
+  const ours = tagOf(headerOf(invite, "From"));
+  const [callId, local, remote] = watch(stage, alice, bob, document(headerOf(invite, "Call-ID"), "bob-tag", ours)).told;
+  alice.invite("100", { headers: [`Replaces: ${callId};to-tag=${local};from-tag=${remote}`] });
+  bob.answer(503);
+  expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 500 /);
+  const asked = stage.sent.inside.filter((text) => text.startsWith("INVITE ") && text.includes("\r\nReplaces: "));
+  expect(asked).toHaveLength(1);
+});
+
 test("a dialog of the other side alone is told by names that mean nothing, and replaced by what they stand for", () => {
   const { stage, alice, bob } = twoSides();
   const { told, body } = watch(stage, alice, bob, document("pbx-call-7", "tag-of-phone", "tag-of-caller"));
