@@ -6,11 +6,12 @@ type Side = "outside" | "inside";
 
 /** Words of the two sides of a stage: its networks, and what its usual parties call themselves. */
 const WORDS: Record<Side, RegExp> = {
-  outside: /198\.51\.100\.|203\.0\.113\.|alice-(?:phone|call|tag)/,
-  inside: /10\.9\.0\.|(?:bob|fork)-(?:phone|call|tag)/,
+  outside: /198\.51\.100\.|203\.0\.113\.|alice-(?:phone|call|tag)|A1:A1|alice\.local/,
+  inside: /10\.9\.0\.|(?:bob|fork)-(?:phone|call|tag)|B0:B0|bob\.local/,
 };
 
-const IDENTIFIERS = /\r\nCall-ID: *([^\r\n]+)|;tag=([^;\r\n>]+)|branch=([^;,\r\n]+)|o=\S+ (\d+) /gi;
+const IDENTIFIERS =
+  /\r\nCall-ID: *([^\r\n]+)|;tag=([^;\r\n>]+)|branch=([^;,\r\n]+)|o=\S+ (\d+) |a=(?:tls-id|ice-ufrag|ice-pwd):(\S+)|inline:(\S+)/gi;
 
 /** Both legs of every call of this stage are judged. */
 export function expectNoLeaks(stage: Stage): void {

@@ -260,9 +260,19 @@ export function honestAnswer(offer: string, { ip, port, key }: Answerer): string
     if (offered === 0) continue;
     for (const line of lines) if (/^a=(rtpmap|fmtp|ptime|rtcp-fb|rtcp-mux)\b/.test(line)) text += `${line}\r\n`;
     const wanted = directionsOf(lines)[0] ?? directionsOf(session)[0] ?? "sendrecv";
-    text += `a=${MAY_ANSWER[wanted]?.[0]}\r\n${cryptoFor(lines, key)}`;
+    text += `a=${MAY_ANSWER[wanted]?.[0]}\r\n${iceFor(lines)}${handshakeFor(lines) || cryptoFor(lines, key)}`;
   }
   return text;
+}
+
+const iceFor = (lines: readonly string[]): string =>
+  all(lines, "a=ice-ufrag:").length > 0 ? `a=ice-ufrag:seven\r\na=ice-pwd:${"7".repeat(24)}\r\n` : "";
+
+/** Of an end that begins the handshake, with a certificate whose hash is all sevens. */
+function handshakeFor(lines: readonly string[]): string {
+  if (all(lines, "a=fingerprint:").length === 0) return "";
+  const text = `a=fingerprint:sha-256 ${new Array(32).fill("77").join(":")}\r\na=setup:active\r\n`;
+  return all(lines, "a=tls-id:").length > 0 ? `${text}a=tls-id:${"seven".repeat(5)}\r\n` : text;
 }
 
 function cryptoFor(lines: readonly string[], key: string): string {

@@ -13,7 +13,7 @@ import {
 } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import { machineHash } from "../../src/io/hash.ts";
-import type { RelayCommand } from "../../src/media/index.ts";
+import type { DtlsFingerprint, RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "./no-packets.ts";
 import { ScriptedParty } from "./scripted-party.ts";
 import { boxSettings, byName, peerSettings, realmSettings } from "./settings.ts";
@@ -58,6 +58,8 @@ export interface StageOptions {
   readonly seed?: number;
   /** Addresses of the box in place of the usual ones. */
   readonly box?: Partial<Box>;
+  /** The relay shakes hands, with this certificate. */
+  readonly fingerprint?: DtlsFingerprint;
 }
 
 export class Stage {
@@ -90,7 +92,15 @@ export class Stage {
     this.box = { ...BOX, ...options.box };
     this.#names = options.names ?? {};
     const settings = stageSettings(options);
-    this.engine = new Engine({ settings, random: seededRandom(options.seed ?? 1), version: "1", hash: machineHash });
+    const random = seededRandom(options.seed ?? 1);
+    const { fingerprint } = options;
+    this.engine = new Engine({
+      settings,
+      random,
+      version: "1",
+      hash: machineHash,
+      ...(fingerprint !== undefined && { fingerprint }),
+    });
     this.settings = settings;
     this.#step({ in: "deadline" });
   }

@@ -9,6 +9,7 @@ import { DialogHistory, honestAnswer, read } from "../../support/offer-answer.ts
 import {
   type Bench,
   bench,
+  FINGERPRINT,
   INSIDE,
   insideParty,
   OUTSIDE,
@@ -45,8 +46,12 @@ const ruled = realm("inside", "10.0.0.1", {
   },
 });
 
+const handshakes = { ...secure, srtpKeys: ["dtls", "sdes"] } as const;
+const web = { ...outsideParty, secureSignalling: false, web: true };
+
 const KEY = Buffer.alloc(46, 5).toString("base64");
 const carried = new Set<string>();
+const shaken = new Set<string>();
 
 test.each(descriptions)("$name", ({ name, body }) => {
   for (const [outside, inside] of [
@@ -60,14 +65,28 @@ test.each(descriptions)("$name", ({ name, body }) => {
   }
 });
 
+test.each(descriptions)("$name, where handshakes are done", ({ name, body }) => {
+  for (const [outside, inside, caller] of [
+    [{ ...handshakes, srtp: "preferred" }, plain, outsideParty],
+    [handshakes, { ...plain, srtp: "preferred", srtpKeys: ["dtls"] }, web],
+    [{ ...handshakes, srtp: "preferred", media: { ...secure.media, rules: { ice: "lite" } } }, ruled, outsideParty],
+  ] as const) {
+    for (const from of ["caller", "callee"] as const) {
+      const made = bench([outside, inside as RealmSettings], 1, 100, FINGERPRINT);
+      if (offered(made, from, body, caller)) shaken.add(name);
+    }
+  }
+});
+
 test("enough of them are carried for this to mean something", () => {
   expect(descriptions.length).toBeGreaterThan(150);
   expect(carried.size).toBeGreaterThan(100);
+  expect(shaken.size).toBeGreaterThan(carried.size);
 });
 
 /** True when it was carried. */
-function offered({ media }: Bench, from: "caller" | "callee", body: string): boolean {
-  media.open("call", { caller: outsideParty, callee: insideParty });
+function offered({ media }: Bench, from: "caller" | "callee", body: string, caller = outsideParty): boolean {
+  media.open("call", { caller, callee: insideParty });
   const other = from === "caller" ? "callee" : "caller";
   const history = { caller: new DialogHistory(), callee: new DialogHistory() };
   const ip = { caller: "203.0.113.5", callee: "10.0.0.9" };
