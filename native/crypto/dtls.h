@@ -9,6 +9,12 @@
 
 #include "crypto/srtp.h"
 
+struct ssl_st;
+struct ssl_ctx_st;
+struct x509_st;
+struct x509_store_ctx_st;
+struct evp_pkey_st;
+
 namespace sallyport::crypto {
 
 /// Limit: fingerprints a description may name, and suites of ours that RFC 5764 and RFC 7714 have numbers for.
@@ -52,13 +58,107 @@ class DtlsIdentity {
   DtlsIdentity& operator=(const DtlsIdentity&) = delete;
 
   const Fingerprint& fingerprint() const noexcept { return fingerprint_; }
+  x509_st* certificate() const noexcept { return certificate_; }
+  evp_pkey_st* key() const noexcept { return key_; }
 
  private:
-  friend class DtlsAssociation;
   DtlsIdentity() = default;
-  void* certificate_ = nullptr;  ///< X509, and the EVP_PKEY to it.
-  void* key_ = nullptr;
+  x509_st* certificate_ = nullptr;
+  evp_pkey_st* key_ = nullptr;
   Fingerprint fingerprint_;
+};
+
+/// What all associations of one thread share. Must outlive them; the identity must outlive it.
+class DtlsFactory {
+ public:
+  static std::unique_ptr<DtlsFactory> create(const DtlsIdentity& identity);
+  ~DtlsFactory();
+  DtlsFactory(const DtlsFactory&) = delete;
+  DtlsFactory& operator=(const DtlsFactory&) = delete;
+  ssl_ctx_st* context() const noexcept { return context_; }
+
+ private:
+  explicit DtlsFactory(ssl_ctx_st* context) noexcept : context_(context) {}
+  ssl_ctx_st* context_;
+};
+
+/// Limit: bytes of a datagram we send (the payload of UDP), at first and once two of ours had no answer: RFC 6347
+/// §4.1.1.1. A VPN or a tunnel rarely carries less than the latter.
+inline constexpr std::size_t kDtlsDatagramBytes = 1'200;
+inline constexpr std::size_t kDtlsSmallDatagramBytes = 540;
+/// The first retransmission, and the longest time between two. RFC 6347 §4.2.4.1 has one second and a minute: somebody
+/// waits for this call to be heard.
+inline constexpr std::uint64_t kDtlsFirstResendNs = 400'000'000;
+inline constexpr std::uint64_t kDtlsLongestResendNs = 4'000'000'000;
+
+/// Master key and salt of one direction.
+struct DtlsMaster {
+  std::array<std::uint8_t, 48> bytes{};
+  std::size_t size = 0;
+  ~DtlsMaster();
+};
+
+enum class DtlsState : std::uint8_t { kShaking, kSecured, kClosed, kFailed };
+
+/// One association with one peer. Whose datagrams it gets is the caller's to judge.
+class DtlsAssociation {
+ public:
+  /// Takes each datagram at once; it may be lost.
+  using Send = void (*)(void* user, std::span<const std::uint8_t> datagram);
+  /// Null when memory is short. Nothing is sent before `start`.
+  static std::unique_ptr<DtlsAssociation> create(const DtlsFactory& factory, const DtlsWords& words, Send send, void* user);
+  ~DtlsAssociation();
+  DtlsAssociation(const DtlsAssociation&) = delete;
+  DtlsAssociation& operator=(const DtlsAssociation&) = delete;
+
+  /// Active: sends the ClientHello.
+  void start(std::uint64_t now_ns) noexcept;
+  void handle(std::span<const std::uint8_t> datagram, std::uint64_t now_ns) noexcept;
+  /// Retransmits what is due.
+  void handle_time(std::uint64_t now_ns) noexcept;
+  /// When `handle_time` has something to do; the largest number: never.
+  std::uint64_t deadline_ns(std::uint64_t now_ns) const noexcept;
+  /// Says close_notify if the handshake is through.
+  void close(std::uint64_t now_ns) noexcept;
+
+  DtlsState state() const noexcept { return state_; }
+  /// With kFailed: why. Static text.
+  const char* reason() const noexcept { return reason_; }
+  /// The peer's certificate is not the one that was signalled: no retransmission helps.
+  bool wrong_peer() const noexcept { return wrong_peer_; }
+  /// With kSecured: of the suite. RFC 5764 §4.2: `receive` is what the peer writes under.
+  Suite suite() const noexcept { return suite_; }
+  bool keys(DtlsMaster& receive, DtlsMaster& send) const noexcept;
+
+ private:
+  DtlsAssociation() = default;
+  struct Bio;
+  friend struct Bio;
+  friend class DtlsFactory;
+  static int verify(x509_store_ctx_st* store, void*);
+  void advance() noexcept;
+  void finish() noexcept;
+  void fail(const char* reason) noexcept;
+  bool fits(x509_st* certificate) const noexcept;
+
+  ssl_st* ssl_ = nullptr;
+  Send send_ = nullptr;
+  void* user_ = nullptr;
+  DtlsWords words_;
+  std::span<const std::uint8_t> arrived_;
+  DtlsState state_ = DtlsState::kShaking;
+  const char* reason_ = "";
+  Suite suite_{};
+  unsigned resends_ = 0;
+  bool wrong_peer_ = false;
+};
+
+/// OpenSSL reads a wall clock for its timers. Linked with --wrap=gettimeofday it reads, inside these calls, what the
+/// caller gave as the time; else the machine's clock.
+class DtlsClock {
+ public:
+  explicit DtlsClock(std::uint64_t now_ns) noexcept;
+  ~DtlsClock();
 };
 
 }  // namespace sallyport::crypto

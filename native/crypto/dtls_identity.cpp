@@ -55,8 +55,8 @@ std::unique_ptr<DtlsIdentity> DtlsIdentity::create() {
 }
 
 DtlsIdentity::~DtlsIdentity() {
-  X509_free(static_cast<X509*>(certificate_));
-  EVP_PKEY_free(static_cast<EVP_PKEY*>(key_));
+  X509_free(certificate_);
+  EVP_PKEY_free(key_);
 }
 
 }  // namespace sallyport::crypto

@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kCommandQueue = 1'024;
 /// Limit: commands obeyed between two batches of packets, so that a burst of calls delays no packet by long.
 constexpr unsigned kCommandsPerTurn = 16;
+/// Limit: results of handshakes taken between two batches of packets.
+constexpr std::size_t kResultsPerTurn = 32;
 /// Limit: events waiting for control, a pair. `closed` and retired contexts always find room: a pair makes at most
 /// these many before control has read them; news beyond three quarters of the queue is dropped.
 constexpr std::size_t kEventsPerPair = 4;
@@ -37,7 +39,7 @@ std::uint64_t monotonic_ns() noexcept {
 
 }  // namespace
 
-PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, std::uint64_t* counters,
+PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, HandshakeLane& lane, std::uint64_t* counters,
                            void (*notify)(void*), void* notify_data)
     : max_pairs_(max_pairs),
       core_(core),
@@ -48,6 +50,8 @@ PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice,
       notify_data_(notify_data),
       commands_(kCommandQueue),
       events_(max_pairs * kEventsPerPair > kLeastEvents ? max_pairs * kEventsPerPair : kLeastEvents),
+      lane_(lane),
+      letters_(kResultsPerTurn),
       sockets_left_(max_pairs) {
   thread_ = std::thread([this] { run(); });
 }
@@ -110,6 +114,8 @@ bool PacketThread::prepare() noexcept {
     engine_ = crypto::SrtpEngine::create();
     relay_ = std::make_unique<relay::Relay>(max_pairs_, engine_.get(), counters_, static_cast<relay::EventSink&>(*this));
     relay_->set_wall(unix_ns() - monotonic_ns());
+    relay_->set_handshakes(this);
+    lane_.port.store(port_.get(), std::memory_order_release);
     return true;
   } catch (const std::exception&) {
     return false;
@@ -129,16 +135,19 @@ void PacketThread::run() noexcept {
       events_pending_ = false;
       if (!notified_.exchange(true)) notify_(notify_data_);
     }
-    const bool more = commands_.front() != nullptr;
+    const bool more = commands_.front() != nullptr || lane_.results.front() != nullptr;
     const auto batch = port_->receive(before_ns, more ? 0 : relay_->idle() ? kIdleNs : patience_ns(before_ns));
     const std::uint64_t now_ns = monotonic_ns();
     // First, since an answer that went out after the command may have caused these packets.
     take_commands(now_ns);
+    take_results(now_ns);
     relay_->handle(batch, now_ns);
     for (const relay::Datagram& datagram : batch) {
       if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
     }
     relay_->tick(now_ns);
+    if (mailed_) lane_.bell->ring();
+    mailed_ = false;
     for (const relay::Datagram& datagram : relay_->made(now_ns)) {
       if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
     }
@@ -186,10 +195,64 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
       relay_->play(command.pair, command.side, command.digit, now_ns);
       return;
     case Command::Word::kClose:
-      if (sockets_left_[command.pair] == 0) relay_->close(command.pair);
-      else for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) port_->remove(first + i);
+      close_pair(command.pair);
       return;
   }
+}
+
+void PacketThread::close_pair(std::uint32_t pair) noexcept {
+  if (sockets_left_[pair] == 0) return relay_->close(pair);
+  for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) port_->remove(pair * relay::kFlowsPerPair + i);
+}
+
+/// What handshakes have brought: datagrams to send, keys, failures, and pairs whose good-byes are said.
+void PacketThread::take_results(std::uint64_t now_ns) noexcept {
+  using Kind = HandshakeResult::Kind;
+  for (std::size_t i = 0; i < kResultsPerTurn; ++i) {
+    const HandshakeResult* const result = lane_.results.front();
+    if (result == nullptr) return;
+    switch (result->kind) {
+      case Kind::kSend: {
+        if (!relay_->speaks_for(result->association, result->flow)) break;
+        std::memcpy(letters_[i].data(), result->bytes, result->size);
+        port_->send({.flow = result->flow, .data = letters_[i].data(), .size = result->size, .room = result->size,
+                     .verdict = relay::Verdict::kForward, .out_flow = result->flow, .to = result->peer});
+        break;
+      }
+      case Kind::kSecured:
+        relay_->secured({.association = result->association, .flow = result->flow, .peer = result->peer, .rx = result->rx,
+                         .tx = result->tx, .suite = result->suite}, now_ns);
+        break;
+      case Kind::kFailed: relay_->handshake_failed(result->association, result->flow, result->reason); break;
+      case Kind::kClosePair: close_pair(result->pair); break;
+    }
+    lane_.results.release();
+  }
+}
+
+void PacketThread::arrived(std::uint32_t association, const relay::Datagram& datagram) noexcept {
+  HandshakeMail* const mail = lane_.mail.size() + kLaneReserve > lane_.mail.capacity() ? nullptr : lane_.mail.vacant();
+  if (mail == nullptr || datagram.size > sizeof mail->bytes) return;
+  mail->reached = false;
+  mail->association = association;
+  mail->flow = datagram.flow;
+  mail->size = datagram.size;
+  mail->peer = datagram.sender;
+  std::memcpy(mail->bytes, datagram.data, datagram.size);
+  lane_.mail.publish();
+  mailed_ = true;
+}
+
+void PacketThread::reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept {
+  HandshakeMail* const mail = lane_.mail.vacant();
+  if (mail == nullptr) return;  // The handshake then ends at its limit.
+  mail->reached = true;
+  mail->association = association;
+  mail->flow = flow;
+  mail->size = 0;
+  mail->peer = to;
+  lane_.mail.publish();
+  mailed_ = true;
 }
 
 void PacketThread::tell_port(std::uint32_t first, const relay::Side& side) noexcept {

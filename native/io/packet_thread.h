@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "af_xdp_port.h"
+#include "handshake_thread.h"
 #include "packet_port.h"
 #include "spsc_queue.h"
 
@@ -26,12 +27,13 @@ struct Command {
 
 enum class PortChoice : std::uint8_t { kAuto, kIoUring, kEpoll };
 
-class PacketThread final : private relay::EventSink {
+class PacketThread final : private relay::EventSink, private relay::HandshakeDoor {
  public:
   /// `core`: -1, or where the thread is pinned. `notify` is called by the packet thread when events wait; it must not
   /// block. `counters` as in relay::Relay.
+  /// `lane`: to the handshakes; must outlive the thread.
   /// `rings`: with places, the thread's datagrams also come and go by AF_XDP.
-  PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, std::uint64_t* counters,
+  PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, HandshakeLane& lane, std::uint64_t* counters,
                void (*notify)(void*), void* notify_data);
   ~PacketThread();
 
@@ -43,6 +45,8 @@ class PacketThread final : private relay::EventSink {
 
   /// Control's end. False: full, try again. It is obeyed after the next `wake` at the latest.
   bool post(const Command& command) noexcept;
+  /// True: the next `post` does not fail.
+  bool has_room() const noexcept { return port_ && commands_.size() < commands_.capacity(); }
   void wake() noexcept;
   bool next_event(relay::Event& event) noexcept;
   /// The sink was asked; control will look at the events now.
@@ -56,6 +60,10 @@ class PacketThread final : private relay::EventSink {
   bool prepare() noexcept;
   std::uint64_t patience_ns(std::uint64_t now_ns) const noexcept;
   void take_commands(std::uint64_t now_ns) noexcept;
+  void take_results(std::uint64_t now_ns) noexcept;
+  void close_pair(std::uint32_t pair) noexcept;
+  void arrived(std::uint32_t association, const relay::Datagram& datagram) noexcept override;
+  void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept override;
   void obey(const Command& command, std::uint64_t now_ns) noexcept;
   void tell_port(std::uint32_t first, const relay::Side& side) noexcept;
   void finish_removed() noexcept;
@@ -79,6 +87,10 @@ class PacketThread final : private relay::EventSink {
   std::unique_ptr<PacketPort> port_;
   RingPort* rings_ = nullptr;  ///< The same, when it has rings.
   std::unique_ptr<relay::Relay> relay_;
+  HandshakeLane& lane_;
+  /// What handshakes sent in this turn; a port reads it until its next `receive`.
+  std::vector<std::array<std::uint8_t, crypto::kDtlsDatagramBytes>> letters_;
+  bool mailed_ = false;
   std::vector<std::uint8_t> sockets_left_;  ///< A pair: sockets still read.
   std::thread thread_;
 };

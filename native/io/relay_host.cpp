@@ -32,10 +32,13 @@ RelayHost::RelayHost(const HostOptions& options)
   if (!identity_) problem_ = "no certificate could be made: the machine gives no random numbers";
   std::vector<int> cores = options.cores;
   if (cores.empty()) cores.push_back(-1);
+  if (identity_) handshakes_ = std::make_unique<HandshakeThread>(*identity_, cores.size());
+  if (identity_ && problem_.empty()) problem_ = handshakes_->problem();
+  if (!problem_.empty()) return;
   for (const int core : cores) {
     // Limit: rings need a lone packet thread so far: a queue's packets may be any thread's.
     const RingOptions rings = cores.size() == 1 ? options.rings : RingOptions{};
-    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, options.counters, notify_, notify_data_));
+    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()), options.counters, notify_, notify_data_));
   }
   for (auto& thread : threads_) {
     if (!thread->started()) problem_ = "no packet port: io_uring is forbidden or lacks what is needed here";
@@ -65,13 +68,14 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     fail(pair, 0, pair >= max_pairs_ ? "pair number beyond maxPairs" : "pair number in use");
     return true;
   }
+  if (!has_room(pair)) return false;
   Held& held = held_[pair];
   held.kind = kind;
   SideWords* sides[2] = {&caller, &callee};
   for (std::uint8_t side = 0; side < 2; ++side) {
     const char* reason = open_sockets(held, *sides[side], side);
     if (reason == nullptr) reason = open_contexts(*sides[side], kind);
-    if (reason == nullptr && (sides[side]->dtls.present || sides[side]->side.ice.present)) reason = "no handshakes yet";
+    if (reason == nullptr && sides[side]->dtls.present && kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
     if (reason == nullptr) continue;
     close_sockets(held);
     for (SideWords* words : sides) close_contexts(words->side);
@@ -79,28 +83,31 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     fail(pair, side, reason);
     return true;
   }
+  for (std::uint8_t side = 0; side < 2; ++side) {
+    held.ice[side] = sides[side]->side.ice.present;
+    held.latch[side] = sides[side]->side.latch;
+    if (sides[side]->dtls.present) link(held, pair, side, sides[side]->dtls, sides[side]->side.dtls);
+  }
   Command command{.word = Command::Word::kOpen, .side = 0, .kind = kind, .pair = pair, .bits = 0, .fds = {}, .sides = {caller.side, callee.side}};
   std::copy_n(held.fds, relay::kFlowsPerPair, command.fds);
   held.open = thread_of(pair).post(command);
-  if (held.open) return true;
-  close_sockets(held);
-  for (SideWords* words : sides) close_contexts(words->side);
-  return false;
+  return true;
 }
 
 bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set) {
   if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) return true;
+  if (!has_room(pair)) return false;
   Held& held = held_[pair];
-  if (const char* reason = open_contexts(set, held.kind)) {
+  const char* reason = open_contexts(set, held.kind);
+  if (set.dtls.present && held.kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
+  if (reason != nullptr) {
     close_contexts(set.side);
     fail(pair, side, reason);
     return true;
   }
+  relink(held, pair, side, bits, set);
   Command command{.word = Command::Word::kChange, .side = side, .kind = {}, .pair = pair, .bits = bits, .fds = {}, .sides = {set.side, {}}};
-  if (!thread_of(pair).post(command)) {
-    close_contexts(set.side);
-    return false;
-  }
+  thread_of(pair).post(command);
   if (bits & relay::kChangeDscp) {
     for (int i = 0; i < 2; ++i) {
       const int fd = held.fds[side * 2 + i];
@@ -125,6 +132,18 @@ bool RelayHost::close(std::uint32_t pair) {
     return true;
   }
   if (!held.open || held.closing) return true;
+  if (held.association[0] != 0 || held.association[1] != 0) {
+    // By way of the handshakes, so that what they say at the end goes out while the sockets are there.
+    if (!handshakes_->has_room(1)) return false;
+    HandshakeOrder order{};
+    order.kind = HandshakeOrder::Kind::kClosePair;
+    order.association = held.association[0];
+    order.other = held.association[1];
+    order.pair = pair;
+    handshakes_->order(order);
+    held.closing = true;
+    return true;
+  }
   const Command command{.word = Command::Word::kClose, .side = 0, .kind = {}, .pair = pair, .bits = 0, .fds = {}, .sides = {}};
   held.closing = thread_of(pair).post(command);
   return held.closing;
@@ -145,6 +164,7 @@ std::size_t RelayHost::events(std::span<HostEvent> events) {
 }
 
 void RelayHost::stop() noexcept {
+  if (handshakes_) handshakes_->stop();
   for (auto& thread : threads_) {
     thread->stop();
     thread->drain_commands(
@@ -197,6 +217,49 @@ const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind) {
     wipe(key);
   }
   return reason;
+}
+
+/// A new association for that side. The order goes out before the command, so that nothing comes for an association that
+/// is not there yet.
+void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const crypto::DtlsWords& words, relay::DtlsLink& out) {
+  if (++last_association_ == 0) last_association_ = 1;
+  held.association[side] = last_association_;
+  held.dtls[side] = std::make_unique<crypto::DtlsWords>(words);
+  out = {.association = last_association_, .active = words.active};
+  HandshakeOrder order{};
+  order.kind = HandshakeOrder::Kind::kOpen;
+  order.association = last_association_;
+  order.pair = pair;
+  order.media = held.kind;
+  order.words = {.association = last_association_, .first_flow = pair * relay::kFlowsPerPair + side * 2u,
+                 .one_source = held.ice[side] || held.latch[side] == relay::LatchPolicy::kOff, .ice = held.ice[side], .words = words};
+  handshakes_->order(order);
+}
+
+void RelayHost::unlink(Held& held, std::uint8_t side, bool quiet) {
+  if (held.association[side] == 0) return;
+  HandshakeOrder order{};
+  order.kind = HandshakeOrder::Kind::kClose;
+  order.association = held.association[side];
+  order.quiet = quiet;
+  handshakes_->order(order);
+  held.association[side] = 0;
+  held.dtls[side].reset();
+}
+
+/// RFC 8842 §4: the same words again are the same association, others are another one.
+void RelayHost::relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set) {
+  const bool had_ice = held.ice[side];
+  if (bits & relay::kChangeIce) held.ice[side] = set.side.ice.present;
+  if (bits & relay::kChangeLatch) held.latch[side] = set.side.latch;
+  if (!(bits & relay::kChangeDtls)) return;
+  const bool same = held.dtls[side] && set.dtls == *held.dtls[side] && had_ice == held.ice[side];
+  if (same) {
+    bits &= ~std::uint32_t{relay::kChangeDtls};
+    return;
+  }
+  unlink(held, side, set.dtls.present);
+  if (set.dtls.present) link(held, pair, side, set.dtls, set.side.dtls);
 }
 
 void RelayHost::close_sockets(Held& held) noexcept {

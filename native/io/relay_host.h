@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../crypto/dtls.h"
+#include "handshake_thread.h"
 #include "packet_thread.h"
 
 namespace sallyport::io {
@@ -91,7 +92,15 @@ class RelayHost {
     bool open = false;     ///< Known to a packet thread.
     bool failed = false;   ///< Could not be opened; waits for its `close`.
     bool closing = false;
+    bool ice[2] = {false, false};
+    relay::LatchPolicy latch[2] = {};
+    std::uint32_t association[2] = {0, 0};
+    std::unique_ptr<crypto::DtlsWords> dtls[2];  ///< Of the association, to know another one.
   };
+  bool has_room(std::uint32_t pair) noexcept { return handshakes_->has_room(4) && thread_of(pair).has_room(); }
+  void link(Held& held, std::uint32_t pair, std::uint8_t side, const crypto::DtlsWords& words, relay::DtlsLink& out);
+  void unlink(Held& held, std::uint8_t side, bool quiet);
+  void relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set);
   const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
   const char* open_contexts(SideWords& words, relay::PairKind kind);
   void close_sockets(Held& held) noexcept;
@@ -106,6 +115,8 @@ class RelayHost {
   std::string problem_;
   std::unique_ptr<crypto::SrtpEngine> engine_;
   std::unique_ptr<crypto::DtlsIdentity> identity_;
+  std::unique_ptr<HandshakeThread> handshakes_;
+  std::uint32_t last_association_ = 0;
   std::vector<std::unique_ptr<PacketThread>> threads_;
   std::vector<Held> held_;
   std::vector<HostEvent> own_events_;

@@ -22,10 +22,6 @@ endpoint endpoint_of(const Ip& ip, std::uint16_t port) noexcept {
   return made;
 }
 
-/// After a change of key or address, what was on its way before still counts for this long: the peer changes when our
-/// answer reaches it, which may have to be sent twice.
-constexpr std::uint64_t kInFlightNs = 2'000 * kMillisecondNs;
-
 
 /// Zeroed memory that costs nothing until it is touched, so that a table for the most pairs is cheap on a quiet box.
 template <typename T>
@@ -35,8 +31,10 @@ T* reserve(std::size_t count) {
   return static_cast<T*>(memory);
 }
 
-/// Forgets what was learnt and sets out from what is signalled.
+/// Forgets what was learnt and sets out from what is signalled. With ICE only checks say who is where.
 void begin(RunningSide& side, std::uint64_t now_ns) noexcept {
+  side.peer_mux = side.remote.known && side.remote.rtp_port == side.remote.rtcp_port;
+  if (side.ice) return;
   for (std::uint32_t i = 0; i < 2; ++i) {
     Path& path = side.paths[i];
     if (path.known) {
@@ -49,7 +47,6 @@ void begin(RunningSide& side, std::uint64_t now_ns) noexcept {
     path.known = path.reachable && side.latch == LatchPolicy::kOff;
     path.source = path.to;
   }
-  side.peer_mux = side.remote.known && side.remote.rtp_port == side.remote.rtcp_port;
 }
 
 void set_cname(RunningSide& side, const Side& words) noexcept {
@@ -60,35 +57,6 @@ void set_cname(RunningSide& side, const Side& words) noexcept {
 void set_payload_types(RunningSide& side, const Side& words) noexcept {
   side.payload_types = words.payload_types;
   side.payload_type_count = words.payload_type_count;
-}
-
-/// Takes `fresh` into use; returns what control is to close.
-crypto::SrtpContext* renew_rx(RunningSide& side, crypto::SrtpContext* fresh, std::uint64_t now_ns) noexcept {
-  side.old_rx_until_ns = now_ns + kInFlightNs;
-  if (fresh && side.old_rx && same_key(*fresh, *side.old_rx)) {
-    std::swap(side.rx, side.old_rx);
-    return fresh;
-  }
-  crypto::SrtpContext* const leaving = side.rx ? std::exchange(side.old_rx, side.rx) : nullptr;
-  side.rx = fresh;
-  return leaving;
-}
-
-/// The same for what we send under: a key that comes back goes on with its own indices.
-crypto::SrtpContext* renew_tx(RunningSide& side, crypto::SrtpContext* fresh) noexcept {
-  if (fresh && side.tx && same_key(*fresh, *side.tx)) return fresh;
-  crypto::SrtpContext* leaving = std::exchange(side.tx, fresh);
-  for (crypto::SrtpContext*& old : side.old_tx) {
-    if (fresh && old && same_key(*fresh, *old)) {
-      side.tx = std::exchange(old, leaving);
-      return fresh;
-    }
-  }
-  for (crypto::SrtpContext*& old : side.old_tx) {
-    if (leaving == nullptr) break;
-    std::swap(old, leaving);
-  }
-  return leaving;
 }
 
 /// FNV-1a. CNAMEs are random, so what is made of them is.
@@ -113,10 +81,12 @@ Relay::Relay(std::uint32_t max_pairs, crypto::SrtpEngine* engine, std::uint64_t*
       events_(events),
       pairs_(reserve<Pair>(max_pairs)),
       active_(reserve<std::uint32_t>(max_pairs)),
-      outbox_(std::make_unique<Outbox>()) {}
+      outbox_(std::make_unique<Outbox>()),
+      guards_(reserve<Guard>(std::size_t{max_pairs} * 2)) {}
 
 Relay::~Relay() {
   munmap(pairs_, max_pairs_ * sizeof(Pair));
+  munmap(guards_, std::size_t{max_pairs_} * 2 * sizeof(Guard));
   munmap(active_, max_pairs_ * sizeof(std::uint32_t));
 }
 
@@ -152,13 +122,18 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     side.max_datagram = words.max_datagram;
     side.dice = side.dice_of_birth = dice_of(words, i);
     side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources);
+    if (words.ice.present) set_ice(pair, i, words.ice);
     begin(side, now_ns);
+    if (words.dtls.association != 0) set_dtls(pair, i, words.dtls);
   }
   number_sides(pair);
 }
 
 void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t bits, const Side& set,
                    std::uint64_t now_ns) noexcept {
+  // Who leaves DTLS has no keys but those the same word brings.
+  const bool known = number < max_pairs_ && pairs_[number].open;
+  if (known && bits & kChangeDtls && set.dtls.association == 0 && pairs_[number].sides[side_number].dtls) bits |= kChangeRx | kChangeTx;
   Event retired{.kind = EventKind::kRetired, .side = side_number, .pair = number};
   if (number >= max_pairs_ || !pairs_[number].open) {
     retired.contexts = {set.rx, set.tx};
@@ -200,7 +175,13 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
     again |= side.latch != set.latch;
     side.latch = set.latch;
   }
+  if (bits & kChangeIce) {
+    again |= side.ice != set.ice.present;
+    set_ice(pairs_[number], side_number, set.ice);
+  }
   if (again) begin(side, now_ns);
+  if (bits & kChangeDtls) set_dtls(pairs_[number], side_number, set.dtls);
+  else if (again && side.dtls) reach(pairs_[number], side_number);
 }
 
 void Relay::close(std::uint32_t number) noexcept {
@@ -217,6 +198,7 @@ void Relay::close(std::uint32_t number) noexcept {
     Event old{.kind = EventKind::kRetired, .side = i, .pair = number};
     old.contexts = {side.old_rx, side.old_tx[0], side.old_tx[1], side.old_tx[2]};
     if (side.old_rx || side.old_tx[0]) events_.event(old);
+    if (side.dtls) set_dtls(pair, i, {});
   }
   Event closed{.kind = EventKind::kClosed, .pair = number};
   closed.contexts = {pair.sides[0].rx, pair.sides[0].tx, pair.sides[1].rx, pair.sides[1].tx};

@@ -60,10 +60,12 @@ Datagram* Relay::letter(const Pair& pair, std::uint32_t side_number, bool rtcp) 
   const Path& path = side.paths[rtcp && !side.peer_mux];
   Outbox& outbox = *outbox_;
   if (!path.reachable || outbox.letter_count == kLetters) return nullptr;
+  const std::uint32_t out_flow = pair.number * kFlowsPerPair + side_number * 2 + (rtcp && !side.mux);
+  if (side.dtls && sending(out_flow) == nullptr) return nullptr;
   const std::size_t at = outbox.letter_count++;
   Datagram& made = outbox.letters[at] = Datagram{};
   made.flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2;
-  made.out_flow = pair.number * kFlowsPerPair + side_number * 2 + (rtcp && !side.mux);
+  made.out_flow = out_flow;
   made.to = path.to;
   made.data = outbox.memory[at].data();
   made.room = kLetterBytes;

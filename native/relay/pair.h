@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "digit_watch.h"
+#include "ice.h"
 #include "out_sources.h"
 #include "reception.h"
 #include "relay.h"
@@ -41,6 +42,16 @@ struct LastOut {
   std::uint32_t octets = 0;   ///< Of payload.
 };
 
+/// What only sides with ICE or DTLS have.
+struct Guard {
+  IceAgent ice;
+  DtlsLink link;                           ///< Of the association that may bring keys.
+  crypto::SrtpContext* rtcp_rx = nullptr;  ///< Of the association on the RTCP port, where DTLS has one: RFC 5764 §4.2.
+  crypto::SrtpContext* rtcp_tx = nullptr;
+  std::uint64_t refilled_ns = 0;
+  std::uint32_t datagrams = kDtlsBurst;  ///< That may still come in this burst.
+};
+
 /// A Side at work.
 struct RunningSide {
   Path paths[2];  ///< RTP (and muxed RTCP), RTCP.
@@ -74,11 +85,26 @@ struct RunningSide {
   std::uint16_t max_datagram = 0;
   std::uint16_t playing = 0;          ///< Digits of ours that play or wait toward this side.
   bool speaks = false;                ///< A digit of ours is in the air: it stands for the sound.
-  bool reports = false;
-  bool numbered = false;              ///< It gets numbers of ours (OutSources), though it gets plain RTP.
+  bool reports : 1 = false;
+  bool numbered : 1 = false;            ///< It gets numbers of ours (OutSources), though it gets plain RTP.
+  bool ice : 1 = false;
+  bool dtls : 1 = false;
   std::uint8_t payload_type_count = 0;
   std::array<PayloadType, kPayloadTypeLimit> payload_types{};  ///< Renumberings of packets to this side.
 };
+
+/// The source before may still be heard, but it is not learnt again while the new one may come: the peer's last packets
+/// from its old port would else make a stranger of its new one.
+inline bool was_source(const Path& path, const endpoint& sender, std::uint64_t now_ns) noexcept {
+  return now_ns < path.before_until_ns && same(path.before, sender);
+}
+
+/// May `sender` become the source? What is asked before anything was learnt.
+inline bool may_latch(const RunningSide& side, const endpoint& sender) noexcept {
+  if (!side.remote.known) return false;
+  if (same_ip(sender, side.remote.ip)) return side.latch != LatchPolicy::kOff;
+  return side.latch == LatchPolicy::kSource && side.latch_from != Ip{} && same_ip(sender, side.latch_from);
+}
 
 struct Pair {
   bool open = false;
@@ -90,5 +116,14 @@ struct Pair {
 
 /// Limit: bytes a pair takes beside its sockets and SRTP contexts.
 static_assert(sizeof(Pair) <= 2'048, "a box holds twenty thousand of these");
+
+/// After a change of key or address, what was on its way before still counts for this long: the peer changes when our
+/// answer reaches it, which may have to be sent twice.
+inline constexpr std::uint64_t kInFlightNs = 2'000 * kMillisecondNs;
+
+/// Takes `fresh` into use; returns what control is to close.
+crypto::SrtpContext* renew_rx(RunningSide& side, crypto::SrtpContext* fresh, std::uint64_t now_ns) noexcept;
+/// The same for what we send under: a key that comes back goes on with its own indices.
+crypto::SrtpContext* renew_tx(RunningSide& side, crypto::SrtpContext* fresh) noexcept;
 
 }  // namespace sallyport::relay

@@ -14,12 +14,6 @@ namespace {
 constexpr std::uint32_t kSilencePairsPerTick = 1'024;
 constexpr std::uint64_t kTickNs = 20'000'000;
 
-/// The source before may still be heard, but it is not learnt again while the new one may come: the peer's last packets
-/// from its old port would else make a stranger of its new one.
-bool was_source(const Path& path, const endpoint& sender, std::uint64_t now_ns) noexcept {
-  return now_ns < path.before_until_ns && same(path.before, sender);
-}
-
 /// The numbers under which it goes on; false: there is no place for its source.
 bool renumber(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noexcept {
   OutSource* const source = to.out.place(read32(datagram.data + 8), milliseconds(now_ns));
@@ -40,13 +34,6 @@ void tell_source(OutSources& sources, const Datagram& datagram, crypto::Verdict 
   else if (verdict == crypto::Verdict::kIndexUsed || verdict == crypto::Verdict::kTooOld) sources.lay_behind(ssrc, sequence);
 }
 
-/// May `sender` become the source? What is asked before anything was learnt.
-bool may_latch(const RunningSide& side, const endpoint& sender) noexcept {
-  if (!side.remote.known) return false;
-  if (same_ip(sender, side.remote.ip)) return side.latch != LatchPolicy::kOff;
-  return side.latch == LatchPolicy::kSource && side.latch_from != Ip{} && same_ip(sender, side.latch_from);
-}
-
 }  // namespace
 
 void Relay::handle(std::span<Datagram> batch, std::uint64_t now_ns) noexcept {
@@ -64,9 +51,14 @@ void Relay::handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexce
     if (datagram.verdict == Verdict::kForward) pass(datagram, now_ns);
   }
   protect(piece);
+  if (!answers_) return;
+  answers_ = false;
+  for (Datagram& datagram : piece) {
+    if (datagram.verdict == Verdict::kAnswer) datagram.verdict = Verdict::kForward;
+  }
 }
 
-/// What can be said before decryption. Changes nothing but a drop's counter.
+/// What can be said before decryption. Changes nothing but a drop's counter, and what a check may.
 void Relay::judge(Datagram& datagram, std::uint64_t now_ns) noexcept {
   datagram.verdict = Verdict::kForward;
   const std::uint32_t number = datagram.flow / kFlowsPerPair;
@@ -79,15 +71,19 @@ void Relay::judge(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const std::span<const std::uint8_t> bytes(datagram.data, datagram.size);
 
   const bool rtp = pairs_[number].kind != PairKind::kUdptl;
+  if (rtp && (bytes.empty() || bytes[0] >> 6 != 2)) return judge_other(datagram, now_ns);
   datagram.rtcp = rtp && bytes.size() >= 2 && is_rtcp_type(bytes[1]);
   const bool right_port = datagram.rtcp ? rtcp_port || side.mux : !rtcp_port;
   const bool fits = datagram.rtcp ? bytes.size() >= 8 && bytes[0] >> 6 == 2 : rtp ? rtp_header_fits(bytes) : udptl_fits(bytes);
   if (!right_port || !fits) return drop(datagram, Verdict::kMalformed);
 
   const Path& path = side.paths[rtcp_port];
-  const bool acceptable = path.known ? same(path.source, datagram.sender)
-                                     : may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns);
+  const bool acceptable = path.known && same(path.source, datagram.sender) ? true
+                          : side.ice                                         ? proved(datagram)
+                          : path.known                                       ? false
+                                       : may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns);
   if (!acceptable) return drop(datagram, Verdict::kStranger);
+  if (side.dtls && receiving(datagram.flow) == nullptr) return drop(datagram, Verdict::kNotAuthentic);
   const bool plain_fits = datagram.rtcp ? rtcp_fits(bytes) : !rtp || rtp_padding_fits(bytes);
   if (side.rx == nullptr && !plain_fits) return drop(datagram, Verdict::kMalformed);
 }
@@ -111,8 +107,8 @@ void Relay::unprotect(std::span<Datagram> piece, std::uint64_t now_ns) noexcept 
   for (Datagram& datagram : piece) {
     if (datagram.verdict != Verdict::kForward) continue;
     const RunningSide& side = pairs_[datagram.flow / kFlowsPerPair].sides[datagram.flow >> 1 & 1];
-    if (side.rx == nullptr) continue;
-    jobs[count] = {.context = side.rx, .data = datagram.data, .size = datagram.size, .room = datagram.room, .rtcp = datagram.rtcp};
+    if (side.rx == nullptr && !side.dtls) continue;
+    jobs[count] = {.context = receiving(datagram.flow), .data = datagram.data, .size = datagram.size, .room = datagram.room, .rtcp = datagram.rtcp};
     owners[count++] = &datagram;
   }
   if (count == 0) return;
@@ -144,6 +140,10 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
 
   RunningSide& other = pair.sides[side_number ^ 1];
   heard(pair, side_number, now_ns);
+  if (pair.sides[side_number].ice) {
+    const bool authentic = pair.sides[side_number].rx != nullptr;
+    guard(pair.number, side_number).ice.heard(rtcp_port, datagram.sender, authentic, now_ns);
+  }
   const bool other_rtcp_port = datagram.rtcp && !other.mux;
   const Path& out = other.paths[datagram.rtcp && !other.peer_mux];
 
@@ -156,6 +156,7 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
   if (renumbers && !renumber(datagram, other, now_ns)) return drop(datagram, Verdict::kUnsent);
   datagram.out_flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2 + other_rtcp_port;
   datagram.to = out.to;
+  if (other.dtls && sending(datagram.out_flow) == nullptr) return drop(datagram, Verdict::kUnsent);
 }
 
 void Relay::protect(std::span<Datagram> piece) noexcept {
@@ -167,8 +168,8 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
     const std::uint32_t number = datagram.out_flow / kFlowsPerPair;
     const std::uint32_t side_number = datagram.out_flow >> 1 & 1;
     RunningSide& side = pairs_[number].sides[side_number];
-    if (side.tx != nullptr) {
-      jobs[job_count] = {.context = side.tx, .data = datagram.data, .size = datagram.size, .room = datagram.room, .rtcp = datagram.rtcp};
+    if (side.tx != nullptr || side.dtls) {
+      jobs[job_count] = {.context = sending(datagram.out_flow), .data = datagram.data, .size = datagram.size, .room = datagram.room, .rtcp = datagram.rtcp};
       owners[job_count++] = &datagram;
     } else if (!datagram.rtcp) {
       if (side.numbered) tell_source(side.out, datagram, crypto::Verdict::kGood);
@@ -201,6 +202,7 @@ bool Relay::learn(Pair& pair, std::uint32_t side_number, bool rtcp_port, const e
                   std::uint64_t now_ns) noexcept {
   RunningSide& side = pair.sides[side_number];
   Path& path = side.paths[rtcp_port];
+  if (side.ice) return true;  // Checks alone say who the peer is: `judge` has asked.
   if (path.known) return same(path.source, sender);
   if (was_source(path, sender, now_ns)) return true;
   path.known = true;
@@ -236,6 +238,7 @@ void Relay::tick(std::uint64_t now_ns) noexcept {
     watch_pair(pair, now_ns);
     for (std::uint8_t side_number = 0; side_number < 2; ++side_number) {
       RunningSide& side = pair.sides[side_number];
+      if (side.ice) watch_consent(pair, side_number, now_ns);
       const bool due = side.silence_limit_ns != 0 && now_ns - side.last_heard_ns >= side.silence_limit_ns;
       if (side.silent || !due) continue;
       side.silent = true;

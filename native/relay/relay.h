@@ -154,8 +154,9 @@ inline constexpr std::size_t kCounterStride = 32;
 static_assert(kCounterCount <= kCounterStride);
 
 /// What became of a datagram. All but kForward are drops, each with its counter. kTaken: a digit that crosses in another
-/// way, or sound in whose place a digit of ours goes.
-enum class Verdict : std::uint8_t { kForward, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kClosed };
+/// way, or sound in whose place a digit of ours goes. Two are neither, and Relay's alone: kAnswer (ours, to a check; becomes
+/// kForward) and kHandedOn (to a handshake, or no more than a sign of life).
+enum class Verdict : std::uint8_t { kForward, kAnswer, kHandedOn, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kClosed };
 
 /// One datagram, worked on in place.
 struct Datagram {
@@ -192,8 +193,36 @@ class EventSink {
   ~EventSink() = default;
 };
 
+/// Where handshakes are made. Relay says who may shake hands and with whom to begin.
+class HandshakeDoor {
+ public:
+  /// A DTLS datagram from somebody who may be the peer. Its bytes are only good inside the call.
+  virtual void arrived(std::uint32_t association, const Datagram& datagram) noexcept = 0;
+  /// The peer is there: an active side begins, any other one sends there from now on.
+  virtual void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept = 0;
+
+ protected:
+  ~HandshakeDoor() = default;
+};
+
+/// What a handshake brought.
+struct Secured {
+  std::uint32_t association = 0;
+  std::uint32_t flow = 0;
+  endpoint peer{};
+  crypto::SrtpContext* rx = nullptr;
+  crypto::SrtpContext* tx = nullptr;
+  crypto::Suite suite{};
+};
+
+/// Limit: DTLS datagrams of a side in a burst, and the time that brings one more. What comes beyond is lost: a handshake
+/// takes twenty, and a flood in its peer's name shall not be the work of others.
+inline constexpr std::uint32_t kDtlsBurst = 64;
+inline constexpr std::uint64_t kDtlsDatagramNs = 10'000'000;
+
 struct Pair;
 struct RunningSide;
+struct Guard;
 struct Outbox;
 struct Playing;
 struct ToldDigits;
@@ -222,6 +251,15 @@ class Relay {
   /// then state. A packet that fails any of them has changed nothing but one counter (RFC 3711 §3.3).
   void handle(std::span<Datagram> batch, std::uint64_t now_ns) noexcept;
 
+  /// Without a door no side can have DTLS.
+  void set_handshakes(HandshakeDoor* door) noexcept { handshakes_ = door; }
+  /// Takes the keys into use, or retires them when that association is not asked for any more.
+  void secured(const Secured& secured, std::uint64_t now_ns) noexcept;
+  /// `reason`: static text.
+  void handshake_failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept;
+  /// Whether a datagram of that handshake may leave by that flow.
+  bool speaks_for(std::uint32_t association, std::uint32_t flow) const noexcept;
+
   /// Looks for silent sides, a part of the table a call. Cheap: call it every turn.
   void tick(std::uint64_t now_ns) noexcept;
   bool idle() const noexcept { return active_count_ == 0; }
@@ -235,6 +273,17 @@ class Relay {
   enum : std::size_t { kPiece = crypto::kBatchLimit };
   void handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
   void judge(Datagram& datagram, std::uint64_t now_ns) noexcept;
+  void judge_other(Datagram& datagram, std::uint64_t now_ns) noexcept;
+  void check(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept;
+  void shake(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept;
+  bool proved(const Datagram& datagram) const noexcept;
+  Guard& guard(std::uint32_t pair, std::uint32_t side) const noexcept;
+  crypto::SrtpContext* receiving(std::uint32_t flow) const noexcept;
+  crypto::SrtpContext* sending(std::uint32_t flow) const noexcept;
+  void set_ice(Pair& pair, std::uint32_t side, const IceWords& words) noexcept;
+  void set_dtls(Pair& pair, std::uint32_t side, const DtlsLink& link) noexcept;
+  void reach(const Pair& pair, std::uint32_t side) noexcept;
+  void watch_consent(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void unprotect(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
   void try_old_key(Datagram& datagram, crypto::SrtpJob& job, std::uint64_t now_ns) noexcept;
   void pass(Datagram& datagram, std::uint64_t now_ns) noexcept;
@@ -268,6 +317,9 @@ class Relay {
   std::uint64_t next_tick_ns_ = 0;
   std::uint64_t wall_ns_ = 0;
   std::unique_ptr<Outbox> outbox_;
+  Guard* guards_;  ///< Two a pair; touched where there is ICE or DTLS.
+  HandshakeDoor* handshakes_ = nullptr;
+  bool answers_ = false;  ///< There are answers in the piece in hand.
 };
 
 }  // namespace sallyport::relay
