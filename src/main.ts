@@ -32,6 +32,7 @@ const help = `sallyport: a session border controller
   status                 how the box is
   calls                  live calls
   peers                  neighbours and their health
+  registrations          phones: who is registered, where, and for how long
   trace [--call ID]      the last messages on each side of the box, as a ladder
 
   --json                 for machines
@@ -68,6 +69,8 @@ const commands: Readonly<Record<string, Command>> = {
   reload: (words, flags) => reload(nothingIn(words, flags)),
   status: (words, flags) => show("/status", (view) => listText(view as object), nothingIn(words, flags)),
   calls: (words, flags) => show("/calls", (view) => callsText(view as LiveCall[]), nothingIn(words, flags)),
+  registrations: (words, flags) =>
+    show("/registrations", (view) => tableText(view as object[], "nobody is registered"), nothingIn(words, flags)),
   peers: (words, flags) => show("/peers", (view) => tableText(view as object[], "no peers"), nothingIn(words, flags)),
   trace: (words, flags) => {
     const path = flags.call === undefined ? "/trace" : `/trace?call=${encodeURIComponent(flags.call)}`;

@@ -261,8 +261,8 @@ export interface RouteSettings {
     /** Lower case; matches the host of the Request-URI. */
     readonly host?: string;
     readonly method?: string;
-    /** `true`: the caller is a registered phone. `callee`: the Request-URI names a registered user. */
-    readonly registered?: true | "callee";
+    /** `true`: the caller is a registered phone. `callee`: the Request-URI names a registered user. `both`. */
+    readonly registered?: true | "callee" | "both";
     /** No target of this peer can be reached now. */
     readonly peerDown?: string;
   };

@@ -15,8 +15,10 @@ import {
 import { type Authentication, type ClientOwner, type ClientTransaction, nextAttempt, timing } from "../leg/index.ts";
 import { type RequestDraft, type Response, RetryAfter, type Uri } from "../message/index.ts";
 import { mapStatus, sipsVerdict } from "../policy/index.ts";
-import type { TargetState } from "../routing/index.ts";
+import type { Binding } from "../registration/index.ts";
+import { PHONES, type TargetState } from "../routing/index.ts";
 import type { CallHouse } from "./house.ts";
+import { contactsFor, wayTo } from "./phones.ts";
 import { fullFor, type Refusal, SILENT_TARGET_LIMIT } from "./setup.ts";
 
 /** Limit: requests sent for one of somebody's; after that he gets the last refusal. */
@@ -28,7 +30,10 @@ const ASKING_LIMIT: Millis = 64 * timing.T1;
 /** Whom one request goes to. */
 export interface Place {
   readonly destination: Destination;
-  readonly target: TargetState;
+  /** `undefined`: a phone. */
+  readonly target: TargetState | undefined;
+  /** The contact of a registered phone. */
+  readonly phone?: Binding | undefined;
   readonly peer: PeerSettings;
   readonly realm: RealmSettings;
   readonly scheme: "sip" | "sips";
@@ -50,11 +55,13 @@ export class Asking implements ClientOwner, Punctual {
   readonly #owner: AskingOwner;
   readonly #uri: Uri;
   readonly #peers: readonly PeerSettings[];
+  /** The one phone that is meant. */
+  readonly #contact: Binding | undefined;
   #peerIndex = -1;
   #peer: PeerSettings | undefined;
   #targets: readonly TargetState[] = [];
   #targetIndex = 0;
-  #waiting: { readonly destination: Destination; readonly target: TargetState }[] = [];
+  #waiting: Pick<Place, "destination" | "target" | "phone">[] = [];
   #attempts = 0;
   #place: Place | undefined;
   #transaction: ClientTransaction | undefined;
@@ -67,11 +74,12 @@ export class Asking implements ClientOwner, Punctual {
   #refusal: Refusal = { status: 503, headers: [] };
 
   /** `uri`: what was asked for. */
-  constructor(house: CallHouse, owner: AskingOwner, uri: Uri, peers: readonly PeerSettings[]) {
+  constructor(house: CallHouse, owner: AskingOwner, uri: Uri, peers: readonly PeerSettings[], contact?: Binding) {
     this.#house = house;
     this.#owner = owner;
     this.#uri = uri;
     this.#peers = peers;
+    this.#contact = contact;
   }
 
   start(now: Millis): void {
@@ -108,8 +116,9 @@ export class Asking implements ClientOwner, Punctual {
       return;
     }
     const { routing } = this.#house;
-    if (status === 503) routing.outcome(place.target, "503", retryAfterOf(response), now);
-    else routing.outcome(place.target, status === 408 ? "timeout" : "answered", undefined, now);
+    const { target } = place;
+    if (target !== undefined && status === 503) routing.outcome(target, "503", retryAfterOf(response), now);
+    else if (target !== undefined) routing.outcome(target, status === 408 ? "timeout" : "answered", undefined, now);
     this.#refusal = { status: mapStatus(status).status, headers: [] };
     if (status === 503 && this.#more(now)) return this.#next(now);
     this.#over = true;
@@ -118,7 +127,7 @@ export class Asking implements ClientOwner, Punctual {
 
   failed(cause: "timeout" | "unreachable", transaction: ClientTransaction, now: Millis): void {
     if (transaction !== this.#transaction || this.#place === undefined) return;
-    this.#house.routing.outcome(this.#place.target, cause, undefined, now);
+    this.#outcome(this.#place, cause, now);
     this.#refusal = { status: cause === "timeout" ? 408 : 503, headers: [] };
     this.#quiet();
     this.#next(now);
@@ -133,7 +142,7 @@ export class Asking implements ClientOwner, Punctual {
   expire(now: Millis): void {
     if (this.#silentAt === undefined || this.#silentAt > now) return;
     this.#silentAt = undefined;
-    if (this.#place !== undefined) this.#house.routing.outcome(this.#place.target, "timeout", undefined, now);
+    if (this.#place !== undefined) this.#outcome(this.#place, "timeout", now);
     this.#refusal = { status: 408, headers: [] };
     this.#letGo();
     this.#next(now);
@@ -185,8 +194,21 @@ export class Asking implements ClientOwner, Punctual {
       this.#peer = peer;
       this.#targets = routing.targets(peer, now);
       this.#targetIndex = 0;
+      if (peer === PHONES) this.#addPhones();
       return true;
     }
+  }
+
+  #addPhones(): void {
+    const { phones } = this.#house;
+    if (phones === undefined) return;
+    this.#refusal = { status: 480, headers: [] };
+    for (const { bindings } of contactsFor(phones, this.#uri, this.#contact))
+      for (const phone of bindings) this.#waiting.push({ destination: wayTo(phone), target: undefined, phone });
+  }
+
+  #outcome({ target }: Place, cause: "timeout" | "unreachable", now: Millis): void {
+    if (target !== undefined) this.#house.routing.outcome(target, cause, undefined, now);
   }
 
   #resolve(target: TargetState, now: Millis): void {
@@ -208,12 +230,9 @@ export class Asking implements ClientOwner, Punctual {
   }
 
   /** False when this place cannot be asked; the refusal says why. */
-  #attempt(
-    { destination, target }: { readonly destination: Destination; readonly target: TargetState },
-    now: Millis,
-  ): boolean {
+  #attempt({ destination, target, phone }: Pick<Place, "destination" | "target" | "phone">, now: Millis): boolean {
     const house = this.#house;
-    const realm = house.settings.realms.get(target.realm);
+    const realm = house.settings.realms.get(target?.realm ?? destination.realm);
     const peer = this.#peer;
     if (realm === undefined || peer === undefined) return false; // A reload took it away.
     const requestScheme = this.#uri.scheme === "other" ? "sip" : this.#uri.scheme;
@@ -224,7 +243,7 @@ export class Asking implements ClientOwner, Punctual {
       this.#refusal = { status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", text]] };
       return false;
     }
-    const place: Place = { destination, target, peer, realm, scheme: verdict.scheme };
+    const place: Place = { destination, target, phone, peer, realm, scheme: verdict.scheme };
     let draft: RequestDraft;
     try {
       draft = this.#owner.compose(place, now);

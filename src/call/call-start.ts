@@ -1,6 +1,7 @@
 import type { PeerSettings, RealmSettings } from "../base/index.ts";
 import type { MediaParty } from "../media/index.ts";
 import type { Request, Uri } from "../message/index.ts";
+import type { Binding, RegisteredCaller } from "../registration/index.ts";
 import type { Call } from "./call.ts";
 import type { Introduction } from "./introduction.ts";
 import type { Asked100rel } from "./reliability.ts";
@@ -27,4 +28,8 @@ export interface CallStart {
   readonly replaces?: { readonly realm: string; readonly value: string } | undefined;
   /** The call that this one is the echo of, when our own INVITE came back with another address (a spiral). */
   readonly cameFrom: Call | undefined;
+  /** The registered phone that calls; `undefined`: somebody else does. */
+  readonly phone?: RegisteredCaller | undefined;
+  /** The one contact that is meant, where the inside registrar has asked for it by our name. */
+  readonly contact?: Binding | undefined;
 }

@@ -64,7 +64,7 @@ import {
 /** How long the end of a call waits for the relay's last counters. Limit: after it the call is reported without them. */
 const COUNTERS_LIMIT: Millis = 5 * SECOND;
 
-type Timer = "ring" | "expiry" | "silent target" | "longest call" | "counters";
+type Timer = "ring" | "expiry" | "turn" | "silent target" | "longest call" | "counters";
 
 export class Call implements LegOwner, Punctual {
   readonly id: string;
@@ -228,13 +228,18 @@ export class Call implements LegOwner, Punctual {
 
   // — Setup
 
-  /** An INVITE is about to go out on `leg`. `more`: somebody else could be asked instead. */
-  asking(leg: Leg, realm: RealmSettings, more: boolean, now: Millis): void {
+  /**
+   * An INVITE is about to go out on `leg`. `more`: somebody else could be asked instead, after `turnSeconds` even if it
+   * rings there.
+   */
+  asking(leg: Leg, realm: RealmSettings, more: boolean, now: Millis, turnSeconds?: number): void {
     this.callee = leg;
     this.calleeRealm = realm;
     this.#legs += 1;
     if (more) this.#timers.set("silent target", now + SILENT_TARGET_LIMIT);
     else this.#timers.stop("silent target");
+    if (more && turnSeconds !== undefined) this.#timers.set("turn", now + turnSeconds * SECOND);
+    else this.#timers.stop("turn");
     this.house.agenda.watch(this);
   }
 

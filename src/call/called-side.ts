@@ -106,6 +106,7 @@ export class CalledSide implements Called {
   answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
     const { call } = this;
     const twin = this.#first.pair(dialog);
+    if (dialog.hop !== undefined) this.setup.speaksFrom(dialog.hop);
     this.trying(now);
     let sdp: string | undefined;
     try {

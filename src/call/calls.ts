@@ -33,7 +33,7 @@ import {
 import type { MediaNews, MediaParty, MediaSessions } from "../media/index.ts";
 import { parseUri, type Request, type Response, type Uri } from "../message/index.ts";
 import { accessVerdict } from "../policy/index.ts";
-import type { Accounts, TrunkBook } from "../registration/index.ts";
+import type { Accounts, Admission, PhoneBook, RegisteredCaller, TrunkBook } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import { Aliases } from "./aliases.ts";
 import { forwardsLeft, isNated, wantsSips } from "./arrival.ts";
@@ -45,10 +45,10 @@ import type { CallView } from "./call-view.ts";
 import { type CallHouse, productFor } from "./house.ts";
 import { isEcho, Loops } from "./loops.ts";
 import { Outside, type Refused } from "./outside.ts";
+import { phonesIn } from "./phones.ts";
 import { foreignDialog, pickupFor } from "./pickup.ts";
 import { hasPreconditions } from "./preconditions.ts";
 import { asked100rel } from "./reliability.ts";
-import type { Pickup } from "./setup.ts";
 import { answerOptions, headersFor, respond, statusOutside, unsupportedIn } from "./strangers.ts";
 
 export interface CallsOptions {
@@ -61,6 +61,7 @@ export interface CallsOptions {
   readonly routing: Routing;
   readonly accounts?: Accounts | undefined;
   readonly trunks?: TrunkBook | undefined;
+  readonly phones?: PhoneBook | undefined;
   readonly fact: (fact: Fact, now: Millis) => void;
   /** As User-Agent and Server show it on trusted sides. */
   readonly version: string;
@@ -98,12 +99,12 @@ export class Calls {
     const forget = (call: Call): void => {
       this.#calls.delete(call.id);
     };
-    const { accounts, trunks } = options;
+    const { accounts, trunks, phones } = options;
     const isFull = (): boolean => this.#isFull;
     const place = (start: Omit<CallStart, "id">, now: Millis): Call | undefined => this.#place(start, now);
     const told = { fact, version, aliases, book, forget, place };
     this.#house = {
-      ...{ settings, random, agenda, legs, transport, media, routing, accounts, trunks, ...told },
+      ...{ settings, random, agenda, legs, transport, media, routing, accounts, trunks, phones, ...told },
       get full() {
         return isFull();
       },
@@ -113,9 +114,16 @@ export class Calls {
 
   /** Every new request but CANCEL and ACK. */
   request(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
-    try {
-      if (request.toTag === undefined) this.#outside(request, server, hop, now);
+    this.#guarded(request, server, hop, now, () => {
+      if (request.toTag === undefined) this.#outside(request, server, hop, false, now);
       else this.#inside(request, server, hop, now);
+    });
+  }
+
+  /** What is wrong with a request is told to its sender. */
+  #guarded(request: Request, server: ServerTransaction, hop: Hop, now: Millis, serve: () => void): void {
+    try {
+      serve();
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       if (!this.#knows(hop, now)) return this.#turnAway(request, server, hop, error.status, error.message, now);
@@ -218,24 +226,33 @@ export class Calls {
 
   // — Outside
 
-  #outside(request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
+  /** `proven`: the phone has shown its password. */
+  #outside(request: Request, server: ServerTransaction, hop: Hop, proven: boolean, now: Millis): void {
     const { settings, routing } = this.#house;
     const realm = settings.realms.get(hop.realm);
     // A reload has taken the realm away while the request was under way.
     if (realm === undefined) return this.#refuse(request, server, hop, 480, "the realm is gone", now);
     const requested = parseUri(request.uri);
     const called = this.#house.trunks?.calledAt(requested, hop);
-    const from = called === undefined ? routing.recognise(hop, now) : settings.peers.get(called.peer);
+    const phones = phonesIn(this.#house, request, requested, hop);
+    const { caller, contact } = phones;
+    // A phone that registered from here is that phone, whoever else may live at its address.
+    const peer = called === undefined ? routing.recognise(hop, now) : settings.peers.get(called.peer);
+    const from = caller === undefined ? peer : undefined;
+    if (caller !== undefined && !proven && this.#asksProof(caller, request)) {
+      return this.#prove(caller, request, server, hop, now);
+    }
     const pickup = request.headers.has("replaces") ? pickupFor(this.#house, request, hop) : undefined;
-    const uri = called?.uri ?? requested;
+    const uri = contact === undefined ? (called?.uri ?? requested) : parseUri(contact.aor);
     const { method } = request;
-    const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri });
-    const known = from !== undefined || realm.trust === "full";
+    const told = { caller: caller !== undefined, callee: phones.callee };
+    const route = routing.route({ from, realm: realm.name, trust: realm.trust, method, uri, phones: told, now });
+    const known = from !== undefined || caller !== undefined || realm.trust === "full";
     // RFC 3891 §3 wants more than the name of a dialog: whoever takes it over has to be somebody who may call.
     const picks = pickup !== undefined && known;
     const carried = method !== "INVITE" && this.#outsideCalls.carries(method, realm);
     const routed = picks || (route !== "no route" && (method === "INVITE" || method === "OPTIONS" || carried));
-    const verdict = accessVerdict({ trust: realm.trust, recognised: from !== undefined, method, routed });
+    const verdict = accessVerdict({ trust: realm.trust, recognised: known, method, routed });
     if (verdict.verdict !== "serve" && (method === "INVITE" || carried || !known)) {
       const status = verdict.verdict === "refuse" ? verdict.status : 403;
       if (!known) return this.#turnAway(request, server, hop, status, verdict.reason, now);
@@ -249,7 +266,7 @@ export class Calls {
     }
     if (carried && route !== "no route") {
       if (this.#closing) return this.#full(request, server, hop, "shutting down", now);
-      const came = { uri, realm, fromPeer: from, peers: route };
+      const came = { uri, realm, fromPeer: from, peers: route, phone: caller, contact };
       const refused = this.#outsideCalls.begin(request, server, hop, came, now);
       if (refused !== undefined)
         this.#refuse(request, server, hop, refused.status, refused.reason, now, refused.headers);
@@ -266,7 +283,25 @@ export class Calls {
     if (pickup?.unfit !== undefined) {
       return this.#refuse(request, server, hop, pickup.unfit, "Replaces names a dialog that cannot be taken", now);
     }
-    this.#invite(request, server, hop, realm, from, uri, route === "no route" ? [] : route, pickup, replaces, now);
+    const came = { uri, realm, fromPeer: from, peers: route === "no route" ? [] : route, phone: caller, contact };
+    this.#invite(request, server, hop, { ...came, pickup, replaces }, now);
+  }
+
+  /** OPTIONS starts nothing, and is what keeps many a phone's NAT open. */
+  #asksProof(caller: RegisteredCaller, { method }: Request): boolean {
+    return method !== "OPTIONS" && this.#house.phones?.asksProof(caller) === true;
+  }
+
+  #prove(caller: RegisteredCaller, request: Request, server: ServerTransaction, hop: Hop, now: Millis): void {
+    const judged = (admission: Admission, at: Millis): void => {
+      if (admission.verdict === "right") {
+        return this.#guarded(request, server, hop, at, () => this.#outside(request, server, hop, true, at));
+      }
+      if (admission.verdict === "later") return this.#full(request, server, hop, "nobody to ask about the user", at);
+      const asks = admission.challenges.map((challenge) => ["Proxy-Authenticate", challenge] as const);
+      respond(request, server, 407, this.#tag(), at, asks);
+    };
+    this.#house.phones?.admit(caller, request, judged, now);
   }
 
   /** What no element can serve, whoever is meant: RFC 3261 §8.2.2.1 and §8.2.2.3. */
@@ -296,15 +331,11 @@ export class Calls {
     request: Request,
     server: ServerTransaction,
     hop: Hop,
-    realm: RealmSettings,
-    fromPeer: PeerSettings | undefined,
-    uri: Uri,
-    peers: readonly PeerSettings[],
-    pickup: Pickup | undefined,
-    replaces: CallStart["replaces"],
+    came: Pick<CallStart, "uri" | "realm" | "fromPeer" | "peers" | "phone" | "contact" | "pickup" | "replaces">,
     now: Millis,
   ): void {
     const house = this.#house;
+    const { realm, fromPeer, uri } = came;
     const maxForwards = forwardsLeft(request);
     if (maxForwards === 0) return this.#refuse(request, server, hop, 483, "Max-Forwards is 0", now);
     const cameFrom = this.#echoOf(request);
@@ -317,18 +348,14 @@ export class Calls {
     if (this.#isFull) {
       return this.#full(request, server, hop, this.#closing ? "shutting down" : "limits.calls is reached", now);
     }
-    const nated = isNated(request, hop);
+    // A phone is where it speaks from, by the way that it registered.
+    const nated = came.phone !== undefined || isNated(request, hop);
     const start: CallStart = {
+      ...came,
       id: token(house.random, CALL_ID_CHARS),
       request,
-      uri,
-      fromPeer,
-      realm,
-      party: partyOf(hop, nated, fromPeer),
+      party: partyOf(hop, came.phone === undefined ? nated : isNated(request, hop), fromPeer),
       remote: addressText(hop.remote),
-      peers,
-      pickup,
-      replaces,
       maxForwards,
       sdp: offerIn(request),
       caller100rel: asked100rel(request, fromPeer),

@@ -37,7 +37,7 @@ export class Exchange implements AskingOwner {
     this.#errand = errand;
     this.#book = book;
     this.host = house.transport.localFor(errand.hop).host;
-    this.#asking = new Asking(house, this, errand.uri, errand.peers);
+    this.#asking = new Asking(house, this, errand.uri, errand.peers, errand.contact);
     this.#tag = token(house.random, TAG_CHARS);
   }
 
@@ -95,7 +95,7 @@ export class Exchange implements AskingOwner {
         source: addressText(hop.remote),
         peer: fromPeer?.name,
         to: this.#place?.peer.name,
-        target: this.#place?.target.id,
+        target: this.#place?.target?.id,
         status: refusal.status,
         ms: now - beganAt,
       },

@@ -1,7 +1,7 @@
 import type { Agenda, Fact, Millis, Random, RealmSettings, Settings, SteadyMap } from "../base/index.ts";
 import type { Dialog, LegHouse } from "../leg/index.ts";
 import type { MediaSessions } from "../media/index.ts";
-import type { Accounts, TrunkBook } from "../registration/index.ts";
+import type { Accounts, PhoneBook, TrunkBook } from "../registration/index.ts";
 import type { Routing } from "../routing/index.ts";
 import type { Aliases } from "./aliases.ts";
 import type { Call } from "./call.ts";
@@ -22,6 +22,8 @@ export interface CallHouse {
   readonly accounts: Accounts | undefined;
   /** Our registrations at peers; absent: there are none. */
   readonly trunks: TrunkBook | undefined;
+  /** Phones that are registered; absent: none can be. */
+  readonly phones: PhoneBook | undefined;
   readonly fact: (fact: Fact, now: Millis) => void;
   readonly version: string;
   /** What names inside bodies are called on the other side. */

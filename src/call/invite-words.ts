@@ -3,10 +3,12 @@ import { type Destination, defaultPort, PeerError, type PeerSettings, type Realm
 import type { Parcel } from "../leg/index.ts";
 import { From, formatUri, parseUri, To, type Uri } from "../message/index.ts";
 import { hideNameAddr, ourHost, requestUriFor, tellDiversions } from "../policy/index.ts";
+import type { RegisteredCaller } from "../registration/index.ts";
 import type { TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { parcelOf } from "./crossing.ts";
 import type { CallHouse } from "./house.ts";
+import { assertedIn, type Contacts } from "./phones.ts";
 import { preconditionTagTo } from "./preconditions.ts";
 import type { Wanted } from "./redirects.ts";
 import type { Pickup } from "./setup.ts";
@@ -18,6 +20,8 @@ export interface Place {
   readonly destination: Destination;
   readonly target: TargetState | undefined;
   readonly realm: RealmSettings;
+  /** Contacts of registered phones: the destination is that of the first. */
+  readonly contacts?: Contacts | undefined;
 }
 
 export interface Attempt {
@@ -40,8 +44,13 @@ export function wordsOf(attempt: Attempt, scheme: "sip" | "sips", sdp: string | 
   const { call, place } = attempt;
   const { target: asked, destination, realm } = place;
   const { request } = call.start;
-  const { theirs, host } = hostsAt(call.house, asked, destination);
-  const target = attempt.pickup?.dialog.target ?? requestUriFor(attempt.wanted.uri, { ...theirs, scheme });
+  const phone = place.contacts?.bindings[0];
+  const { theirs, host } =
+    phone === undefined
+      ? hostsAt(call.house, asked, destination, call.start.phone)
+      : { theirs: { host: place.contacts?.domain ?? "" }, host: call.house.transport.localFor(destination).host };
+  const target =
+    phone?.contact ?? attempt.pickup?.dialog.target ?? requestUriFor(attempt.wanted.uri, { ...theirs, scheme });
   return {
     target,
     parcel: parcelFor(attempt, sdp, target),
@@ -53,10 +62,11 @@ export function wordsOf(attempt: Attempt, scheme: "sip" | "sips", sdp: string | 
 function parcelFor(attempt: Attempt, sdp: string | undefined, target: string): Parcel {
   const { call, pickup, place } = attempt;
   const { realm } = place;
-  const host = place.target === undefined ? undefined : call.house.trunks?.domainAt(place.target.peer);
+  const host = place.target === undefined ? undefined : domainAt(call.house, place.target.peer, call.start.phone);
   const crossing = parcelOf(call.start.request, { from: call.callerRealm, to: realm, host }, false, sdp);
   const tag = preconditionTagTo(call, attempt.peer);
-  const parcel = tag.length === 0 ? crossing : { ...crossing, headers: [...tag, ...crossing.headers] };
+  const own = call.start.phone === undefined ? tag : [...tag, ...assertedIn(call.start.phone, realm)];
+  const parcel = own.length === 0 ? crossing : { ...crossing, headers: [...own, ...crossing.headers] };
   const named = pickup?.replaces ?? namedIn(call, realm);
   if (named === undefined) return routed(call, retold(attempt, parcel, target), place);
   const replacing = { ...parcel, headers: [REQUIRE_REPLACES, ["Replaces", named] as const, ...parcel.headers] };
@@ -71,8 +81,10 @@ function namedIn({ start }: Call, realm: RealmSettings): string | undefined {
 }
 
 /** RFC 3608 §6.1: the way that the registrar wants its clients to come. */
-function routed({ house }: Call, parcel: Parcel, { target, destination }: Place): Parcel {
-  const routes = target === undefined ? undefined : house.trunks?.routesTo(target.peer, destination);
+function routed({ house, start }: Call, parcel: Parcel, { target, destination }: Place): Parcel {
+  if (target === undefined) return parcel;
+  const served = start.phone === undefined ? [] : (house.phones?.routesOf(start.phone.binding, target.peer) ?? []);
+  const routes = served.length > 0 ? served : house.trunks?.routesTo(target.peer, destination);
   if (routes === undefined || routes.length === 0) return parcel;
   return { ...parcel, headers: [...routes.map((route) => ["Route", route] as const), ...parcel.headers] };
 }
@@ -93,11 +105,16 @@ export function hostsAt(
   house: CallHouse,
   target: TargetState | undefined,
   destination: Destination,
+  caller?: RegisteredCaller,
 ): { readonly theirs: { readonly host: string; readonly port?: number }; readonly host: string } {
-  const domain = target === undefined ? undefined : house.trunks?.domainAt(target.peer);
+  const domain = target === undefined ? undefined : domainAt(house, target.peer, caller);
   if (domain !== undefined) return { theirs: { host: domain }, host: domain };
   return { theirs: hostOf(target, destination), host: house.transport.localFor(destination).host };
 }
+
+/** The domain that we are known under there: that of our account, or of the phone that is registered there. */
+const domainAt = (house: CallHouse, peer: string, caller: RegisteredCaller | undefined): string | undefined =>
+  caller?.domain.registrar === peer ? caller.domain.domain : house.trunks?.domainAt(peer);
 
 /** What the target is called, as Request-URI and To name it. A port is written when it is not the usual one. */
 function hostOf(target: TargetState | undefined, destination: Destination): { host: string; port?: number } {

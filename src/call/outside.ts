@@ -6,6 +6,7 @@ import { type Millis, PeerError, type PeerSettings, type RealmSettings, SteadyMa
 import type { Hop, ServerTransaction } from "../leg/index.ts";
 import type { Request, Uri } from "../message/index.ts";
 import { userOf } from "../policy/index.ts";
+import type { Binding, RegisteredCaller } from "../registration/index.ts";
 import { forwardsLeft } from "./arrival.ts";
 import type { Errand } from "./errand.ts";
 import { type ErrandBook, Exchange } from "./exchange.ts";
@@ -73,6 +74,8 @@ export class Outside implements ErrandBook {
       readonly realm: RealmSettings;
       readonly fromPeer: PeerSettings | undefined;
       readonly peers: readonly PeerSettings[];
+      readonly phone?: RegisteredCaller | undefined;
+      readonly contact?: Binding | undefined;
     },
     now: Millis,
   ): Refused | undefined {

@@ -3,8 +3,10 @@
  * a time with a leg of its own. RFC 3261 §16.6, RFC 3263 §4.3.
  */
 import {
+  addressText,
   type Destination,
   familyOf,
+  type Hop,
   isSecure,
   isWeb,
   type Millis,
@@ -14,12 +16,14 @@ import {
   SECOND,
 } from "../base/index.ts";
 import { type Dialog, Leg } from "../leg/index.ts";
+import type { MediaParty } from "../media/index.ts";
 import { type Response, RetryAfter, type Uri } from "../message/index.ts";
 import { endsSearch, rankOf, sipsVerdict } from "../policy/index.ts";
-import type { TargetState } from "../routing/index.ts";
+import { PHONES, type TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { productFor } from "./house.ts";
 import { type InviteWords, type Place, wordsOf } from "./invite-words.ts";
+import { branchTo, contactsFor, wayTo } from "./phones.ts";
 import { hasPreconditions } from "./preconditions.ts";
 import { before, Redirects, type Wanted } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
@@ -70,6 +74,8 @@ export class Setup {
   #targets: readonly TargetState[] = [];
   #targetIndex = 0;
   #places: Place[] = [];
+  /** What the media of the called side is told; where it is heard from is known when it answers. */
+  #party: { -readonly [K in keyof MediaParty]: MediaParty[K] } | undefined;
   #attempts = 0;
   #current: Place | undefined;
   #heard = false;
@@ -112,7 +118,9 @@ export class Setup {
   }
 
   get target(): string {
-    return this.#current?.target?.id ?? "";
+    const place = this.#current;
+    if (place?.contacts === undefined) return place?.target?.id ?? "";
+    return `${place.destination.protocol}:${addressText(place.destination.remote)}`;
   }
 
   get mediaOpen(): boolean {
@@ -243,9 +251,24 @@ export class Setup {
         continue;
       }
       if (!this.#admit(peer, now)) continue;
+      if (peer === PHONES) this.#addPhones();
       this.#targets = this.#wanted.only ?? routing.targets(peer, now);
       this.#targetIndex = 0;
       return true;
+    }
+  }
+
+  /** The contacts of the user, by groups that are asked together. */
+  #addPhones(): void {
+    const { house, start } = this.#call;
+    if (house.phones === undefined) return;
+    const all = contactsFor(house.phones, this.#wanted.uri, start.contact);
+    if (all.length === 0) this.#tell({ status: 480, headers: [] });
+    for (const contacts of all) {
+      const [first] = contacts.bindings;
+      const realm = first === undefined ? undefined : house.settings.realms.get(first.flow.realm);
+      if (first === undefined || realm === undefined) continue;
+      this.#places.push({ destination: wayTo(first), target: undefined, realm, contacts });
     }
   }
 
@@ -301,7 +324,7 @@ export class Setup {
       secure: scheme === "sips",
       product: productFor(realm, call.house.version),
       tcpForLargeRequests: destination.tcpForLargeRequests ?? false,
-      nated: false,
+      nated: place.contacts !== undefined, // A phone is where it speaks from.
       sessionTimer: call.house.settings.sessionTimer,
       authenticator: call.house.accounts?.of(this.#peer),
       ids: realm.sessionId === "off" ? undefined : call.ids,
@@ -322,8 +345,9 @@ export class Setup {
     leg.wording.required = asks === "required" ? "100rel" : undefined;
     leg.wording.preconditions = hasPreconditions(this.#peer);
     this.#attempts += 1;
-    call.asking(leg, realm, this.more, now);
-    leg.invite({ ...words, maxForwards: this.#maxForwards - 1 }, words.parcel, destination, now);
+    call.asking(leg, realm, this.more, now, place.contacts?.ringSeconds);
+    const invite = { ...words, maxForwards: this.#maxForwards - 1 };
+    leg.invite(invite, words.parcel, destination, now, place.contacts?.bindings.map(branchTo));
     return true;
   }
 
@@ -341,7 +365,12 @@ export class Setup {
     return undefined;
   }
 
-  #openMedia({ destination, realm }: Place): void {
+  /** A phone answers from where its flow ends: of several that rang it is known only now. */
+  speaksFrom({ remote }: Hop): void {
+    if (this.#party?.nat === true) this.#party.signallingSource = remote.ip;
+  }
+
+  #openMedia({ destination, realm, contacts }: Place): void {
     const { media } = this.#call.house;
     const callee = {
       realm: realm.name,
@@ -349,10 +378,11 @@ export class Setup {
       web: isWeb(destination.protocol),
       family: familyOf(destination.remote.ip),
       signallingSource: destination.remote.ip,
-      nat: false,
+      nat: contacts?.bindings.some(({ nated }) => nated) ?? false,
       rules: this.#peer?.media,
       preconditions: this.#peer?.preconditions,
     };
+    this.#party = callee;
     if (this.#mediaOpen) {
       media.setParty(this.#call.id, "callee", callee);
       return;

@@ -65,12 +65,12 @@ export class Subscribing implements AskingOwner {
     this.event = eventOf(request);
     this.near = new SubscriptionSide(house, realm, hop, {
       secure: wantsSips(request, hop),
-      nated: isNated(request, hop),
+      nated: errand.phone !== undefined || isNated(request, hop),
       tcpForLargeRequests: fromPeer?.tcpForLargeRequests ?? false,
       authenticator: house.accounts?.of(fromPeer),
     });
     this.host = house.transport.localFor(hop).host;
-    this.#asking = new Asking(house, this, errand.uri, errand.peers);
+    this.#asking = new Asking(house, this, errand.uri, errand.peers, errand.contact);
     try {
       this.#nearDialog(); // Tried once before anybody is asked: what is wrong with the request is told now.
     } catch (error) {
@@ -94,7 +94,7 @@ export class Subscribing implements AskingOwner {
     this.#tag = token(house.random, TAG_CHARS);
     this.far = new SubscriptionSide(house, place.realm, place.destination, {
       secure: place.scheme === "sips",
-      nated: false,
+      nated: place.phone !== undefined,
       tcpForLargeRequests: place.destination.tcpForLargeRequests ?? false,
       authenticator: house.accounts?.of(place.peer),
     });
@@ -162,7 +162,7 @@ export class Subscribing implements AskingOwner {
     server.respond(answerTo(this.#house, this.errand, tag, refusal), now);
     if (subscription !== undefined) return;
     const to = this.#place?.peer.name;
-    const target = this.#place?.target.id;
+    const target = this.#place?.target?.id;
     const { status } = refusal;
     const source = addressText(hop.remote);
     const told = { method: request.method, realm: realm.name, source, peer: fromPeer?.name, to, target, status };
@@ -238,7 +238,7 @@ export class Subscribing implements AskingOwner {
         source: addressText(hop.remote),
         peer: fromPeer?.name,
         to: place?.peer.name,
-        target: place?.target.id,
+        target: place?.target?.id,
       },
       now,
     );

@@ -176,6 +176,7 @@ export class Engine {
       routing: this.#routing,
       accounts: this.#accounts,
       trunks: this.#trunks,
+      phones: this.#registrar?.directory,
       fact,
       version,
     });

@@ -156,6 +156,10 @@ export class Box implements ControlledBox {
     return this.#engine.view(performance.now()).peers();
   }
 
+  registrations(): readonly object[] {
+    return this.#engine.view(performance.now()).registrations();
+  }
+
   trace(call: string | undefined): readonly TraceEntry[] {
     if (call === undefined) return this.#engine.view().trace();
     const view = this.#engine

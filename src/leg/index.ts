@@ -1,6 +1,7 @@
 export { type Authentication, type Authenticator, Challenged, nextAttempt } from "./challenged.ts";
 export { ALLOW, contactOf } from "./contact.ts";
 export { Dialog, type DialogOwner, type Exchange } from "./dialog.ts";
+export type { Branch } from "./fork.ts";
 export { receive, receiveAck } from "./incoming.ts";
 export type { Progress } from "./invitation.ts";
 export { InviteServer } from "./invite-server.ts";

@@ -6,6 +6,7 @@ import { type Destination, type Hop, type Millis, PeerError } from "../base/inde
 import { type RequestDraft, Require, type Response, RSeq } from "../message/index.ts";
 import type { Authentication } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
+import { type Branch, Fork, type Sent } from "./fork.ts";
 import type { Leg } from "./leg.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
 import type { PrackNote } from "./reliable.ts";
@@ -34,12 +35,14 @@ export class Invitation implements ClientOwner {
   seq: number;
   readonly #leg: Leg;
   readonly #owner: InvitationOwner;
-  #transaction: ClientTransaction | undefined;
+  #transaction: Sent | undefined;
   #winner: Dialog | undefined;
   #finished = false;
   #cancelled = false;
   /** What was sent and where to, until it is answered. */
   #sent: { readonly draft: RequestDraft; readonly destination: Destination } | undefined;
+  /** Where else it goes at the same time, the first place included. */
+  #branches: readonly Branch[] = [];
   #authentication: Authentication | undefined;
 
   constructor(leg: Leg, owner: InvitationOwner, seq: number) {
@@ -52,6 +55,14 @@ export class Invitation implements ClientOwner {
     return !this.#finished;
   }
 
+  /** To several contacts at once; all are as good. */
+  fork(draft: RequestDraft, branches: readonly Branch[], now: Millis): void {
+    const [first] = branches;
+    if (first === undefined) return;
+    this.#branches = branches;
+    this.start(draft, first.destination, now);
+  }
+
   start(draft: RequestDraft, destination: Destination, now: Millis): void {
     this.#authentication = this.#leg.authenticator?.begin(draft, destination);
     this.#send(draft, destination, now);
@@ -62,7 +73,14 @@ export class Invitation implements ClientOwner {
     if (this.#authentication !== undefined) {
       this.#leg.proof = { seq: this.seq, headers: this.#authentication.headers };
     }
-    this.#transaction = this.#leg.house.transactions.request(draft, destination, this, now);
+    const { house } = this.#leg;
+    if (this.#branches.length === 0) {
+      this.#transaction = house.transactions.request(draft, destination, this, now);
+      return;
+    }
+    const fork = new Fork(this);
+    this.#transaction = fork;
+    fork.start(house, draft, this.#branches, now);
   }
 
   cancel(headers: readonly (readonly [string, string])[], now: Millis): void {

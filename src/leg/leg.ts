@@ -13,6 +13,7 @@ import {
 import { FinalOnly, IGNORED, UNWANTED } from "./answers.ts";
 import { type Authenticator, Challenged } from "./challenged.ts";
 import { Dialog } from "./dialog.ts";
+import type { Branch } from "./fork.ts";
 import { Invitation, type InvitationOwner, type Progress } from "./invitation.ts";
 import { InviteServer, type InviteServerOwner } from "./invite-server.ts";
 import { type Ending, type LegOptions, type LegOwner, type Loss, reasonHeaders } from "./leg-owner.ts";
@@ -153,13 +154,15 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   // — The called side: what we ask.
 
   /**
-   * Sends the INVITE. `from` without tag and `to` are complete header values; `target` is the Request-URI.
+   * Sends the INVITE. `from` without tag and `to` are complete header values; `target` is the Request-URI. `branches`: to
+   * all of these at once, each by its own Request-URI.
    */
   invite(
     invite: { readonly target: string; readonly from: string; readonly to: string; readonly maxForwards: number },
     parcel: Parcel,
     destination: Destination,
     now: Millis,
+    branches?: readonly Branch[],
   ): void {
     this.callId = token(this.house.random, CALL_ID_CHARS);
     this.wording.standAt(destination);
@@ -178,7 +181,8 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     mark(draft, dialog);
     fill(draft, parcel);
     this.invitation = new Invitation(this, this, 1);
-    this.invitation.start(draft, destination, now);
+    if (branches === undefined) this.invitation.start(draft, destination, now);
+    else this.invitation.fork(draft, branches, now);
   }
 
   /** One more early dialog of our INVITE: same Call-ID and local tag, another peer. */

@@ -12,6 +12,7 @@ export interface ControlledBox {
   status(): object;
   calls(): readonly object[];
   peers(): readonly object[];
+  registrations(): readonly object[];
   /** The last messages on the wires: of one call by our id or a Call-ID, or all. */
   trace(call: string | undefined): readonly object[];
   /** Reads the configuration again. Never rejects: faults are an answer. */
@@ -97,6 +98,7 @@ function addRoutes(app: FastifyInstance, box: ControlledBox): void {
   app.get("/status", { schema: noMembers }, () => box.status());
   app.get("/calls", { schema: noMembers }, () => box.calls());
   app.get("/peers", { schema: noMembers }, () => box.peers());
+  app.get("/registrations", { schema: noMembers }, () => box.registrations());
 
   const asked = {
     type: "object",

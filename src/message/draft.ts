@@ -52,6 +52,11 @@ abstract class Draft {
     return at < 0 ? undefined : this.#lines[at + 1];
   }
 
+  protected takeLines(other: Draft): void {
+    this.#lines.push(...other.#lines);
+    this.body = other.body;
+  }
+
   toText(): string {
     const lines = this.#lines;
     let text = this.startLine();
@@ -82,6 +87,13 @@ export class RequestDraft extends Draft {
     super();
     this.method = method;
     this.uri = uri;
+  }
+
+  /** The same to somebody else. */
+  copy(uri: string): RequestDraft {
+    const draft = new RequestDraft(this.method, uri);
+    draft.takeLines(this);
+    return draft;
   }
 
   protected startLine(): string {

@@ -6,6 +6,7 @@ import {
   type Millis,
   type PeerSettings,
   type Random,
+  REGISTRATION,
   type Settings,
   type Trust,
 } from "../base/index.ts";
@@ -13,6 +14,7 @@ import type { Uri } from "../message/index.ts";
 import { ADMITTED, type AdmitVerdict, CallLimits } from "./call-limits.ts";
 import { type Outcome, type TargetHealth, TargetState, targetId } from "./health.ts";
 import { numberOf } from "./number.ts";
+import { PHONES } from "./phones.ts";
 import { type Caller, isAt, isInSources, Recognition, type Standing } from "./recognition.ts";
 
 export type RoutingOutput =
@@ -28,6 +30,9 @@ export interface RouteInput {
   readonly trust: Trust;
   readonly method: string;
   readonly uri: Uri;
+  /** What is known of phones; absent: nobody is registered. */
+  readonly phones?: { readonly caller: boolean; readonly callee: () => boolean } | undefined;
+  readonly now?: Millis;
 }
 
 export interface TargetView {
@@ -106,13 +111,17 @@ export class Routing {
   route(input: RouteInput): readonly PeerSettings[] | "no route" {
     const stranger = input.from === undefined && input.trust !== "full";
     for (const { when, to } of this.#settings.routes) {
-      if (when.realm === undefined ? stranger : when.realm !== input.realm) continue;
-      if (stranger && when.method === undefined && !FOR_STRANGERS.has(input.method)) continue;
+      const phone = when.registered === true || when.registered === "both";
+      if (when.realm === undefined ? stranger && !phone : when.realm !== input.realm) continue;
+      if (stranger && !phone && when.method === undefined && !FOR_STRANGERS.has(input.method)) continue;
       if (when.from !== undefined && when.from !== input.from?.name) continue;
       if (when.method !== undefined && when.method !== input.method) continue;
       if (when.host !== undefined && when.host !== hostOf(input.uri)) continue;
       if (when.number !== undefined && !matches(when.number, numberOf(input.uri))) continue;
-      return to.map((name) => this.#settings.peers.get(name)).filter((peer) => peer !== undefined);
+      if (phone && input.phones?.caller !== true) continue;
+      if (when.registered !== undefined && when.registered !== true && input.phones?.callee() !== true) continue;
+      if (when.peerDown !== undefined && !this.isDown(when.peerDown, input.now ?? 0)) continue;
+      return to.map((name) => this.#peerNamed(name)).filter((peer) => peer !== undefined);
     }
     return "no route";
   }
@@ -216,6 +225,10 @@ export class Routing {
         addresses: target.addresses,
       })),
     }));
+  }
+
+  #peerNamed(name: string): PeerSettings | undefined {
+    return name === REGISTRATION ? PHONES : this.#settings.peers.get(name);
   }
 
   #index(): Recognition {

@@ -118,6 +118,12 @@ export class Stage {
     return party;
   }
 
+  /** Somebody else may stand where it stood. */
+  leave(party: Actor): void {
+    const at = this.#parties.indexOf(party);
+    if (at >= 0) this.#parties.splice(at, 1);
+  }
+
   connected(party: Actor): boolean {
     return this.#wiresOf(party).length > 0;
   }

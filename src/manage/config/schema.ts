@@ -330,11 +330,11 @@ const Route = Type.Object(
           host: Type.Optional(text("The host of the Request-URI.")),
           method: Type.Optional(Type.String({ description: "The method.", pattern: "^[A-Z]{1,32}$" })),
           registered: Type.Optional(
-            Type.Unsafe<true | "callee">({
+            Type.Unsafe<true | "callee" | "both">({
               type: ["boolean", "string"],
               description:
-                "true: it comes from a registered phone, by the way that it registered. callee: the Request-URI names a registered user.",
-              enum: [true, "callee"],
+                "true: it comes from a registered phone, by the way that it registered. callee: the Request-URI names a registered user. both: both.",
+              enum: [true, "callee", "both"],
             }),
           ),
           peerDown: Type.Optional(text("No target of this peer can be reached now.")),

@@ -100,6 +100,7 @@ const box = (changes: Partial<ControlledBox> = {}): ControlledBox => ({
   status: () => ({ name: "edge-1" }),
   calls: () => [],
   peers: () => [{ name: "pbx" }],
+  registrations: () => [],
   trace: (call) => [{ call }],
   reload: async () => ({ ok: false, faults: ["no"] }),
   diff: (file) => ({ ok: false, faults: [file] }),

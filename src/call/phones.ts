@@ -1,0 +1,92 @@
+/** Registered phones as callers and as called: who it is, where it is asked, and what is said of it. */
+import { type Destination, familyOf, type Hop, type RealmSettings } from "../base/index.ts";
+import type { Branch } from "../leg/index.ts";
+import { formatNameAddr, type Request, type Uri } from "../message/index.ts";
+import type { Binding, ContactGroup, PhoneBook, RegisteredCaller } from "../registration/index.ts";
+import type { CallHouse } from "./house.ts";
+
+/** Limit: contacts that ring at once; the others of their group come after them. */
+const TOGETHER = 10;
+
+/** What a request from somewhere has to do with phones. */
+export interface Phones {
+  readonly caller: RegisteredCaller | undefined;
+  /** The inside registrar asked for this one. */
+  readonly contact: Binding | undefined;
+  readonly callee: () => boolean;
+}
+
+const NONE: Phones = { caller: undefined, contact: undefined, callee: () => false };
+
+/** Costs nothing where nobody is registered. */
+export function phonesIn(house: CallHouse, request: Request, uri: Uri, hop: Hop): Phones {
+  const { phones } = house;
+  if (phones === undefined || phones.empty) return NONE;
+  const contact = phones.calledAt(uri, hop);
+  const callee = (): boolean => contact !== undefined || phones.isRegistered(uri);
+  return { caller: phones.callerAt(request, hop), contact, callee };
+}
+
+/** Contacts that are asked at the same time, in one realm and with one description of the media. */
+export interface Contacts {
+  readonly bindings: ContactGroup;
+  readonly ringSeconds: number;
+  /** The domain that they are known under. */
+  readonly domain: string;
+}
+
+export function contactsFor(book: PhoneBook, uri: Uri, contact: Binding | undefined): readonly Contacts[] {
+  if (contact !== undefined) return [{ bindings: [contact], ringSeconds: LONG, domain: contact.domain }];
+  const found = book.contactsOf(uri);
+  if (found === undefined) return [];
+  const { domain, groups } = found;
+  return groups
+    .flatMap((group) => alike(group))
+    .map((bindings) => ({ bindings, ringSeconds: domain.ringSeconds, domain: domain.domain }));
+}
+
+/** Nobody is asked after it, so it rings for as long as any call does. */
+const LONG = 3_600;
+
+/** One offer is made for all that ring together, so they must be able to take the same. */
+function alike(group: ContactGroup): readonly ContactGroup[] {
+  const kinds = new Map<string, Binding[]>();
+  for (const binding of group) {
+    const { realm, protocol, remote } = binding.flow;
+    const key = `${realm} ${kindOf(protocol)} ${familyOf(remote.ip)}`;
+    const same = kinds.get(key);
+    if (same === undefined) kinds.set(key, [binding]);
+    else same.push(binding);
+  }
+  return [...kinds.values()].flatMap((bindings) => slices(bindings));
+}
+
+const kindOf = (protocol: string): string =>
+  protocol === "ws" || protocol === "wss" ? "web" : protocol === "tls" ? "secure" : "open";
+
+function slices(bindings: readonly Binding[]): readonly ContactGroup[] {
+  const groups: ContactGroup[] = [];
+  for (let at = 0; at < bindings.length; at += TOGETHER) groups.push(bindings.slice(at, at + TOGETHER));
+  return groups;
+}
+
+/** By its flow and no other way: RFC 5626 §5.3. */
+export function wayTo({ flow }: Binding): Destination {
+  const { realm, protocol, remote, connection } = flow;
+  return connection === 0 ? { realm, protocol, remote } : { realm, protocol, remote, connection };
+}
+
+export const branchTo = (binding: Binding): Branch => ({
+  target: binding.contact,
+  destination: wayTo(binding),
+  routes: binding.path,
+});
+
+/** RFC 3325 §5: who calls, as we know it, for a side that takes our word. */
+export function assertedIn(
+  caller: RegisteredCaller | undefined,
+  to: RealmSettings,
+): readonly (readonly [string, string])[] {
+  if (caller === undefined || to.trust === "none") return [];
+  return [["P-Asserted-Identity", formatNameAddr(caller.identity)]];
+}

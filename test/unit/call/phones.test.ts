@@ -1,0 +1,181 @@
+/** Calls of registered phones, and to them. RFC 3261 §16.7, RFC 3325, RFC 3608, RFC 5626 §5.3. */
+import { expect, test } from "vitest";
+import { expectNoLeaks } from "../../support/leak-check.ts";
+import { lineOf, Phone } from "../../support/phone.ts";
+import { AT_HOME, type PhonesOptions, phonesAt, usersNamed } from "../../support/phones.ts";
+import { audio, type ScriptedParty } from "../../support/scripted-party.ts";
+import { BOB, type Place, words } from "../../support/stage.ts";
+
+/** A phone that registers and calls: the one writes REGISTER, the other everything else, from one place. */
+function line(cast: ReturnType<typeof phonesAt>, name: string, place: Place): { phone: Phone; party: ScriptedParty } {
+  const phone = new Phone(cast.stage, name, place);
+  phone.register();
+  expect(phone.status).toBe(200);
+  cast.stage.leave(phone);
+  const party = cast.stage.party(name, place);
+  cast.stage.look();
+  return { phone, party };
+}
+
+/** The PBX as it calls: the registrar steps aside for it. */
+function pbx(cast: ReturnType<typeof phonesAt>): ScriptedParty {
+  cast.stage.leave(cast.registrar);
+  return cast.stage.party("pbx", BOB);
+}
+
+function cast(options: PhonesOptions = {}) {
+  const made = phonesAt(options);
+  made.alice.place = { ...AT_HOME, port: 9 };
+  return made;
+}
+
+const nameOf = (made: ReturnType<typeof cast>, user: string): string =>
+  /sip:([^@]*)@/.exec([...(made.registrar.bound.get(`sip:${user}@example.test`)?.keys() ?? [])].at(-1) ?? "")?.[1] ??
+  "";
+
+test("the registrar calls our Contact: that phone rings, over its flow, by its own Contact", () => {
+  const made = cast();
+  const { party: alice } = line(made, "alice", AT_HOME);
+  const { party: carol } = line(made, "carol", { ...AT_HOME, port: 31_001 });
+  const inside = pbx(made);
+  inside.invite(nameOf(made, "alice"));
+  expect(words(made.stage.look())).toEqual(["pbx > INVITE", "alice < INVITE"]);
+  const invite = alice.got.at(-1) ?? "";
+  expect(invite.split("\r\n")[0]).toBe("INVITE sip:alice@192.168.1.10:5060 SIP/2.0");
+  alice.answer(200, { sdp: audio("192.168.1.10") });
+  inside.ack();
+  inside.request("BYE");
+  alice.answer(200, { method: "BYE" });
+  expect(words(made.stage.look())).toEqual([
+    ...["alice > 200", "alice < ACK", "pbx < 200", "pbx > ACK"],
+    ...["pbx > BYE", "pbx < 200 BYE", "alice < BYE", "alice > 200 BYE"],
+  ]);
+  expect(carol.got).toEqual([]);
+  expectNoLeaks(made.stage);
+});
+
+test("a registered phone calls by its own name, along the Service-Route", () => {
+  const made = cast();
+  made.registrar.more = ["Service-Route: <sip:edge.inside.test;lr>"];
+  const { party: alice } = line(made, "alice", AT_HOME);
+  const inside = pbx(made);
+  alice.invite("5551");
+  const invite = inside.got.at(-1) ?? "";
+  expect(lineOf(invite, "P-Asserted-Identity")).toBe("<sip:alice@example.test>");
+  expect(lineOf(invite, "Route")).toBe("<sip:edge.inside.test;lr>");
+  expect(invite).toMatch(/^INVITE sip:5551@example\.test SIP/);
+});
+
+test("who is not registered gets nothing, and learns nothing", () => {
+  const made = cast();
+  line(made, "alice", AT_HOME);
+  const inside = pbx(made);
+  const stranger = made.stage.party("stranger", { ...AT_HOME, port: 31_002 });
+  stranger.invite("5551");
+  stranger.outside("MESSAGE", "5551");
+  expect(stranger.got.every((text) => text.startsWith("SIP/2.0 403"))).toBe(true);
+  expect(inside.got).toEqual([]);
+});
+
+test("all contacts ring; the first to answer has the call, the others are told that somebody did", () => {
+  const made = cast({ routes: [{ when: { from: "pbx", registered: "callee" }, to: ["registration"] }] });
+  const { party: desk } = line(made, "alice", AT_HOME);
+  const phone = new Phone(made.stage, "alice", { ...AT_HOME, port: 31_001 });
+  phone.callId = "second";
+  phone.contact = "<sip:alice@192.168.1.11:5060>";
+  phone.register();
+  made.stage.leave(phone);
+  const soft = made.stage.party("soft", { ...AT_HOME, port: 31_001 });
+  const inside = pbx(made);
+  made.stage.look();
+  inside.invite("alice");
+  expect(words(made.stage.look())).toEqual(["pbx > INVITE", "alice < INVITE", "soft < INVITE"]);
+  desk.answer(180);
+  soft.answer(180);
+  soft.answer(200, { sdp: audio("192.168.1.11") });
+  expect(lineOf(desk.got.at(-1) ?? "", "Reason")).toContain("Call completed elsewhere");
+  desk.answer(200, { method: "CANCEL" });
+  desk.answer(487);
+  inside.ack();
+  expect(words(made.stage.look())).toEqual([
+    ...["alice > 180", "pbx < 180", "soft > 180", "pbx < 180", "soft > 200", "soft < ACK", "pbx < 200"],
+    ...["alice < CANCEL", "alice > 200 CANCEL", "alice > 487", "alice < ACK", "pbx > ACK"],
+  ]);
+  inside.request("BYE");
+  soft.answer(200, { method: "BYE" });
+  made.stage.pass(40_000);
+  expect(made.stage.remains()).toMatchObject({ calls: 0, legs: 0, dialogs: 0, sessions: 0 });
+});
+
+test("both refuse: the best refusal comes back; a caller that gives up takes all with it", () => {
+  const made = cast({ routes: [{ when: { from: "pbx", registered: "callee" }, to: ["registration"] }] });
+  const { party: desk } = line(made, "alice", AT_HOME);
+  const phone = new Phone(made.stage, "alice", { ...AT_HOME, port: 31_001 });
+  phone.callId = "second";
+  phone.contact = "<sip:alice@192.168.1.11:5060>";
+  phone.register();
+  made.stage.leave(phone);
+  const soft = made.stage.party("soft", { ...AT_HOME, port: 31_001 });
+  const inside = pbx(made);
+  inside.invite("alice");
+  desk.answer(500);
+  made.stage.look();
+  soft.answer(486);
+  expect(words(made.stage.look())).toContain("pbx < 486");
+  inside.ackRefusal();
+  inside.invite("alice");
+  desk.answer(180);
+  soft.answer(180);
+  made.stage.look();
+  inside.cancel();
+  expect(words(made.stage.look())).toEqual(expect.arrayContaining(["alice < CANCEL", "soft < CANCEL", "pbx < 487"]));
+});
+
+test("serial: the higher q first, the next when it is silent for its turn, or refuses", () => {
+  const made = cast({
+    domain: { fork: "serial", ringSeconds: 15 },
+    routes: [{ when: { from: "pbx", registered: "callee" }, to: ["registration"] }],
+  });
+  const phone = new Phone(made.stage, "alice", { ...AT_HOME, port: 31_001 });
+  phone.callId = "second";
+  phone.contact = "<sip:alice@192.168.1.11:5060>;q=0.5";
+  phone.register();
+  made.stage.leave(phone);
+  const low = made.stage.party("low", { ...AT_HOME, port: 31_001 });
+  const { party: high } = line(made, "alice", AT_HOME);
+  const inside = pbx(made);
+  inside.invite("alice");
+  high.answer(180);
+  expect(words(made.stage.look())).toEqual(["pbx > INVITE", "alice < INVITE", "alice > 180", "pbx < 180"]);
+  made.stage.pass(15_000);
+  expect(words(made.stage.look())).toEqual(["alice < CANCEL", "low < INVITE"]);
+  expect(low.got.length).toBe(1);
+});
+
+test("a user who is nowhere: 480", () => {
+  const made = cast({ routes: [{ when: { from: "pbx" }, to: ["registration"] }] });
+  const inside = pbx(made);
+  inside.invite("nobody");
+  expect(words(made.stage.look())).toEqual(["pbx > INVITE", "pbx < 480"]);
+});
+
+test("at our own registrar a phone on UDP proves itself with each call", () => {
+  const made = cast({
+    domain: { registrar: undefined, users: usersNamed("alice"), algorithms: ["MD5"] },
+    routes: [{ when: { realm: "outside", registered: true }, to: ["pbx"] }],
+  });
+  const { party: alice, phone } = line(made, "alice", AT_HOME);
+  const inside = pbx(made);
+  alice.invite("5551");
+  expect(words(made.stage.look())).toEqual(["alice > INVITE", "alice < 407"]);
+  alice.ackRefusal();
+  phone.learn(alice.got.at(-1) ?? "");
+  const uri = "sip:5551@203.0.113.1";
+  alice.invite("5551", {
+    sdp: audio("192.168.1.10"),
+    headers: phone.credentials("Proxy-Authorization", "INVITE", uri),
+  });
+  expect(words(made.stage.look())).toContain("pbx < INVITE");
+  expect(inside.got.at(-1)).not.toContain("Authorization");
+  expect(lineOf(inside.got.at(-1) ?? "", "P-Asserted-Identity")).toBe("<sip:alice@example.test>");
+});
