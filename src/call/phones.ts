@@ -1,5 +1,5 @@
 /** Registered phones as callers and as called: who it is, where it is asked, and what is said of it. */
-import { type Destination, familyOf, type Hop, type RealmSettings } from "../base/index.ts";
+import { backOver, type Destination, familyOf, type Hop, type RealmSettings } from "../base/index.ts";
 import type { Branch } from "../leg/index.ts";
 import { formatNameAddr, type Request, type Uri } from "../message/index.ts";
 import type { Binding, ContactGroup, PhoneBook, RegisteredCaller } from "../registration/index.ts";
@@ -71,10 +71,7 @@ function slices(bindings: readonly Binding[]): readonly ContactGroup[] {
 }
 
 /** By its flow and no other way: RFC 5626 §5.3. */
-export function wayTo({ flow }: Binding): Destination {
-  const { realm, protocol, remote, connection } = flow;
-  return connection === 0 ? { realm, protocol, remote } : { realm, protocol, remote, connection };
-}
+export const wayTo = ({ flow }: Binding): Destination => backOver(flow);
 
 export const branchTo = (binding: Binding): Branch => ({
   target: binding.contact,

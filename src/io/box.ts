@@ -1,7 +1,7 @@
 /** A running box: engine, sockets, relay, control socket and log, from its configuration to its end. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Party, Settings } from "../base/index.ts";
-import { Engine, type TraceEntry } from "../engine/index.ts";
+import { Engine, type PhoneOutput, type TraceEntry } from "../engine/index.ts";
 import {
   type Control,
   type ControlledBox,
@@ -19,6 +19,8 @@ import { machineHash } from "./hash.ts";
 import { KernelRandom } from "./kernel-random.ts";
 import { EngineLoop } from "./loop.ts";
 import { Pauses } from "./pauses.ts";
+import { PhoneServices } from "./phone-services.ts";
+import { RegistrationsFile } from "./registrations.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type Reservation, reservePorts } from "./reserved-ports.ts";
 
@@ -46,6 +48,8 @@ export class Box implements ControlledBox {
   readonly #relay: Relay;
   readonly #loop: EngineLoop;
   readonly #pauses = new Pauses();
+  readonly #services: PhoneServices;
+  #registrations: RegistrationsFile | undefined;
   #settings: Settings;
   #control: Control | undefined;
   #state: "starting" | "running" | "draining" | "stopped" = "starting";
@@ -69,10 +73,13 @@ export class Box implements ControlledBox {
       hash: machineHash,
       counters: (pair, side) => this.#relay.counters(pair, side),
     });
+    const failed = (reason: string): void => log.fact({ fact: "registrations.failed", reason });
+    this.#services = new PhoneServices((input) => this.#loop.input(input), failed);
     this.#loop = new EngineLoop({
       engine: this.#engine,
       settings,
       relay: this.#relay,
+      phones: { handle: (output) => this.#onPhones(output) },
       fact: (fact) => log.fact(fact),
       bug: (error, at) => log.bug(error, at),
     });
@@ -89,6 +96,7 @@ export class Box implements ControlledBox {
       this.#reservation.release();
       throw error;
     }
+    this.#restoreRegistrations();
     this.#state = "running";
     this.#pauses.start();
     if (this.#reservation.warning !== undefined) this.#log.line("warn", this.#reservation.warning);
@@ -120,6 +128,7 @@ export class Box implements ControlledBox {
     this.#loop.endCalls("shutdown");
     await until(() => this.#isQuiet(), FAREWELL_LIMIT_MS);
     await until(() => this.#asked() === 0, LAST_ANSWERS_LIMIT_MS);
+    this.#registrations?.close();
     this.#loop.close();
     this.#reservation?.release();
     this.#pauses.stop();
@@ -230,6 +239,24 @@ export class Box implements ControlledBox {
   #reject(faults: readonly string[]): ReloadAnswer {
     for (const reason of faults) this.#log.fact({ fact: "settings.rejected", reason });
     return { ok: false, faults };
+  }
+
+  #onPhones(output: PhoneOutput): void {
+    if (output.out === "look-up") this.#services.lookUp(output);
+    else if (output.out === "wake") this.#services.wake(output);
+    else this.#registrations?.handle(output);
+  }
+
+  /** Before the box says that it is ready: the phones of before the restart are where they were. */
+  #restoreRegistrations(): void {
+    const file = this.#settings.registration?.file;
+    if (file === undefined) return;
+    const failed = (reason: string): void => this.#log.fact({ fact: "registrations.failed", reason });
+    const kept = new RegistrationsFile({ file, failed, askAll: () => this.#loop.input({ in: "keep-all" }) });
+    const { lines, awayMs } = kept.read(Date.now());
+    if (lines.length > 0) this.#loop.input({ in: "restore", lines, awayMs });
+    this.#registrations = kept;
+    kept.start();
   }
 
   #liveCalls(): number {
