@@ -71,6 +71,7 @@ export class Box implements ControlledBox {
       random: new KernelRandom(),
       version,
       hash: machineHash,
+      fingerprint: this.#relay.fingerprint,
       counters: (pair, side) => this.#relay.counters(pair, side),
     });
     const failed = (reason: string): void => log.fact({ fact: "registrations.failed", reason });

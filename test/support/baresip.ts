@@ -11,7 +11,11 @@ export interface SoftphoneOptions {
   /** SIP port; its TLS listener is the next one. */
   readonly port: number;
   readonly transport: "udp" | "tcp" | "tls";
-  readonly encryption: "none" | "srtp" | "srtp-mand";
+  readonly encryption: "none" | "srtp" | "srtp-mand" | "dtls_srtp";
+  /** Whether it does ICE. Default: not. */
+  readonly ice?: boolean;
+  /** Whether it puts RTCP on its RTP port. Default: not. */
+  readonly rtcpMux?: boolean;
   /** What it plays. */
   readonly hertz: number;
   readonly firstRtpPort: number;
@@ -72,13 +76,14 @@ export class Softphone {
   }
 }
 
-function accountOf({ name, ip, port, transport, encryption, dial }: SoftphoneOptions): string {
+function accountOf({ name, ip, port, transport, encryption, ice, dial }: SoftphoneOptions): string {
   const host = ip.includes(":") ? `[${ip}]` : ip;
   const words = [
     `<sip:${name}@${host}:${transport === "tls" ? port + 1 : port};transport=${transport}>`,
     "regint=0",
     "audio_codecs=PCMU/8000/1",
     ...(encryption === "none" ? [] : [`mediaenc=${encryption}`]),
+    ...(ice ? ["medianat=ice"] : []),
     ...(dial === undefined ? ["answermode=auto"] : []),
   ];
   return `${words.join(";")}\n`;
@@ -102,7 +107,8 @@ function configOf(options: SoftphoneOptions, folder: string, tone: string): stri
     "auplay_channels 1",
     "audio_level no",
     `rtp_ports ${firstRtpPort}-${firstRtpPort + 99}`,
-    "rtcp_mux no",
+    `rtcp_mux ${options.rtcpMux ? "yes" : "no"}`,
+    "dtls_srtp_use_ec prime256v1",
     "jitter_buffer_delay 5-10",
     "rtp_stats yes",
     "rtp_timeout 30",
@@ -110,7 +116,7 @@ function configOf(options: SoftphoneOptions, folder: string, tone: string): stri
     `sip_certificate ${certificate}`,
     `snd_path ${folder}`,
     "module_path /usr/lib/baresip/modules",
-    ...["g711", "aufile", "sndfile", "srtp", "uuid"].map((name) => `module ${name}.so`),
+    ...["g711", "aufile", "sndfile", "srtp", "dtls_srtp", "ice", "uuid"].map((name) => `module ${name}.so`),
     ...["account", "menu", "debug_cmd"].map((name) => `module_app ${name}.so`),
     ...(options.console === undefined ? [] : ["module_app ctrl_tcp.so", `ctrl_tcp_listen ${host}:${options.console}`]),
   ].join("\n")}\n`;

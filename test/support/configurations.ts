@@ -7,6 +7,8 @@ export interface Wishes {
   readonly boxInside: string;
   readonly inside: string;
   readonly srtp?: "required" | "preferred" | "off";
+  readonly srtpKeys?: readonly ("sdes" | "dtls")[];
+  readonly ice?: "lite" | "answer" | "off";
   readonly sdesWithoutTls?: boolean;
   /** Targets of the two peers. */
   readonly carrier: string;
@@ -24,9 +26,13 @@ export function twoDoors(wishes: Wishes): object {
         trust: "none",
         listen: [`udp:${out}:5060`, `tcp:${out}:5060`, `tls:${out}:5061`],
         tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
-        media: { address: wishes.boxOutside, ports: "20000-29999" },
+        media: {
+          address: wishes.boxOutside,
+          ports: "20000-29999",
+          ...(wishes.ice === undefined ? {} : { ice: wishes.ice }),
+        },
         srtp: wishes.srtp ?? "required",
-        srtpKeys: ["sdes"],
+        srtpKeys: wishes.srtpKeys ?? ["sdes"],
         sdesWithoutTls: wishes.sdesWithoutTls ?? false,
         dscp,
       },
