@@ -112,12 +112,12 @@ export async function startKamailio(
 }
 
 /** Waits until the UDP port is bound, as the kernel lists it. */
-async function answering(port: number, child: Child): Promise<void> {
+export async function answering(port: number, child: Child): Promise<void> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   await until(() => readFileSync("/proc/net/udp", "latin1").includes(`:${hex} `), child.process, undefined);
 }
 
-async function until(holds: () => boolean, of: ChildProcess, log: string | undefined): Promise<void> {
+export async function until(holds: () => boolean, of: ChildProcess, log: string | undefined): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (performance.now() < deadline && of.exitCode === null) {
     if (holds()) return;
@@ -127,7 +127,7 @@ async function until(holds: () => boolean, of: ChildProcess, log: string | undef
   throw new Error(`${of.spawnfile} did not come up: ${said}`);
 }
 
-function end(child: ChildProcess): Promise<unknown> {
+export function end(child: ChildProcess): Promise<unknown> {
   const ended = new Promise((resolve) => child.once("close", resolve));
   child.kill("SIGTERM");
   return ended;
