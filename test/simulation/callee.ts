@@ -348,7 +348,8 @@ class Called {
     if (request.body === "") {
       // Another fork is the chosen one, and this one is about to be ended: no answer is owed (a BYE follows).
       this.#desk.after(GIVE_UP, () => {
-        if (dialog.state === "up") this.#desk.complain(dialog, "an ACK without the answer to our offer");
+        if (dialog.state === "up" && !dialog.vanished)
+          this.#desk.complain(dialog, "an ACK without the answer to our offer");
       });
       return;
     }

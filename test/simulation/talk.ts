@@ -318,7 +318,8 @@ export class Talk {
       if (request.body === "" && dialog.state === "up") {
         // Nothing is owed when the call is being ended (RFC 3261 §15): a BYE follows.
         this.#desk.after(GIVE_UP, () => {
-          if (dialog.state === "up") this.#desk.complain(dialog, "an ACK without the answer to our offer");
+          if (dialog.state === "up" && !dialog.vanished)
+            this.#desk.complain(dialog, "an ACK without the answer to our offer");
         });
       } else dialog.theirs = request.body;
       return;

@@ -23,6 +23,8 @@ export interface Arrow {
   /** To tag of another branch of the callee's side. */
   readonly fork: string;
   readonly times: number;
+  /** Nobody can tell how many copies. */
+  readonly repeated: boolean;
   /** An ACK for the last 2xx, though another answer came since. */
   readonly accepted: boolean;
   /** The last message of this kind once more, byte for byte. */
@@ -190,9 +192,10 @@ function readItem(item: string, left: boolean, where: string): Arrow | Happening
     callee: known(/^@/)?.slice(1),
     fork: known(/^\/\w/)?.slice(1) ?? "",
     times: Number(known(/^x\d+$/)?.slice(1) ?? 1),
+    repeated: words.includes("copies"),
     accepted: words.includes("2xx"),
     again: words.includes("again"),
   };
 }
 
-const OPTION = /^(?:#\w+|F\d\w*|rfc\d+\/\d{3}|no-sdp|sdp(?::[\w=,.]+)?|\/\w+|@[\w+]+|x\d+|2xx|again)$/;
+const OPTION = /^(?:#\w+|F\d\w*|rfc\d+\/\d{3}|no-sdp|sdp(?::[\w=,.]+)?|\/\w+|@[\w+]+|x\d+|copies|2xx|again)$/;

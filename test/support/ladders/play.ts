@@ -102,6 +102,7 @@ class Player {
       const text = this.#next(party, arrow);
       if (text === undefined) break;
       this.#judge(party, arrow, text);
+      if (arrow.repeated) while (party.inbox[0] === text) party.inbox.shift();
       for (let i = 1; i < arrow.times; i++) {
         if (party.inbox.shift() !== text) fail(`${party.name} did not get "${arrow.text}" ${arrow.times} times`);
       }
