@@ -38,18 +38,20 @@ const char* name_of(relay::EventKind kind) {
   }
 }
 
+napi_value make_ip(const Js& js, const std::uint8_t* ip) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const bool v4 = io::is_v4(ip);
+  inet_ntop(v4 ? AF_INET : AF_INET6, ip + (v4 ? 12 : 0), text, sizeof text);
+  return js.make_text(text);
+}
+
 napi_value event_object(const Js& js, const io::HostEvent& event) {
   napi_value object;
   napi_create_object(js.env(), &object);
   js.set(object, "event", js.make_text(name_of(event.kind)));
   js.set(object, "pair", js.make_number(event.pair));
   js.set(object, "side", js.make_number(event.side));
-  char ip[INET6_ADDRSTRLEN] = "";
-  if (event.kind == relay::EventKind::kLatched) {
-    const bool v4 = io::is_v4(event.source.ip);
-    inet_ntop(v4 ? AF_INET : AF_INET6, event.source.ip + (v4 ? 12 : 0), ip, sizeof ip);
-  }
-  js.set(object, "ip", js.make_text(ip));
+  js.set(object, "ip", event.kind == relay::EventKind::kLatched ? make_ip(js, event.source.ip) : js.make_text(""));
   js.set(object, "port", js.make_number(event.source.port[0] << 8 | event.source.port[1]));
   js.set(object, "reason", js.make_text(event.reason));
   const bool secured = event.kind == relay::EventKind::kSecured;
@@ -164,6 +166,48 @@ napi_value stop_relay(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/// Limit: media addresses of a box.
+constexpr std::uint32_t kAddressLimit = 256;
+
+bool read_addresses(const Js& js, napi_value list, std::vector<relay::Ip>& out) {
+  std::uint32_t length;
+  if (napi_get_array_length(js.env(), list, &length) != napi_ok || length > kAddressLimit) return js.fail("kernelAddresses");
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value ip;
+    napi_get_element(js.env(), list, i, &ip);
+    if (!read_ip(js, ip, out.emplace_back())) return false;
+  }
+  return true;
+}
+
+napi_value set_kernel_addresses(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::vector<relay::Ip> addresses;
+  if (call.count < 1 || !read_addresses(call.js, call.arguments[0], addresses)) return nullptr;
+  if (!call.running->stopped) call.running->host->set_kernel_addresses(addresses);
+  return nullptr;
+}
+
+napi_value kernel_paths(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Js& js = call.js;
+  napi_value list;
+  napi_create_array(env, &list);
+  if (call.running->stopped) return list;
+  constexpr const char* kModes[] = {"none", "native", "generic"};
+  std::uint32_t at = 0;
+  for (const io::PathFact& fact : call.running->host->kernel_facts()) {
+    napi_value object;
+    napi_create_object(env, &object);
+    js.set(object, "ip", make_ip(js, fact.ip.data()));
+    js.set(object, "interface", js.make_text(fact.interface));
+    js.set(object, "mode", js.make_text(kModes[static_cast<std::size_t>(fact.mode)]));
+    js.set(object, "reason", js.make_text(fact.reason));
+    napi_set_element(env, list, at++, object);
+  }
+  return list;
+}
+
 bool read_options(const Js& js, napi_value object, io::HostOptions& out) {
   napi_value cores;
   std::int64_t number;
@@ -176,6 +220,13 @@ bool read_options(const Js& js, napi_value object, io::HostOptions& out) {
     napi_get_element(js.env(), cores, i, &core);
     if (!js.as_number(core, 0, 1'023, number)) return false;
     out.cores.push_back(static_cast<int>(number));
+  }
+  napi_value kernel_addresses, limits;
+  if (js.has(object, "kernelAddresses", kernel_addresses) && !read_addresses(js, kernel_addresses, out.kernel_addresses)) return false;
+  if (js.has(object, "packetLimits", limits)) {
+    std::int64_t audio, other;
+    if (!js.number(limits, "audio", 0, 1'000'000, audio) || !js.number(limits, "other", 0, 1'000'000, other)) return false;
+    out.packet_limits = {static_cast<std::uint32_t>(audio), static_cast<std::uint32_t>(other)};
   }
   char buffer[16];
   std::string_view port;
@@ -251,12 +302,15 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   napi_create_object(env, &door);
   js.set(door, "port", js.make_text(data->host->port_kind() == io::PortKind::kIoUring ? "io_uring" : "epoll"));
   js.set(door, "fingerprint", fingerprint_object(js, data->host->fingerprint()));
+  js.set(door, "kernelProblem", js.make_text(data->host->kernel_problem()));
   js.set(door, "counters", counters);
   js.set(door, "counterNames", counter_names(js));
   js.method(door, "open", open_pair, data);
   js.method(door, "change", change_pair, data);
   js.method(door, "digit", play_digit, data);
   js.method(door, "close", close_pair, data);
+  js.method(door, "setKernelAddresses", set_kernel_addresses, data);
+  js.method(door, "kernelPaths", kernel_paths, data);
   js.method(door, "wake", wake_threads, data);
   js.method(door, "stop", stop_relay, data);
   return door;

@@ -107,7 +107,21 @@ export interface NativeRelayOptions {
   readonly maxPairs: number;
   /** `auto` probes io_uring and falls back to epoll. */
   readonly port: "auto" | "io_uring" | "epoll";
+  /** Our media addresses whose flows the kernel may forward. [] or absent: none, and nothing is loaded into it. Limit: 256. */
+  readonly kernelAddresses?: readonly string[];
+  /** RTP packets a second that are accepted from a side of such a pair; more are dropped. 0 or absent: any number. */
+  readonly packetLimits?: { readonly audio: number; readonly other: number };
   onEvents(batch: readonly NativeEvent[]): void;
+}
+
+export interface NativeKernelPath {
+  readonly ip: string;
+  /** That the program is attached to; "" with `none`. */
+  readonly interface: string;
+  /** `generic`: the driver does not take the program, the network stack runs it. */
+  readonly mode: "none" | "native" | "generic";
+  /** With `none`: why. */
+  readonly reason: string;
 }
 
 export interface NativeRelay {
@@ -115,6 +129,8 @@ export interface NativeRelay {
   readonly port: "io_uring" | "epoll";
   /** Of our certificate, which is made at start and shown in every handshake. */
   readonly fingerprint: NativeDtlsFingerprint;
+  /** Why the kernel takes no program of ours; "" when it does, or was not asked to. */
+  readonly kernelProblem: string;
   /** One BigUint64 a word: `counterWords` a side, side 0 of pair 0 first. Packet threads write it, at any time. */
   readonly counters: ArrayBuffer;
   /** The order of the words of one side. */
@@ -125,6 +141,10 @@ export interface NativeRelay {
   /** Puts a digit into what goes to that side. */
   digit(pair: number, side: 0 | 1, digit: NativeDigit): boolean;
   close(pair: number): boolean;
+  /** Other addresses whose flows the kernel may forward; those that are new are attached to soon. */
+  setKernelAddresses(addresses: readonly string[]): void;
+  /** What became of each. */
+  kernelPaths(): NativeKernelPath[];
   /** Makes the packet threads look at what was queued: once a turn is enough, and each time costs a wake-up. */
   wake(): void;
   /** Ends the threads; the counters stay readable. */

@@ -8,8 +8,6 @@
 #include "../io/address.h"
 
 namespace sallyport::addon {
-namespace {
-
 bool read_ip(const Js& js, napi_value value, relay::Ip& out) {
   char buffer[64];
   std::string_view text;
@@ -18,6 +16,8 @@ bool read_ip(const Js& js, napi_value value, relay::Ip& out) {
   std::memcpy(out.data(), io::kMappedPrefix, sizeof io::kMappedPrefix);
   return inet_pton(AF_INET, buffer, out.data() + 12) == 1 ? true : js.fail("ip is not an address");
 }
+
+namespace {
 
 bool read_address(const Js& js, napi_value object, relay::MediaAddress& out) {
   napi_value ip;

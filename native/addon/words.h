@@ -8,6 +8,7 @@
 
 namespace sallyport::addon {
 
+bool read_ip(const Js& js, napi_value value, relay::Ip& out);
 /// A whole side. False: thrown.
 bool read_side(const Js& js, napi_value object, io::SideWords& out);
 /// A part of one; `bits` says which (relay::ChangeBits).

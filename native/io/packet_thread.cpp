@@ -40,7 +40,7 @@ std::uint64_t monotonic_ns() noexcept {
 }  // namespace
 
 PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, HandshakeLane& lane, std::uint64_t* counters,
-                           void (*notify)(void*), void* notify_data)
+                           void (*notify)(void*), void* notify_data, relay::PacketLimits limits, relay::FlowSink* sink)
     : max_pairs_(max_pairs),
       core_(core),
       choice_(choice),
@@ -48,6 +48,8 @@ PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice,
       counters_(counters),
       notify_(notify),
       notify_data_(notify_data),
+      limits_(limits),
+      sink_(sink),
       commands_(kCommandQueue),
       events_(max_pairs * kEventsPerPair > kLeastEvents ? max_pairs * kEventsPerPair : kLeastEvents),
       lane_(lane),
@@ -113,6 +115,8 @@ bool PacketThread::prepare() noexcept {
     }
     engine_ = crypto::SrtpEngine::create();
     relay_ = std::make_unique<relay::Relay>(max_pairs_, engine_.get(), counters_, static_cast<relay::EventSink&>(*this));
+    relay_->set_packet_limits(limits_);
+    relay_->set_sink(sink_);
     relay_->set_wall(unix_ns() - monotonic_ns());
     relay_->set_handshakes(this);
     lane_.port.store(port_.get(), std::memory_order_release);

@@ -33,8 +33,9 @@ class PacketThread final : private relay::EventSink, private relay::HandshakeDoo
   /// block. `counters` as in relay::Relay.
   /// `lane`: to the handshakes; must outlive the thread.
   /// `rings`: with places, the thread's datagrams also come and go by AF_XDP.
+  /// `sink`: a faster path for flows that need no more than headers; null: none. It outlives the thread.
   PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, HandshakeLane& lane, std::uint64_t* counters,
-               void (*notify)(void*), void* notify_data);
+               void (*notify)(void*), void* notify_data, relay::PacketLimits limits = {}, relay::FlowSink* sink = nullptr);
   ~PacketThread();
 
   /// Waits until the thread has its port; false when the chosen one is not to be had here.
@@ -76,6 +77,8 @@ class PacketThread final : private relay::EventSink, private relay::HandshakeDoo
   std::uint64_t* counters_;
   void (*notify_)(void*);
   void* notify_data_;
+  relay::PacketLimits limits_;
+  relay::FlowSink* sink_;
   SpscQueue<Command> commands_;
   SpscQueue<relay::Event> events_;
   std::atomic<bool> notified_{false};

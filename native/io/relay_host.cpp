@@ -30,6 +30,9 @@ RelayHost::RelayHost(const HostOptions& options)
       held_(options.max_pairs) {
   raise_descriptor_limit();
   if (!identity_) problem_ = "no certificate could be made: the machine gives no random numbers";
+  if (!options.kernel_addresses.empty()) {
+    kernel_ = KernelPath::start(max_pairs_ * 2, options.kernel_addresses, kernel_problem_);
+  }
   std::vector<int> cores = options.cores;
   if (cores.empty()) cores.push_back(-1);
   if (identity_) handshakes_ = std::make_unique<HandshakeThread>(*identity_, cores.size());
@@ -38,7 +41,8 @@ RelayHost::RelayHost(const HostOptions& options)
   for (const int core : cores) {
     // Limit: rings need a lone packet thread so far: a queue's packets may be any thread's.
     const RingOptions rings = cores.size() == 1 ? options.rings : RingOptions{};
-    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()), options.counters, notify_, notify_data_));
+    threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()),
+                                                      options.counters, notify_, notify_data_, options.packet_limits, kernel_.get()));
   }
   for (auto& thread : threads_) {
     if (!thread->started()) problem_ = "no packet port: io_uring is forbidden or lacks what is needed here";
@@ -61,6 +65,11 @@ std::uint64_t RelayHost::ring_counter(RingCounter which) const noexcept {
     if (const RingPort* rings = thread->rings()) sum += rings->counter(which);
   }
   return sum;
+}
+
+void RelayHost::set_kernel_addresses(const std::vector<relay::Ip>& addresses) {
+  if (kernel_) kernel_->set_addresses(addresses);
+  else if (!addresses.empty() && kernel_problem_.empty()) kernel_problem_ = "the program is loaded at the start, or not at all";
 }
 
 bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee) {

@@ -12,6 +12,7 @@
 
 #include "../crypto/dtls.h"
 #include "handshake_thread.h"
+#include "kernel_path.h"
 #include "packet_thread.h"
 
 namespace sallyport::io {
@@ -49,6 +50,9 @@ struct HostOptions {
   PortChoice port = PortChoice::kAuto;
   /// Queue q is served by thread q modulo the number of threads.
   RingOptions rings;
+  /// Media addresses whose flows may be forwarded by the kernel; none: none is, and nothing is loaded.
+  std::vector<relay::Ip> kernel_addresses;
+  relay::PacketLimits packet_limits;
   /// kCounterStride words a side, two sides a pair, zeroed; must outlive the host.
   std::uint64_t* counters = nullptr;
   /// Called by packet threads when `events` has something; must not block.
@@ -70,6 +74,12 @@ class RelayHost {
   /// Of all threads.
   std::vector<QueueFacts> ring_queues() const;
   std::uint64_t ring_counter(RingCounter which) const noexcept;
+
+  /// Other addresses whose flows the kernel may forward.
+  void set_kernel_addresses(const std::vector<relay::Ip>& addresses);
+  /// What became of each; empty and `kernel_problem` where the kernel takes no program of ours.
+  std::vector<PathFact> kernel_facts() const { return kernel_ ? kernel_->facts() : std::vector<PathFact>{}; }
+  const std::string& kernel_problem() const noexcept { return kernel_problem_; }
 
   /// False: the queue to the packet thread is full and nothing was done; try again.
   bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee);
@@ -117,6 +127,8 @@ class RelayHost {
   std::unique_ptr<crypto::DtlsIdentity> identity_;
   std::unique_ptr<HandshakeThread> handshakes_;
   std::uint32_t last_association_ = 0;
+  std::string kernel_problem_;
+  std::unique_ptr<KernelPath> kernel_;  ///< Ends after the threads that use it.
   std::vector<std::unique_ptr<PacketThread>> threads_;
   std::vector<Held> held_;
   std::vector<HostEvent> own_events_;

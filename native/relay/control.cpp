@@ -112,6 +112,8 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     side.send = words.send;
     side.latch = words.latch;
     side.latch_from = words.latch_from;
+    side.local = words.local;
+    side.dscp = words.dscp;
     side.remote = words.remote;
     side.silence_limit_ns = words.silence_limit_ms * kMillisecondNs;
     side.last_heard_ns = now_ns;
@@ -125,6 +127,7 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     if (words.ice.present) set_ice(pair, i, words.ice);
     begin(side, now_ns);
     if (words.dtls.association != 0) set_dtls(pair, i, words.dtls);
+    if (sink_ != nullptr) sink_->forget(number * 2 + i);
   }
   number_sides(pair);
 }
@@ -140,11 +143,13 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
     if (set.rx || set.tx) events_.event(retired);
     return;
   }
+  take_back(pairs_[number]);  // Whatever of it stays as it is, is offered again.
   RunningSide& side = pairs_[number].sides[side_number];
   if (bits & kChangeRx) retired.contexts[0] = renew_rx(side, set.rx, now_ns);
   if (bits & kChangeTx) retired.contexts[1] = renew_tx(side, set.tx);
   if (retired.contexts[0] || retired.contexts[1]) events_.event(retired);
 
+  if (bits & kChangeDscp) side.dscp = set.dscp;
   if (bits & kChangeReceive) side.receive = set.receive;
   if (bits & kChangeSend) side.send = set.send;
   if (bits & kChangeCname) set_cname(side, set);
@@ -187,6 +192,7 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
 void Relay::close(std::uint32_t number) noexcept {
   if (number >= max_pairs_ || !pairs_[number].open) return;
   Pair& pair = pairs_[number];
+  take_back(pair);
   pair.open = false;
   const std::uint32_t moved = active_[--active_count_];
   active_[pair.active_at] = moved;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "digit_watch.h"
+#include "flow_sink.h"
 #include "ice.h"
 #include "out_sources.h"
 #include "reception.h"
@@ -52,6 +53,15 @@ struct Guard {
   std::uint32_t datagrams = kDtlsBurst;  ///< That may still come in this burst.
 };
 
+/// A direction that a faster path may carry: packets that arrive at the side it stands in.
+struct Offload {
+  std::uint64_t taken_ns = 0;  ///< Since when the path has it; 0: it has not.
+  std::uint64_t again_ns = 0;  ///< Not offered before.
+  std::uint64_t waits_ns = 0;  ///< Since when it waits for its clock to be known; 0: it does not.
+  std::uint32_t ssrc = 0;      ///< Of the source it carries.
+  FlowTally seen;              ///< What of its counts stands in ours.
+};
+
 /// A Side at work.
 struct RunningSide {
   Path paths[2];  ///< RTP (and muxed RTCP), RTCP.
@@ -71,6 +81,7 @@ struct RunningSide {
   LatchPolicy latch = LatchPolicy::kOff;
   std::uint8_t cname_size = 0;
   std::array<char, kCnameBytes> cname{};
+  MediaAddress local;
   MediaAddress remote;
   Ip latch_from{};
   Receptions receptions;
@@ -82,6 +93,10 @@ struct RunningSide {
   std::uint64_t other_spoke_ns = 0;   ///< When RTCP of the other side went to this one last; 0: never.
   std::uint32_t dice = 0;             ///< For times of ours: from the CNAME, which is random.
   std::uint32_t dice_of_birth = 0;    ///< For our name as a source.
+  Offload offload;
+  std::uint32_t second = 0;           ///< Which one `in_second` counts RTP packets of.
+  std::uint32_t in_second = 0;
+  std::uint8_t dscp = 0;
   std::uint16_t max_datagram = 0;
   std::uint16_t playing = 0;          ///< Digits of ours that play or wait toward this side.
   bool speaks = false;                ///< A digit of ours is in the air: it stands for the sound.
@@ -115,7 +130,7 @@ struct Pair {
 };
 
 /// Limit: bytes a pair takes beside its sockets and SRTP contexts.
-static_assert(sizeof(Pair) <= 2'048, "a box holds twenty thousand of these");
+static_assert(sizeof(Pair) <= 2'560, "a box holds twenty thousand of these");
 
 /// After a change of key or address, what was on its way before still counts for this long: the peer changes when our
 /// answer reaches it, which may have to be sent twice.

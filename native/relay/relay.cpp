@@ -236,6 +236,7 @@ void Relay::tick(std::uint64_t now_ns) noexcept {
     if (tick_at_ >= active_count_) tick_at_ = 0;
     Pair& pair = pairs_[active_[tick_at_++]];
     watch_pair(pair, now_ns);
+    if (sink_ != nullptr) watch_flows(pair, now_ns);
     for (std::uint8_t side_number = 0; side_number < 2; ++side_number) {
       RunningSide& side = pair.sides[side_number];
       if (side.ice) watch_consent(pair, side_number, now_ns);
@@ -256,6 +257,7 @@ void Relay::drop(Datagram& datagram, Verdict verdict) noexcept {
     case Verdict::kReplay: counter = k_droppedReplay; break;
     case Verdict::kUnsent: counter = k_droppedUnsent; break;
     case Verdict::kTaken: counter = k_taken; break;
+    case Verdict::kPoliced: counter = k_droppedPoliced; break;
     default: break;
   }
   count(datagram.flow / kFlowsPerPair, datagram.flow >> 1 & 1, counter, 1);

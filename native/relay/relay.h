@@ -17,6 +17,7 @@
 
 #include "../crypto/srtp.h"
 #include "../shared/endpoint.h"
+#include "flow_sink.h"
 
 namespace sallyport::relay {
 
@@ -33,6 +34,12 @@ inline constexpr std::size_t kEventTypeLimit = 4;
 
 /// kUdptl: T.38 fax (ITU-T T.38 Annex D). Nothing of RTP holds there; datagrams pass as they are.
 enum class PairKind : std::uint8_t { kAudio, kVideo, kOther, kUdptl };
+/// Packets a second.
+struct PacketLimits {
+  std::uint32_t audio = 0;
+  std::uint32_t other = 0;
+};
+
 enum class LatchPolicy : std::uint8_t { kOff, kSignalled, kSource };
 
 struct MediaAddress {
@@ -142,7 +149,8 @@ enum ChangeBits : std::uint32_t {
 #define SALLYPORT_COUNTERS(X)                                                                      \
   X(packets) X(bytes) X(lost) X(jitterUs) X(rtcpPackets) X(sent) X(sentBytes) X(droppedStranger)  \
   X(droppedAuth) X(droppedReplay) X(droppedMalformed) X(droppedUnsent) X(lossBursts) X(rttUs)     \
-  X(reports) X(reportedLost) X(reportedJitterUs) X(reportedMos) X(digits) X(made) X(taken)
+  X(reports) X(reportedLost) X(reportedJitterUs) X(reportedMos) X(digits) X(made) X(taken)       \
+  X(droppedPoliced) X(path)
 enum Counter : std::uint32_t {
 #define X(name) k_##name,
   SALLYPORT_COUNTERS(X)
@@ -156,7 +164,7 @@ static_assert(kCounterCount <= kCounterStride);
 /// What became of a datagram. All but kForward are drops, each with its counter. kTaken: a digit that crosses in another
 /// way, or sound in whose place a digit of ours goes. Two are neither, and Relay's alone: kAnswer (ours, to a check; becomes
 /// kForward) and kHandedOn (to a handshake, or no more than a sign of life).
-enum class Verdict : std::uint8_t { kForward, kAnswer, kHandedOn, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kClosed };
+enum class Verdict : std::uint8_t { kForward, kAnswer, kHandedOn, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kPoliced, kClosed };
 
 /// One datagram, worked on in place.
 struct Datagram {
@@ -264,6 +272,11 @@ class Relay {
   void tick(std::uint64_t now_ns) noexcept;
   bool idle() const noexcept { return active_count_ == 0; }
 
+  /// Limit: RTP packets a second that are accepted from one side; more are dropped and counted. 0: any number.
+  void set_packet_limits(const PacketLimits& limits) noexcept { limits_ = limits; }
+  /// From now on flows that need no more than other headers are offered to `sink`; null: none. Before the first `open`.
+  void set_sink(FlowSink* sink) noexcept { sink_ = sink; }
+
   /// What we have to send ourselves by now: reports and digits, ready to go out. Their bytes stay until the next call.
   std::span<Datagram> made(std::uint64_t now_ns) noexcept;
   /// When `made` has something next, as far as a packet thread must not sleep over it; all ones: never.
@@ -299,6 +312,12 @@ class Relay {
   void play_on(std::uint64_t now_ns) noexcept;
   void play_packet(Playing& playing, std::uint64_t now_ns) noexcept;
   Datagram* letter(const Pair& pair, std::uint32_t side, bool rtcp) noexcept;
+  std::uint32_t packet_limit(PairKind kind) const noexcept { return kind == PairKind::kAudio ? limits_.audio : limits_.other; }
+  bool within_rate(RunningSide& side, PairKind kind, std::uint64_t now_ns) noexcept;
+  void watch_flows(Pair& pair, std::uint64_t now_ns) noexcept;
+  void offer(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void collect(Pair& pair, std::uint32_t side) noexcept;
+  void take_back(Pair& pair) noexcept;
   void protect(std::span<Datagram> piece) noexcept;
   bool learn(Pair& pair, std::uint32_t side, bool rtcp_port, const endpoint& sender, std::uint64_t now_ns) noexcept;
   void heard(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
@@ -310,6 +329,8 @@ class Relay {
   crypto::SrtpEngine* engine_;
   std::uint64_t* counters_;
   EventSink& events_;
+  FlowSink* sink_ = nullptr;
+  PacketLimits limits_;
   Pair* pairs_;
   std::uint32_t* active_;  ///< Numbers of the open pairs, dense.
   std::uint32_t active_count_ = 0;

@@ -39,9 +39,18 @@ void follow(LastOut& last, const Datagram& datagram, std::uint64_t now_ns) noexc
 
 }  // namespace
 
+bool Relay::within_rate(RunningSide& side, PairKind kind, std::uint64_t now_ns) noexcept {
+  const std::uint32_t limit = packet_limit(kind);
+  if (limit == 0) return true;
+  const std::uint32_t second = milliseconds(now_ns) / 1'000;
+  if (side.second != second) side.second = second, side.in_second = 0;
+  return ++side.in_second <= limit;
+}
+
 bool Relay::pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) noexcept {
   RunningSide& side = pair.sides[side_number];
   RunningSide& other = pair.sides[side_number ^ 1];
+  if (!within_rate(side, pair.kind, now_ns)) return drop(datagram, Verdict::kPoliced), false;
   const std::uint8_t payload_type = datagram.data[1] & 0x7f;
   const std::uint32_t ssrc = read32(datagram.data + 8), timestamp = read32(datagram.data + 4);
   const std::uint16_t sequence = read16(datagram.data + 2);

@@ -91,6 +91,7 @@ struct flow_state {
   __u32 strangers; /* Dropped, like the next. */
   __u32 policed;
   __u32 up;        /* Of a right source, but passed up. */
+  __u32 bursts;    /* Gaps in the sequence numbers: losses that follow one another are one. */
 } __attribute__((aligned(64)));
 
 /* Two compilers read this file: the layout is a contract, so it is checked. */

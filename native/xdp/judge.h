@@ -76,23 +76,22 @@ static __noinline int judge(struct xdp_md* context, const struct flow_entry* ent
     state->strangers += 1;
     return JUDGED_DROP;
   }
-  const __u32 type = packet->rtp.second & 0x7f;
-  const int unusual = packet->udp_size > entry->largest + UDP_BYTES || packet->rtp.ssrc != entry->ssrc ||
-                      !rtp_fits(context, packet) || entry->up_types[type >> 6] >> (type & 63) & 1;
-  if (unusual) {
-    state->up += 1;
-    return JUDGED_UP;
-  }
   const __u16 ahead = bpf_ntohs(packet->rtp.sequence) - (__u16)state->highest;
   const int late = ahead > 0xffff - MAX_MISORDER;
-  if (ahead >= MAX_DROPOUT && !late) {
+  const int unusual = packet->udp_size > entry->largest + UDP_BYTES || packet->rtp.ssrc != entry->ssrc ||
+                      !rtp_fits(context, packet) || (ahead >= MAX_DROPOUT && !late);
+  const __u32 type = packet->rtp.second & 0x7f;
+  const int watched = entry->up_types[type >> 6] >> (type & 63) & 1;
+  if (unusual || watched) {
     state->up += 1;
+    if (!unusual && !late) state->highest += ahead; /* It is seen above: no gap in what follows it. */
     return JUDGED_UP;
   }
   const __u64 now_ns = bpf_ktime_get_ns();
   if (!within_rate(entry, state, now_ns)) return JUDGED_DROP;
   if (!late) {
     state->highest += ahead;
+    if (ahead > 1) state->bursts += 1;
     measure_jitter(entry, state, bpf_ntohl(packet->rtp.timestamp), now_ns);
   }
   state->last_ns = now_ns;

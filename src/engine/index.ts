@@ -1,6 +1,7 @@
 /** What stands at the edge of the box, for those who carry it to the machine. */
 export type {
   DtlsFingerprint,
+  FlowPath,
   IceCredentials,
   RelayChange,
   RelayCommand,

@@ -16,6 +16,7 @@ import {
   touched,
 } from "../manage/index.ts";
 import { machineHash } from "./hash.ts";
+import { kernelAddresses, kernelLines } from "./kernel-paths.ts";
 import { KernelRandom } from "./kernel-random.ts";
 import { EngineLoop } from "./loop.ts";
 import { Pauses } from "./pauses.ts";
@@ -24,8 +25,6 @@ import { RegistrationsFile } from "./registrations.ts";
 import { type Relay, startRelay } from "./relay.ts";
 import { type Reservation, reservePorts } from "./reserved-ports.ts";
 
-/** What carries media, in the words of the configuration: every flow takes this path. */
-const MEDIA_PATH = "socket";
 /** How often a box that is going down looks whether its last calls are gone. */
 const LOOK_MS = 50;
 /** Limit: how long calls and media may take to end once they are told to; then we leave without. */
@@ -65,7 +64,10 @@ export class Box implements ControlledBox {
     this.#options = options;
     this.#log = log;
     this.#settings = settings;
-    this.#relay = startRelay({ onEvents: (events) => this.#loop.relayEvents(events) });
+    this.#relay = startRelay({
+      kernelAddresses: kernelAddresses(settings),
+      onEvents: (events) => this.#loop.relayEvents(events),
+    });
     this.#engine = new Engine({
       settings,
       random: new KernelRandom(),
@@ -101,6 +103,8 @@ export class Box implements ControlledBox {
     this.#state = "running";
     this.#pauses.start();
     if (this.#reservation.warning !== undefined) this.#log.line("warn", this.#reservation.warning);
+    for (const { level, ...line } of kernelLines(this.#settings, this.#relay))
+      this.#log.line(level, "media path", line);
     this.#log.line("info", "ready", {
       name: this.#settings.name,
       version: this.#options.version,
@@ -159,7 +163,7 @@ export class Box implements ControlledBox {
     return this.#engine
       .view(performance.now())
       .calls()
-      .map((view) => liveCall(view, wallMs, MEDIA_PATH));
+      .map((view) => liveCall(view, wallMs));
   }
 
   peers(): readonly object[] {
@@ -230,6 +234,7 @@ export class Box implements ControlledBox {
     }
     // The socket that answers this very request stays until the next start.
     this.#settings = { ...loaded.settings, control: this.#settings.control };
+    this.#relay.setKernelAddresses(kernelAddresses(this.#settings));
     this.#reservation?.release();
     this.#reservation = reservePorts(mediaPorts(this.#settings));
     for (const warning of warnings) this.#log.line("warn", "configuration", { warning });

@@ -6,12 +6,14 @@
 import type {
   NativeEvent,
   NativeIceCredentials,
+  NativeKernelPath,
   NativeRelay,
   NativeSide,
   NativeSrtpKey,
 } from "../../native/addon/relay.d.ts";
 import type {
   DtlsFingerprint,
+  FlowPath,
   IceCredentials,
   RelayChange,
   RelayCommand,
@@ -29,10 +31,27 @@ export interface RelayOptions {
   /** Limit: pairs at once; an `open` beyond fails. Default 20 000. */
   readonly maxPairs?: number;
   readonly port?: "auto" | "io_uring" | "epoll";
+  /** Media addresses whose flows the kernel may forward. Default: none. */
+  readonly kernelAddresses?: readonly string[];
+  /** RTP packets a second accepted from one side, by kind of stream; 0: any number. Default: PACKET_LIMITS. */
+  readonly packetLimits?: PacketLimits;
   onEvents(events: readonly RelayEvent[]): void;
 }
 
+export interface PacketLimits {
+  readonly audio: number;
+  /** Video and anything else. */
+  readonly other: number;
+}
+
 const DEFAULT_MAX_PAIRS = 20_000;
+/**
+ * Limit: voice has 50 packets a second, with frames of 2.5 ms 400, and after a gap in the network some come at once;
+ * video of 100 Mbit/s has 10 000. More is an attack or a fault, and is dropped.
+ */
+const PACKET_LIMITS: PacketLimits = { audio: 2_000, other: 20_000 };
+/** As the words of the counters number them. */
+const PATHS: readonly FlowPath[] = ["socket", "xdp"];
 /** A command that found the queue to the packet threads full is tried again this much later. */
 const RETRY_MS = 1;
 
@@ -60,6 +79,8 @@ export class Relay {
       cores: options.cores ?? [],
       maxPairs: options.maxPairs ?? DEFAULT_MAX_PAIRS,
       port: options.port ?? "auto",
+      kernelAddresses: options.kernelAddresses ?? [],
+      packetLimits: options.packetLimits ?? PACKET_LIMITS,
       onEvents: (batch) => {
         if (!this.#stopped) this.#onEvents(batch.map((event) => this.#translate(event)));
       },
@@ -77,6 +98,21 @@ export class Relay {
   /** Of the certificate we show in DTLS handshakes: another one each time the box starts. */
   get fingerprint(): DtlsFingerprint {
     return this.#native.fingerprint;
+  }
+
+  /** Why the kernel forwards nothing at all; "" when it may, or was not asked to. */
+  get kernelProblem(): string {
+    return this.#native.kernelProblem;
+  }
+
+  /** What became of each address that was given. */
+  kernelPaths(): readonly NativeKernelPath[] {
+    return this.#native.kernelPaths();
+  }
+
+  /** Other addresses; flows that the kernel has already stay there until something about them changes. */
+  setKernelAddresses(addresses: readonly string[]): void {
+    if (!this.#stopped) this.#native.setKernelAddresses(addresses);
   }
 
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */
@@ -109,6 +145,7 @@ export class Relay {
       droppedReplay: this.#word(first + at.droppedReplay),
       droppedMalformed: this.#word(first + at.droppedMalformed),
       droppedUnsent: this.#word(first + at.droppedUnsent),
+      droppedPoliced: this.#word(first + at.droppedPoliced),
       lossBursts: this.#word(first + at.lossBursts),
       rttMs: this.#word(first + at.rttUs) / 1_000,
       reports: this.#word(first + at.reports),
@@ -118,6 +155,7 @@ export class Relay {
       digits: this.#word(first + at.digits),
       made: this.#word(first + at.made),
       taken: this.#word(first + at.taken),
+      path: PATHS[this.#word(first + at.path)] ?? "socket",
     };
   }
 
@@ -205,6 +243,7 @@ function placesOf(names: readonly string[]): Readonly<Record<CounterWord, number
     droppedReplay: place("droppedReplay"),
     droppedMalformed: place("droppedMalformed"),
     droppedUnsent: place("droppedUnsent"),
+    droppedPoliced: place("droppedPoliced"),
     lossBursts: place("lossBursts"),
     rttUs: place("rttUs"),
     reports: place("reports"),
@@ -214,6 +253,7 @@ function placesOf(names: readonly string[]): Readonly<Record<CounterWord, number
     digits: place("digits"),
     made: place("made"),
     taken: place("taken"),
+    path: place("path"),
   };
 }
 

@@ -12,14 +12,20 @@ export interface LiveCall extends CallView {
   readonly since: string;
 }
 
-/** `wallMs`: milliseconds since 1970. `path`: what carries the packets of every stream. */
-export function liveCall(view: CallView, wallMs: number, path: string): LiveCall {
+/** `wallMs`: milliseconds since 1970. */
+export function liveCall(view: CallView, wallMs: number): LiveCall {
   const since = new Date(wallMs - view.ageMs).toISOString();
   const media = view.media && {
     ...view.media,
-    streams: view.media.streams.map((stream) => ({ ...stream, path })),
+    streams: view.media.streams.map((stream) => ({ ...stream, path: pathOf(stream) })),
   };
   return { id: view.call, since, ...view, media };
+}
+
+/** Each direction has a path of its own; a held one stays with the sockets. */
+function pathOf({ caller, callee }: Stream): string {
+  const paths = new Set([caller.path ?? "socket", callee.path ?? "socket"]);
+  return paths.size > 1 ? "mixed" : String([...paths][0]);
 }
 
 export function callsText(calls: readonly LiveCall[]): string {

@@ -69,7 +69,8 @@ const dropsOf = (counters: SideCounters): number =>
   counters.droppedAuth +
   counters.droppedReplay +
   counters.droppedMalformed +
-  counters.droppedUnsent;
+  counters.droppedUnsent +
+  counters.droppedPoliced;
 
 /** Of a stream that moved to other ports, and was counted in parts. */
 export function joined(a: StreamQuality, b: StreamQuality): StreamQuality {

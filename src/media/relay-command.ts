@@ -188,6 +188,9 @@ export type RelayEvent =
       readonly counters: readonly [caller: SideCounters, callee: SideCounters];
     };
 
+/** `xdp`: the kernel forwards it. `socket` is where each flow begins, and where whatever is unusual goes. */
+export type FlowPath = "socket" | "xdp";
+
 /** What arrived from one side, what left to it, and what was dropped on arrival, by reason. */
 export interface SideCounters {
   /** RTP packets accepted from this side, and their bytes with headers, after decryption. */
@@ -211,6 +214,8 @@ export interface SideCounters {
   readonly droppedMalformed: number;
   /** Accepted, but the other side takes none now, or its address is not known. */
   readonly droppedUnsent: number;
+  /** RTP packets beyond the rate that is accepted from one side. */
+  readonly droppedPoliced: number;
   /** How often packets were lost one after the other; alone counts, too. Known within a second. */
   readonly lossBursts: number;
   /** Round trip between us and this side, in milliseconds, as RTCP told it last. 0: it did not. */
@@ -229,4 +234,6 @@ export interface SideCounters {
   readonly made: number;
   /** Packets from this side that a digit stood for, or that told one which crosses in another way. */
   readonly taken: number;
+  /** What carries this side's RTP on now. */
+  readonly path: FlowPath;
 }

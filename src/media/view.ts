@@ -4,7 +4,7 @@ import type { Direction } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 import { type Counted, streamQuality } from "./quality.ts";
-import type { SrtpSuite } from "./relay-command.ts";
+import type { FlowPath, SrtpSuite } from "./relay-command.ts";
 import { currentState, type Session } from "./session.ts";
 
 export interface MediaView {
@@ -28,6 +28,8 @@ export interface EndView extends MediaEnd {
   readonly rtcpMux: boolean;
   /** So far, where the relay was asked. */
   readonly quality?: StreamQuality;
+  /** What carries its packets on, where the relay was asked. */
+  readonly path?: FlowPath;
   /** Media goes where checks of that end have shown it to be. */
   readonly ice: boolean;
 }
@@ -48,8 +50,8 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
     const counted = counters(relay.pair);
     streams.push({
       ...view,
-      caller: { ...view.caller, quality: streamQuality(counted, 0, kind, codecs) },
-      callee: { ...view.callee, quality: streamQuality(counted, 1, kind, codecs) },
+      caller: { ...view.caller, quality: streamQuality(counted, 0, kind, codecs), path: counted[0].path },
+      callee: { ...view.callee, quality: streamQuality(counted, 1, kind, codecs), path: counted[1].path },
     });
   }
   return { session: session.id, streams };

@@ -12,6 +12,7 @@ export const NO_PACKETS = {
   droppedReplay: 0,
   droppedMalformed: 0,
   droppedUnsent: 0,
+  droppedPoliced: 0,
   lossBursts: 0,
   rttMs: 0,
   reports: 0,
@@ -21,4 +22,5 @@ export const NO_PACKETS = {
   digits: 0,
   made: 0,
   taken: 0,
+  path: "socket",
 } as const;

@@ -123,6 +123,7 @@ export function counted(packets: number): SideCounters {
     droppedReplay: 100,
     droppedMalformed: 1_000,
     droppedUnsent: 10_000,
+    droppedPoliced: 0,
     lossBursts: 1,
     rttMs: 0,
     reports: 0,
@@ -132,6 +133,7 @@ export function counted(packets: number): SideCounters {
     digits: 0,
     made: 0,
     taken: 0,
+    path: "socket",
   };
 }
 
