@@ -71,8 +71,13 @@ export class Softphone {
 
   /** The recording of what it heard; `undefined` when there is none. */
   get recording(): string | undefined {
-    const name = readdirSync(this.#folder).find((file) => /dec.*\.wav$/.test(file));
-    return name === undefined ? undefined : join(this.#folder, name);
+    return this.recordings[0];
+  }
+
+  /** One each time that its stream began anew, as after a hold. */
+  get recordings(): string[] {
+    const names = readdirSync(this.#folder).filter((file) => /dec.*\.wav$/.test(file));
+    return names.map((name) => join(this.#folder, name));
   }
 }
 
