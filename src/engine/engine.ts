@@ -92,7 +92,10 @@ export class Engine {
       emit,
       agenda,
       user: {
-        message: (message: Message, hop: Hop, now: Millis) => this.#transactions.message(message, hop, now),
+        message: (message: Message, hop: Hop, now: Millis) => {
+          if (message.kind === "request" && this.#registrar?.quick(message, hop, now)) return;
+          this.#transactions.message(message, hop, now);
+        },
         unreachable: (token, reason, now) => {
           if (token instanceof TrunkFlow || token instanceof PhoneFlow) token.lost(now);
           else this.#transactions.unreachable(token, reason, now);

@@ -7,7 +7,7 @@
  * that the phone stays where it is. All else (another flow, another Contact, an end, other credentials) is proven to the
  * registrar, which alone knows the password.
  */
-import { type Hash, type Hop, type Millis, PeerError } from "../base/index.ts";
+import { type Hash, type Hop, PeerError } from "../base/index.ts";
 import { Authorization, type Request } from "../message/index.ts";
 import { sameContact } from "./addresses.ts";
 import type { HeldBinding } from "./binding-book.ts";
@@ -53,6 +53,7 @@ export function bearsTheSame(request: Request, { upstream }: HeldBinding, hash: 
   const { credentials, proof } = upstream;
   if (credentials === undefined && proof === "") return text === undefined;
   if (text === undefined) return false;
+  if (text === credentials) return true;
   const claimed = claimedIn(text);
   if (claimed === undefined) return false;
   if (credentials === undefined) return proofOf(claimed, hash) === proof;
@@ -66,6 +67,8 @@ export function proofOf(claimed: string, hash: Hash): string {
 
 /** User, realm and nonce of credentials; `undefined`: they cannot be read. */
 export function claimedIn(text: string): string | undefined {
+  const [user, realm, nonce] = [plainIn(text, "username"), plainIn(text, "realm"), plainIn(text, "nonce")];
+  if (user !== undefined && realm !== undefined && nonce !== undefined) return `${user}\n${realm}\n${nonce}`;
   try {
     const { params } = Authorization.parse(text);
     return `${params.get("username")}\n${params.get("realm")}\n${params.get("nonce")}`;
@@ -75,6 +78,15 @@ export function claimedIn(text: string): string | undefined {
   }
 }
 
-/** For how long it may go on without the registrar being asked, in milliseconds. */
-export const cachedFor = ({ upstream }: HeldBinding, now: Millis): Millis =>
-  upstream === undefined ? 0 : upstream.until - now;
+/** As nearly everybody writes it: `name="value"`, once, without escapes. `undefined`: it wants a careful look. */
+function plainIn(text: string, name: string): string | undefined {
+  const head = `${name}="`;
+  let at = text.indexOf(head);
+  while (at > 0 && !isGap(text.charCodeAt(at - 1))) at = text.indexOf(head, at + 1);
+  if (at <= 0) return undefined;
+  const start = at + head.length;
+  const value = text.slice(start, text.indexOf('"', start));
+  return value.includes("\\") ? undefined : value;
+}
+
+const isGap = (code: number): boolean => code === 0x20 || code === 0x2c || code === 0x09;

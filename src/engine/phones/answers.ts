@@ -25,7 +25,7 @@ export function granted(
   return draft;
 }
 
-function contactText(binding: HeldBinding, now: Millis): string {
+export function contactText(binding: HeldBinding, now: Millis): string {
   const { contact, expiresAt, q, instance, regId, gruu } = binding;
   let text = `<${contact}>;expires=${Math.max(1, Math.ceil((expiresAt - now) / SECOND))}`;
   if (q !== ANY_Q) text += `;q=${q / ANY_Q}`;

@@ -41,6 +41,7 @@ import { Directory } from "./directory.ts";
 import { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
 import { leaveRegistrar } from "./leaving.ts";
+import { Quick } from "./quick.ts";
 import { type Given, RelayedRegister, type RelayOwner } from "./relayed-register.ts";
 import { type RegistrationsView, viewOf } from "./view.ts";
 import { Desk, longest, ownCredentials, passedOn, unsupportedIn, type Visit } from "./visit.ts";
@@ -70,6 +71,7 @@ export class Registrar implements RelayOwner, Punctual {
   readonly #bindings: Bindings;
   readonly #keeper: FlowKeeper;
   readonly #desk: Desk;
+  readonly #quick: Quick;
   readonly #rates = new Map<string, RegisterRate>();
   /** REGISTERs under way. */
   readonly #visits = new Map<RelayedRegister, Visit>();
@@ -89,6 +91,7 @@ export class Registrar implements RelayOwner, Punctual {
     });
     this.#house = { ...options, book, gatekeeper };
     this.#desk = new Desk(this.#house);
+    this.#quick = new Quick(this.#house);
     this.#keeper = new FlowKeeper({
       ...options,
       domain: (name) => this.#house.settings.registration?.domains.get(name),
@@ -96,6 +99,11 @@ export class Registrar implements RelayOwner, Punctual {
     });
     this.#bindings = new Bindings(this.#house, this.#keeper, (binding, now) => this.#leave(binding, now));
     this.directory = new Directory(this.#house);
+  }
+
+  /** True: it was a refresh that needs no more than an answer, and has it. */
+  quick(request: Request, hop: Hop, now: Millis): boolean {
+    return request.method === "REGISTER" && !this.directory.empty && this.#quick.answer(request, hop, now);
   }
 
   /** Is it ours to answer? A REGISTER for anybody else is like any other request. */
@@ -192,6 +200,7 @@ export class Registrar implements RelayOwner, Punctual {
       waiting: this.#visits.size,
       away: [...this.#away],
       ...this.#counted,
+      cached: this.#counted.cached + this.#quick.answered,
       keepalive: this.#keeper.counts(),
     };
   }
