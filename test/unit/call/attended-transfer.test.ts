@@ -6,10 +6,12 @@ import {
   BOB,
   CAROL,
   consulting,
+  endedBy,
+  hangsUp,
+  reaches,
   referred,
   referToDesk,
   replacesOf,
-  restsAfterAll,
   sdpOfAlice,
   sdpOfCarol,
   sdpOfDave,
@@ -52,8 +54,7 @@ test("the far ends of both calls of the referrer are joined by a re-INVITE each"
   expect(told(cast)).toEqual(["refer active SIP/2.0 100 Trying", "refer terminated SIP/2.0 200 OK"]);
   expect(bodyOf(carol.asked("INVITE"))).toMatch(/o=- \d+ 2 /);
 
-  alice.request("INFO");
-  carol.answer(200, { method: "INFO" });
+  reaches(alice, carol);
   carol.request("INVITE", { sdp: audio(CAROL.ip, { port: 7000, version: 3, direction: "sendonly" }) });
   expect(bodyOf(alice.asked("INVITE"))).toMatch(/o=- \d+ 3 .*a=sendonly/s);
   alice.answer(200, { sdp: audio(ALICE.ip, { version: 3, direction: "recvonly" }) });
@@ -63,9 +64,7 @@ test("the far ends of both calls of the referrer are joined by a re-INVITE each"
     { cause: "transfer", by: "callee" },
     { cause: "transfer", by: "caller" },
   ]);
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, carol, cast);
 });
 
 test("a referrer that ends nothing: both of its legs are ended by us", () => {
@@ -79,9 +78,7 @@ test("a referrer that ends nothing: both of its legs are ended by us", () => {
   expect(stage.look().slice(-2)).toEqual(["4000 bob < BYE", "4000 desk < BYE"]);
   bob.answer(200, { method: "BYE" });
   desk.answer(200, { method: "BYE" });
-  carol.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(carol, alice, cast);
 });
 
 test("a referrer that ends both calls at once: both far ends are kept, and joined", () => {
@@ -93,12 +90,8 @@ test("a referrer that ends both calls at once: both far ends are kept, and joine
   expect(stage.look()).toEqual(["0 desk > BYE", "0 desk < 200 BYE", "0 bob > BYE", "0 bob < 200 BYE"]);
   carol.answer(200, { sdp: sdpOfCarolAgain });
   alice.answer(200, { sdp: sdpOfAlice(2) });
-  alice.request("INFO");
-  carol.answer(200, { method: "INFO" });
-  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
-  carol.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(alice, carol);
+  endedBy(carol, alice, cast);
 });
 
 test("a target that will not change over: both calls go on as they were", () => {
@@ -109,16 +102,10 @@ test("a target that will not change over: both calls go on as they were", () => 
   expect(stage.look()).toEqual(["0 carol > 488", "0 carol < ACK", "0 bob < NOTIFY"]);
   expect(told(cast).at(-1)).toBe("refer terminated SIP/2.0 488 Not Acceptable Here");
   bob.answer(200, { method: "NOTIFY" });
-  alice.request("INFO");
-  bob.answer(200, { method: "INFO" });
-  carol.request("INFO");
-  desk.answer(200, { method: "INFO" });
-  expect(carol.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
-  desk.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  bob.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(alice, bob);
+  reaches(carol, desk);
+  hangsUp(desk, carol);
+  endedBy(bob, alice, cast);
 });
 
 test("a transferee that will not, when the target has changed over already: the target is asked back", () => {
@@ -131,15 +118,10 @@ test("a transferee that will not, when the target has changed over already: the 
   expect(bodyOf(carol.asked("INVITE"))).toMatch(/o=- \d+ 3 /);
   carol.answer(200, { sdp: audio(CAROL.ip, { port: 7000, version: 3 }) });
   bob.answer(200, { method: "NOTIFY" });
-  carol.request("INFO");
-  desk.answer(200, { method: "INFO" });
-  alice.request("INFO");
-  bob.answer(200, { method: "INFO" });
-  desk.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(carol, desk);
+  reaches(alice, bob);
+  hangsUp(desk, carol);
+  endedBy(alice, bob, cast);
 });
 
 test("a target that hangs up while it is asked", () => {
@@ -150,9 +132,7 @@ test("a target that hangs up while it is asked", () => {
   expect(stage.look()).toEqual(["0 carol > BYE", "0 carol < 200 BYE", "0 bob < NOTIFY", "0 desk < BYE"]);
   desk.answer(200, { method: "BYE" });
   bob.answer(200, { method: "NOTIFY" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, bob, cast);
 });
 
 test("a transferee that hangs up while the target is asked: the target is asked back", () => {
@@ -165,11 +145,8 @@ test("a transferee that hangs up while the target is asked: the target is asked 
   carol.answer(200, { sdp: sdpOfCarolAgain });
   expect(stage.look().slice(-2)).toEqual(["0 carol < ACK", "0 carol < INVITE"]);
   carol.answer(200, { sdp: audio(CAROL.ip, { port: 7000, version: 3 }) });
-  carol.request("INFO");
-  desk.answer(200, { method: "INFO" });
-  desk.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(carol, desk);
+  endedBy(desk, carol, cast);
 });
 
 test("a target that is kept, and a transferee that will not: it is told to go", () => {
@@ -182,9 +159,7 @@ test("a target that is kept, and a transferee that will not: it is told to go", 
   expect(stage.look().slice(-3)).toEqual(["0 alice < ACK", "0 bob < NOTIFY", "0 carol < BYE"]);
   carol.answer(200, { method: "BYE" });
   bob.answer(200, { method: "NOTIFY" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, bob, cast);
 });
 
 test("a target that says nothing: its own call is lost, the other goes on", () => {
@@ -199,9 +174,7 @@ test("a target that says nothing: its own call is lost, the other goes on", () =
   ]);
   desk.answer(200, { method: "BYE" });
   bob.answer(200, { method: "NOTIFY" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, bob, cast);
 });
 
 test("a call that has more streams than the other keeps its m-lines, switched off", () => {
@@ -225,9 +198,7 @@ test("a call that has more streams than the other keeps its m-lines, switched of
   bob.answer(200, { method: "NOTIFY" });
   bob.request("BYE");
   desk.request("BYE");
-  carol.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(carol, alice, cast);
 });
 
 test("a target that still rings: it is called anew, for the transferee", () => {
@@ -248,8 +219,7 @@ test("a target that still rings: it is called anew, for the transferee", () => {
   expect(told(cast).at(-1)).toBe("refer terminated SIP/2.0 200 OK");
   bob.answer(200, { method: "NOTIFY" });
   bob.request("BYE");
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
+  hangsUp(alice, carol);
   stage.pass(240_000);
 });
 
@@ -336,11 +306,8 @@ test("a target asked back keeps its m-lines from then on, though its old call ha
   desk.answer(200, { sdp: `${audio("10.9.0.7", { port: 6100, version: 4 })}${off}` });
   expect(lines(bodyOf(carol.response("INVITE")))).toBe(2);
   carol.ack();
-  desk.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  hangsUp(desk, carol);
+  endedBy(alice, bob, cast);
 });
 
 test("a transferee that changes its own call while the target rings is asked by what it heard last", () => {
@@ -359,7 +326,5 @@ test("a transferee that changes its own call while the target rings is asked by 
   alice.answer(200, { sdp: `${sdpOfAlice(3)}m=video 0 RTP/AVP 96\r\n` });
   bob.answer(200, { method: "NOTIFY" });
   bob.request("BYE");
-  carol.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(carol, alice, cast);
 });

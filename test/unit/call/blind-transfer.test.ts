@@ -2,7 +2,19 @@
 import { expect, test } from "vitest";
 import { audio, bodyOf, headerOf } from "../../support/scripted-party.ts";
 import { ALICE, BOB } from "../../support/stage.ts";
-import { answered, referred, restsAfterAll, sdpOfAlice, sdpOfCarol, TO_CAROL, talking, told } from "./executed.ts";
+import {
+  answered,
+  endedBy,
+  hangsUp,
+  reaches,
+  referred,
+  restsAfterAll,
+  sdpOfAlice,
+  sdpOfCarol,
+  TO_CAROL,
+  talking,
+  told,
+} from "./executed.ts";
 
 test("the target is called, the transferee changes over, the referrer ends its leg", () => {
   const cast = talking();
@@ -42,23 +54,19 @@ test("the target is called, the transferee changes over, the referrer ends its l
   expect(headerOf(carol.asked("INVITE"), "From")).toMatch(/^"alice" <sip:alice@203\.0\.113\.1>;tag=/);
 
   // The two talk, and either may end it.
-  alice.request("INFO");
-  carol.answer(200, { method: "INFO" });
+  reaches(alice, carol);
   alice.request("INVITE", { sdp: audio(ALICE.ip, { version: 3, direction: "sendonly" }) });
   expect(bodyOf(carol.asked("INVITE"))).toContain("a=sendonly");
   carol.answer(200, { sdp: audio("198.51.100.8", { port: 7000, version: 2, direction: "recvonly" }) });
   alice.ack();
-  carol.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(carol, alice, cast);
 });
 
 test("the record: one call ended by transfer, another begun by the transferee, and what became of it", () => {
   const cast = answered();
   cast.alice.answer(200, { sdp: sdpOfAlice(2) });
   cast.stage.pass(10_000);
-  cast.alice.request("BYE");
-  cast.carol.answer(200, { method: "BYE" });
+  hangsUp(cast.alice, cast.carol);
   const { stage } = cast;
   const [first, second] = stage.factsOf("call.started");
   expect(second).toMatchObject({ from: { peer: "carrier", user: "alice" }, to: { peer: "other", user: "555" } });
@@ -89,9 +97,7 @@ test("a referrer that stays is let go by us", () => {
   expect(stage.look()).toContain("4000 bob < BYE");
   expect(headerOf(bob.asked("BYE"), "Reason")).toContain("transferred");
   bob.answer(200, { method: "BYE" });
-  carol.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(carol, alice, cast);
 });
 
 test("a target that is busy: the referrer is told, and the call that was there goes on", () => {
@@ -101,8 +107,7 @@ test("a target that is busy: the referrer is told, and the call that was there g
   expect(stage.look()).toEqual(["0 carol > 486", "0 carol < ACK", "0 bob < NOTIFY"]);
   expect(told(cast).at(-1)).toBe("refer terminated SIP/2.0 486 Busy Here");
   bob.answer(200, { method: "NOTIFY" });
-  alice.request("INFO");
-  bob.answer(200, { method: "INFO" });
+  reaches(alice, bob);
   expect(stage.factsOf("call.transferred")).toMatchObject([{ status: 486 }]);
   expect(stage.factsOf("call.ended")).toMatchObject([{ cause: "busy", by: "callee", status: 486 }]);
 
@@ -116,9 +121,7 @@ test("a target that is busy: the referrer is told, and the call that was there g
   expect(told(cast).at(-1)).toBe(`refer;id=${id} terminated SIP/2.0 200 OK`);
   bob.answer(200, { method: "NOTIFY" });
   bob.request("BYE");
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, carol, cast);
 });
 
 test("a referrer that leaves at once: the transferee is kept, and gets the target", () => {
@@ -137,13 +140,9 @@ test("a referrer that leaves at once: the transferee is kept, and gets the targe
   alice.ackRefusal();
   carol.answer(200, { sdp: sdpOfCarol });
   alice.answer(200, { sdp: sdpOfAlice(2) });
-  alice.request("INFO");
-  carol.answer(200, { method: "INFO" });
-  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
+  reaches(alice, carol);
   expect(stage.factsOf("call.ended")).toMatchObject([{ cause: "bye", by: "callee" }]);
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, carol, cast);
 });
 
 test("a referrer that left, and a target that will not: the transferee is told to go", () => {
@@ -204,9 +203,7 @@ test("a transferee that will not change over stays where it was", () => {
   expect(bodyOf(alice.asked("INVITE"))).toMatch(/o=- \d+ 3 /);
   alice.answer(200, { sdp: audio(ALICE.ip, { version: 2, direction: "recvonly" }) });
   bob.ack();
-  bob.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(bob, alice, cast);
 });
 
 test("a transferee that says nothing: the target goes, and the call that was there is lost as well", () => {
@@ -234,9 +231,7 @@ test("a transferee that asks at the same moment: the re-INVITE is tried again", 
   alice.answer(200, { sdp: sdpOfAlice(2) });
   expect(told(cast).at(-1)).toBe("refer terminated SIP/2.0 200 OK");
   bob.request("BYE");
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, carol, cast);
 });
 
 test("a target that hangs up before the transferee has changed over: it is asked back", () => {
@@ -251,12 +246,8 @@ test("a target that hangs up before the transferee has changed over: it is asked
     /m=audio (\d+)/.exec(bodyOf(alice.response("INVITE")))?.[1],
   );
   alice.answer(200, { sdp: sdpOfAlice(3) });
-  alice.request("INFO");
-  bob.answer(200, { method: "INFO" });
-  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
-  bob.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(alice, bob);
+  endedBy(bob, alice, cast);
 });
 
 test("a target that hangs up while the transferee has not even rung: the re-INVITE is cancelled", () => {
@@ -267,12 +258,8 @@ test("a target that hangs up while the transferee has not even rung: the re-INVI
   expect(stage.look()).toContain("0 alice < CANCEL");
   alice.answer(200, { method: "CANCEL" });
   alice.answer(487);
-  alice.request("INFO");
-  bob.answer(200, { method: "INFO" });
-  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
-  bob.request("BYE");
-  alice.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(alice, bob);
+  endedBy(bob, alice, cast);
 });
 
 test("who was put on hold for the transfer talks again; who holds by itself goes on holding", () => {
@@ -334,9 +321,7 @@ test("a target that never answers: CANCEL after three minutes, 408 for the refer
   carol.answer(200, { method: "CANCEL" });
   carol.answer(487);
   bob.answer(200, { method: "NOTIFY" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, bob, cast);
 });
 
 test("a 200 that crosses our CANCEL is acknowledged and ended", () => {
@@ -361,12 +346,8 @@ test("a re-INVITE of the transferee that was on its way as the referrer left has
   bob.answer(487);
   carol.answer(200, { sdp: sdpOfCarol });
   alice.answer(200, { sdp: sdpOfAlice(3) });
-  alice.request("INFO");
-  carol.answer(200, { method: "INFO" });
-  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(alice, carol);
+  endedBy(alice, carol, cast);
 });
 
 test.each(["on its way", "refused with 491 and about to be tried again"])(
@@ -384,9 +365,7 @@ test.each(["on its way", "refused with 491 and about to be tried again"])(
     if (moment === "on its way") bob.answer(487);
     carol.answer(200, { sdp: sdpOfCarol });
     alice.answer(200, { sdp: sdpOfAlice(3) });
-    alice.request("BYE");
-    carol.answer(200, { method: "BYE" });
-    restsAfterAll(cast);
+    endedBy(alice, carol, cast);
   },
 );
 
@@ -404,10 +383,6 @@ test("a re-INVITE of the referrer that it did not wait for is waited for by us",
   stage.pass(300);
   expect(bodyOf(alice.asked("INVITE"))).toMatch(/o=- \d+ 3 [\s\S]*a=sendrecv/);
   alice.answer(200, { sdp: sdpOfAlice(3) });
-  alice.request("INFO");
-  carol.answer(200, { method: "INFO" });
-  expect(alice.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
-  alice.request("BYE");
-  carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  reaches(alice, carol);
+  endedBy(alice, carol, cast);
 });

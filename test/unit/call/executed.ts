@@ -87,6 +87,24 @@ export function answered(cast: Cast = referred()): Cast {
   return cast;
 }
 
+/** What `one` asks inside its call comes to `other`, and the answer comes back. */
+export function reaches(one: ScriptedParty, other: ScriptedParty): void {
+  one.request("INFO");
+  other.answer(200, { method: "INFO" });
+  expect(one.response("INFO")).toMatch(/^SIP\/2\.0 200 /);
+}
+
+export function hangsUp(one: ScriptedParty, other: ScriptedParty): void {
+  one.request("BYE");
+  other.answer(200, { method: "BYE" });
+}
+
+/** The last call ends, and nothing is left. */
+export function endedBy(one: ScriptedParty, other: ScriptedParty, cast: Cast): void {
+  hangsUp(one, other);
+  restsAfterAll(cast);
+}
+
 export function restsAfterAll({ stage }: Cast): void {
   stage.pass(240_000);
   expect(stage.remains()).toEqual(NOTHING);

@@ -1,7 +1,7 @@
 /** Transfers that the box hands on, and dialogs that are named from outside: RFC 3515, RFC 3891, RFC 3911, RFC 4488. */
 import { expect, test } from "vitest";
 import { headerOf, type ScriptedParty, tagOf } from "../../support/scripted-party.ts";
-import { consulting, replacesOf, restsAfterAll, talking } from "./executed.ts";
+import { consulting, endedBy, replacesOf, talking } from "./executed.ts";
 import { established, ringing, sdpOfBob } from "./scenes.ts";
 
 const numberOf = (text: string): string => headerOf(text, "CSeq").split(" ")[0] as string;
@@ -136,7 +136,5 @@ test("a REFER that names a dialog whose other end has just hung up leaves no nam
   expect(headerOf(alice.asked("REFER"), "Refer-To")).toContain("Replaces=");
   alice.answer(603, { method: "REFER" });
   desk.answer(200, { method: "BYE" });
-  alice.request("BYE");
-  bob.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(alice, bob, cast);
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Settings } from "../../../src/base/index.ts";
 import { audio, bodyOf } from "../../support/scripted-party.ts";
 import { ALICE } from "../../support/stage.ts";
-import { answered, CAROL, type Cast, referred, restsAfterAll, sdpOfAlice, sdpOfCarol, talking } from "./executed.ts";
+import { answered, CAROL, type Cast, endedBy, referred, sdpOfAlice, sdpOfCarol, talking } from "./executed.ts";
 
 function joined(cast: Cast, sdp: string = sdpOfAlice(2)): Cast {
   cast.alice.answer(200, { sdp });
@@ -14,9 +14,7 @@ function joined(cast: Cast, sdp: string = sdpOfAlice(2)): Cast {
 }
 
 function ends(cast: Cast): void {
-  cast.alice.request("BYE");
-  cast.carol.answer(200, { method: "BYE" });
-  restsAfterAll(cast);
+  endedBy(cast.alice, cast.carol, cast);
 }
 
 test("the relay carries the new pair alone, between the transferee and the target", () => {
