@@ -10,9 +10,16 @@ import {
   seqOf,
   statuses,
 } from "../../support/purposes.ts";
-import { audio, tagOf } from "../../support/scripted-party.ts";
-import { ALICE, BOB, BOX, twoSides } from "../../support/stage.ts";
+import { audio, type ScriptedParty, tagOf } from "../../support/scripted-party.ts";
+import { ALICE, BOB, BOX, type Stage, twoSides } from "../../support/stage.ts";
 import { established, NOTHING, ringing } from "../../unit/call/scenes.ts";
+
+/** A BYE in the dialog that `caller` has, sent by `sender`, with other lines in place of the right ones. */
+function bye(stage: Stage, sender: ScriptedParty, caller: ScriptedParty, lines: Record<string, string>): void {
+  const answer = caller.response("INVITE");
+  const right = Object.fromEntries(["From", "To", "Call-ID"].map((name) => [name, headerOf(answer, name)]));
+  stage.deliver(sender, requestText("BYE", { ...right, ...lines }));
+}
 
 purposes({
   SIP_CC_TE_CR_V_001: () => {
@@ -83,16 +90,7 @@ purposes({
 
   SIP_CC_TE_CR_V_009: () => {
     const { stage, alice } = established();
-    const answer = alice.response("INVITE");
-    stage.deliver(
-      alice,
-      requestText("BYE", {
-        From: headerOf(answer, "From"),
-        To: headerOf(answer, "To"),
-        "Call-ID": headerOf(answer, "Call-ID"),
-        CSeq: "9000 BYE",
-      }),
-    );
+    bye(stage, alice, alice, { CSeq: "9000 BYE" });
     expect(statuses(alice, "BYE")).toEqual([200]);
   },
 
@@ -118,49 +116,24 @@ purposes({
 
   SIP_CC_TE_CR_I_004: () => {
     const { stage, alice, bob } = established();
-    const answer = alice.response("INVITE");
-    stage.deliver(
-      alice,
-      requestText("BYE", {
-        From: headerOf(answer, "From").replace(/tag=.*/, "tag=other"),
-        To: headerOf(answer, "To"),
-        "Call-ID": headerOf(answer, "Call-ID"),
-        CSeq: "200 BYE",
-      }),
-    );
+    bye(stage, alice, alice, {
+      From: headerOf(alice.response("INVITE"), "From").replace(/tag=.*/, "tag=other"),
+      CSeq: "200 BYE",
+    });
     expect(statuses(alice, "BYE")).toEqual([481]);
     expect(asked(bob, "BYE")).toBe(0);
   },
 
   SIP_CC_TE_CR_I_005: () => {
     const { stage, alice, bob } = established();
-    const answer = alice.response("INVITE");
-    stage.deliver(
-      alice,
-      requestText("BYE", {
-        From: headerOf(answer, "From"),
-        To: headerOf(answer, "To"),
-        "Call-ID": headerOf(answer, "Call-ID"),
-        CSeq: "5 BYE",
-      }),
-    );
+    bye(stage, alice, alice, { CSeq: "5 BYE" });
     expect(statuses(alice, "BYE")).toEqual([500]);
     expect(asked(bob, "BYE")).toBe(0);
   },
 
   SIP_CC_TE_CR_I_006: () => {
     const { stage, alice, bob } = established();
-    const answer = alice.response("INVITE");
-    stage.deliver(
-      bob,
-      requestText("BYE", {
-        Via: `SIP/2.0/UDP ${BOB.ip}:5060;branch=z9hG4bK-steal`,
-        From: headerOf(answer, "From"),
-        To: headerOf(answer, "To"),
-        "Call-ID": headerOf(answer, "Call-ID"),
-        CSeq: "200 BYE",
-      }),
-    );
+    bye(stage, bob, alice, { Via: `SIP/2.0/UDP ${BOB.ip}:5060;branch=z9hG4bK-steal`, CSeq: "200 BYE" });
     expect(statuses(bob, "BYE")).toEqual([481]);
     expect(asked(alice, "BYE") + asked(bob, "BYE")).toBe(0);
   },
