@@ -1,90 +1,59 @@
-/** Chromium with JsSIP, over WebSocket, and a plain baresip inside: they call each other through the box, and hear each other. */
-import { mkdirSync } from "node:fs";
+/**
+ * Chromium with JsSIP, registered over WebSocket, and a plain baresip inside: each calls each through the box, and both hear
+ * the other's tone.
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { Softphone } from "../support/baresip.ts";
 import { Box, makeFolder, makeTls } from "../support/box.ts";
 import { Browser } from "../support/browser.ts";
 import { type Hosts, makeHosts } from "../support/network-namespaces.ts";
 import { hear } from "../support/tone.ts";
 
+const ALICE_HERTZ = 440;
+const CAROL_HERTZ = 700;
+const PHONE_HERTZ = 1_000;
+
 const folder = makeFolder("webrtc");
+const browsers: Browser[] = [];
+const phones: Softphone[] = [];
 let hosts: Hosts;
 let box: Box;
 let tls: string;
-let chromium: Browser;
-let baresip: Softphone;
+let own: string;
 let calls = 0;
 
-interface Live {
-  readonly media: { readonly streams: readonly { readonly caller: End; readonly callee: End }[] };
-}
 interface End {
   readonly keys: string;
   readonly suite?: string;
   readonly ice: boolean;
-  readonly rtcpMux: boolean;
   readonly profile: string;
+  readonly codecs: readonly string[];
+}
+interface Live {
+  readonly media: { readonly streams: readonly { readonly caller: End; readonly callee: End }[] };
 }
 
 beforeAll(async () => {
   hosts = makeHosts("sywrt", 71);
   tls = makeTls(folder);
-  const { ip } = hosts;
-  box = await Box.start(
-    folder,
-    {
-      name: "webrtc",
-      realms: {
-        outside: {
-          trust: "none",
-          listen: [`ws:${ip.boxOutside}:8080`, `wss:${ip.boxOutside}:8443`],
-          tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
-          media: { address: ip.boxOutside, ports: "20000-20999" },
-          srtp: "required",
-        },
-        inside: {
-          trust: "full",
-          listen: [`udp:${ip.boxInside}:5060`],
-          media: { address: ip.boxInside, ports: "30000-30999" },
-          srtp: "off",
-        },
-      },
-      peers: {
-        web: { realm: "outside", targets: [`ws:${ip.outside}:9999`], sources: [`${ip.outside}/32`] },
-        pbx: { realm: "inside", targets: [`udp:${ip.inside}:5060`] },
-      },
-      routes: [{ when: { from: "web" }, to: ["pbx"] }],
-    },
-    { netns: hosts.box },
-  );
+  const md5 = (text: string): string => createHash("md5").update(text).digest("hex");
+  const users = ["alice", "carol"].map((user) => `${user}:web.test:${md5(`${user}:web.test:secret`)}\n`);
+  writeFileSync(join(folder, "users"), users.join(""));
+  box = await Box.start(folder, configuration(hosts.ip), { netns: hosts.box });
 }, 60_000);
 
-beforeEach(async () => {
+beforeEach(() => {
   calls += 1;
-  const own = join(folder, `call-${calls}`);
+  own = join(folder, `call-${calls}`);
   mkdirSync(own);
-  baresip = new Softphone({
-    folder: own,
-    name: "callee",
-    ip: hosts.ip.inside,
-    port: 5060,
-    transport: "udp",
-    encryption: "none",
-    hertz: 1_000,
-    firstRtpPort: 23_000,
-    ca: join(tls, "ca.pem"),
-    certificate: join(tls, "sbc.pem"),
-    seconds: 60,
-    netns: hosts.inside,
-  });
-  await baresip.ready();
-  chromium = await Browser.start({ folder: own, name: "chromium", hertz: 440, netns: hosts.outside });
-}, 60_000);
+});
 
 afterEach(async () => {
-  await chromium?.stop();
-  await baresip?.child.stop("SIGINT");
+  await Promise.all(browsers.splice(0).map((one) => one.stop()));
+  await Promise.all(phones.splice(0).map((one) => one.child.stop("SIGINT")));
 });
 
 afterAll(async () => {
@@ -92,51 +61,144 @@ afterAll(async () => {
   hosts?.remove();
 });
 
-describe.each(["ws", "wss"] as const)("over %s", (scheme) => {
-  test("the browser calls: sound both ways, on hold none, after an ICE restart again", async () => {
-    const socket = `${scheme}://${hosts.ip.boxOutside}:${scheme === "ws" ? 8080 : 8443}`;
-    await chromium.phone("start", { socket, uri: `sip:web@${hosts.ip.boxOutside}` });
-    await chromium.event("connected");
-    await chromium.phone("dial", `sip:callee@${hosts.ip.boxOutside}`);
-    await chromium.event("confirmed");
-    const [live] = await box.until<readonly Live[]>(
-      "/calls",
-      ([call]) => call?.media.streams[0]?.caller.suite !== undefined,
-    );
-    expect(live?.media.streams[0]).toMatchObject({
-      caller: { keys: "dtls", ice: true, rtcpMux: true, profile: "UDP/TLS/RTP/SAVPF" },
+test.each(["ws", "wss"] as const)(
+  "over %s a browser calls a phone: sound both ways, again after a hold, and after an ICE restart",
+  async (scheme) => {
+    const phone = baresip();
+    await phone.ready();
+    const alice = await registered("alice", ALICE_HERTZ, scheme);
+    await alice.phone("dial", `sip:phone@web.test`);
+    await alice.event("confirmed");
+    expect(await talking()).toMatchObject({
+      caller: { keys: "dtls", ice: true, profile: "UDP/TLS/RTP/SAVPF" },
       callee: { keys: "none", ice: false, profile: "RTP/AVP" },
     });
-    await expectTone();
+    await expectTone(alice, PHONE_HERTZ);
+    await alice.phone("hold");
+    await alice.phone("resume");
+    await expectTone(alice, PHONE_HERTZ);
+    await alice.phone("restart");
+    await expectTone(alice, PHONE_HERTZ);
+    expect(await alice.phone("stats")).toMatchObject({ dtls: "connected" });
 
-    await chromium.phone("hold");
-    await chromium.phone("resume");
-    await expectTone();
-
-    await chromium.phone("restart");
-    await expectTone();
-    expect(await chromium.phone("stats")).toMatchObject({ dtls: "connected" });
-
-    await chromium.phone("hangUp");
-    await chromium.event("ended");
-    await baresip.child.line(/session closed|terminated|: closed/i, 15_000);
-    await baresip.child.stop("SIGINT");
-    const heard = baresip.recordings.map((file) => hear(file, 440));
-    for (const { share } of heard) expect(share, "share of 440 Hz in what baresip heard").toBeGreaterThan(0.8);
+    await alice.phone("hangUp");
     // Its recorder rests with the first hold; the box has counted until the end.
-    expect(heard.reduce((sum, { seconds }) => sum + seconds, 0)).toBeGreaterThan(2);
+    await expectHeard(phone, ALICE_HERTZ, 2);
     const ended = await box.fact("call.ended", calls);
     expect(ended).toMatchObject({ cause: "bye", streams: [{ caller: { lost: 0 } }] });
-    const [stream] = ended.streams as readonly {
-      readonly caller: { readonly packets: number; readonly dropped: number };
-    }[];
+    const [stream] = ended.streams as readonly { caller: { packets: number; dropped: number } }[];
     expect(stream?.caller.packets).toBeGreaterThan(400);
     expect(stream?.caller.dropped).toBeLessThan(20);
-  }, 120_000);
-});
+  },
+  120_000,
+);
 
-async function expectTone(): Promise<void> {
-  const { share, looks } = await chromium.phone<{ share: number; looks: number }>("heard", 1_000, 3);
-  expect(share, "share of 1000 Hz in what the browser hears").toBeGreaterThan(0.8);
+test("a phone calls a browser: sound both ways", async () => {
+  const alice = await registered("alice", ALICE_HERTZ, "wss");
+  const phone = baresip(`sip:alice@${hosts.ip.boxInside}`);
+  await alice.event("confirmed");
+  expect(await talking("callee")).toMatchObject({
+    caller: { keys: "none" },
+    callee: { keys: "dtls", ice: true, profile: "UDP/TLS/RTP/SAVPF" },
+  });
+  await expectTone(alice, PHONE_HERTZ);
+  await alice.phone("hangUp");
+  await expectHeard(phone, ALICE_HERTZ, 2);
+  expect(await box.fact("call.ended", calls)).toMatchObject({ cause: "bye" });
+}, 120_000);
+
+test("a browser calls a browser: in opus, with a handshake on each side", async () => {
+  const alice = await registered("alice", ALICE_HERTZ, "ws");
+  const carol = await registered("carol", CAROL_HERTZ, "wss");
+  await alice.phone("dial", "sip:carol@web.test");
+  await alice.event("confirmed");
+  const end = { keys: "dtls", ice: true, profile: "UDP/TLS/RTP/SAVPF" };
+  const stream = await talking("callee");
+  expect(stream).toMatchObject({ caller: end, callee: end });
+  expect(stream.caller.codecs).toContain("opus");
+  await expectTone(alice, CAROL_HERTZ);
+  await expectTone(carol, ALICE_HERTZ);
+  await carol.phone("hangUp");
+  await alice.event("ended");
+  expect(await box.fact("call.ended", calls)).toMatchObject({ cause: "bye", by: "callee" });
+}, 120_000);
+
+async function registered(name: string, hertz: number, scheme: "ws" | "wss"): Promise<Browser> {
+  const browser = await Browser.start({ folder: own, name, hertz, netns: hosts.outside });
+  browsers.push(browser);
+  const socket = `${scheme}://${hosts.ip.boxOutside}:${scheme === "ws" ? 8_080 : 8_443}`;
+  await browser.phone("start", { socket, uri: `sip:${name}@web.test`, password: "secret" });
+  await browser.event("registered");
+  return browser;
+}
+
+function baresip(dial?: string): Softphone {
+  const phone = new Softphone({
+    folder: own,
+    name: "phone",
+    ip: hosts.ip.inside,
+    port: 5_060,
+    transport: "udp",
+    encryption: "none",
+    hertz: PHONE_HERTZ,
+    firstRtpPort: 23_000,
+    ca: join(tls, "ca.pem"),
+    certificate: join(tls, "sbc.pem"),
+    seconds: 60,
+    netns: hosts.inside,
+    ...(dial !== undefined && { dial }),
+  });
+  phones.push(phone);
+  return phone;
+}
+
+/** The one call that is up, once the handshake of that side is through. */
+async function talking(side: "caller" | "callee" = "caller"): Promise<Live["media"]["streams"][number]> {
+  const up = (live: readonly Live[]): boolean => live[0]?.media?.streams[0]?.[side].suite !== undefined;
+  const [live] = await box.until<readonly Live[]>("/calls", up);
+  return (live as Live).media.streams[0] as Live["media"]["streams"][number];
+}
+
+async function expectTone(browser: Browser, hertz: number): Promise<void> {
+  const { share, looks } = await browser.phone<{ share: number; looks: number }>("heard", hertz, 3);
+  expect(share, `share of ${hertz} Hz in what the browser hears`).toBeGreaterThan(0.8);
   expect(looks).toBeGreaterThan(15);
 }
+
+/** Of all its recordings together, once its call has ended. */
+async function expectHeard(phone: Softphone, hertz: number, seconds: number): Promise<void> {
+  await phone.child.line(/session closed|terminated|: closed/i, 15_000);
+  await phone.child.stop("SIGINT");
+  const heard = phone.recordings.map((file) => hear(file, hertz));
+  for (const { share } of heard) expect(share, `share of ${hertz} Hz in what baresip heard`).toBeGreaterThan(0.8);
+  expect(heard.reduce((sum, each) => sum + each.seconds, 0)).toBeGreaterThan(seconds);
+}
+
+const configuration = (ip: Hosts["ip"]): object => ({
+  name: "webrtc",
+  realms: {
+    outside: {
+      trust: "none",
+      listen: [`ws:${ip.boxOutside}:8080`, `wss:${ip.boxOutside}:8443`],
+      tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
+      media: { address: ip.boxOutside, ports: "20000-20999" },
+      srtp: "required",
+    },
+    inside: {
+      trust: "full",
+      listen: [`udp:${ip.boxInside}:5060`],
+      media: { address: ip.boxInside, ports: "30000-30999" },
+      srtp: "off",
+    },
+  },
+  peers: { pbx: { realm: "inside", targets: [`udp:${ip.inside}:5060`] } },
+  registration: {
+    file: null,
+    domains: { "web.test": { realm: "outside", registrar: "local", users: "users", algorithms: ["MD5"] } },
+  },
+  routes: [
+    { when: { realm: "outside", registered: "both" }, to: ["registration"] },
+    { when: { realm: "outside", registered: true }, to: ["pbx"] },
+    { when: { from: "pbx", registered: "callee" }, to: ["registration"] },
+  ],
+});

@@ -14,10 +14,10 @@ const tell = (event, detail = "") => events.push(`${event} ${detail}`.trim());
 function listen(connection) {
   connection.addEventListener("track", ({ streams, track }) => {
     const stream = streams[0] ?? new MediaStream([track]);
-    const audio = document.createElement("audio"); // Without one nothing is decoded.
-    audio.autoplay = true;
-    audio.srcObject = stream;
-    document.body.append(audio);
+    const player = document.createElement("audio"); // Without one nothing is decoded.
+    player.autoplay = true;
+    player.srcObject = stream;
+    document.body.append(player);
     const context = new AudioContext();
     analyser = context.createAnalyser();
     analyser.fftSize = 8192;
@@ -36,7 +36,9 @@ function take(one) {
 }
 
 const sdps = [];
-const media = { mediaConstraints: { audio: true, video: false }, pcConfig: { iceServers: [] } };
+// A tone that does not change is noise to a browser that listens for speech.
+const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+const media = { mediaConstraints: { audio, video: false }, pcConfig: { iceServers: [] } };
 
 globalThis.phone = {
   events,
