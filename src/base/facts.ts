@@ -103,6 +103,17 @@ export type Fact =
       readonly suite: string;
     }
   | { readonly fact: "media.silent"; readonly call: string; readonly side: Side; readonly stream: number }
+  | {
+      /** A digit of that side, as its realm or peer wants it told. */
+      readonly fact: "media.digit";
+      readonly call: string;
+      readonly side: Side;
+      /** Which way it came. */
+      readonly via: "rfc4733" | "info";
+      readonly durationMs: number;
+      /** 0 to 9, *, #, A to D, ! for a flash. Only where that is asked for: it may be of a PIN. */
+      readonly digit?: string;
+    }
   | { readonly fact: "media.failed"; readonly call: string; readonly reason: string }
   | { readonly fact: "peer.up" | "peer.down"; readonly peer: string; readonly target: string; readonly reason: string }
   | {

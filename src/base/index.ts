@@ -1,5 +1,6 @@
 export * from "./bounded.ts";
 export * from "./counters.ts";
+export * from "./digits.ts";
 export * from "./errors.ts";
 export * from "./facts.ts";
 export * from "./hash.ts";

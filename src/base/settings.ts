@@ -136,6 +136,11 @@ export interface RealmMediaSettings {
   readonly rules?: MediaRules | undefined;
 }
 
+/** In which form digits go to a side: RFC 4733 events, INFO with `application/dtmf-relay`, or as the other side sends them. */
+export type DigitForm = "pass" | "rfc4733" | "info";
+/** What is told of a side's digits by facts: nothing; that there was one, and how long; or which (it may be of a PIN). */
+export type DigitFacts = "off" | "times" | "digits";
+
 /** What the streams of a side may be like: what it is offered, what of its own offers counts, and what it is answered. */
 export interface MediaRules {
   readonly codecs?: CodecRules | undefined;
@@ -151,6 +156,14 @@ export interface MediaRules {
   readonly srtpKeys?: readonly SrtpKeying[] | undefined;
   /** What it is offered is made for a browser: RFC 8829, RFC 8834. Absent: whoever speaks over WebSocket is one. */
   readonly webrtc?: boolean | undefined;
+  /** T.38 (`m=image` over UDPTL). Absent: carried, but where SRTP is required, since it knows none. */
+  readonly fax?: "pass" | "refuse" | undefined;
+  /** Absent: `pass`. */
+  readonly dtmf?: DigitForm | undefined;
+  /** Absent: `off`. */
+  readonly digitFacts?: DigitFacts | undefined;
+  /** RTCP to that side: the other side's alone, or ours as long as that one sends none. Absent: `pass`. */
+  readonly rtcp?: "pass" | "generate" | undefined;
 }
 
 /**

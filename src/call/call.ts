@@ -33,6 +33,7 @@ import type { Called } from "./called.ts";
 import { CalledSide } from "./called-side.ts";
 import { Changes } from "./changes.ts";
 import { type Direction, parcelOf } from "./crossing.ts";
+import { type DigitInfos, heardDigit } from "./digits.ts";
 import type { CallHouse } from "./house.ts";
 import type { Reunion } from "./introduction.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
@@ -86,6 +87,8 @@ export class Call implements LegOwner, Punctual {
   readonly #timers = new TimerTable<Timer>();
   readonly #silence = new Silence();
   readonly #called: Called;
+  /** INFO that tells digits. */
+  digits: DigitInfos | undefined;
   /** The transfer that one side has asked for. */
   transfer: Transfer | undefined;
   /** Whose limits the caller's side counts against. */
@@ -219,6 +222,8 @@ export class Call implements LegOwner, Punctual {
         this.report.counted(news);
         if (news.last) this.#tellEnd(now);
         return;
+      case "digit":
+        return heardDigit(this, news, now);
       case "heard":
         return this.#silence.ended(news.side, news.stream);
       default:

@@ -20,6 +20,7 @@ import type { Call } from "./call.ts";
 import { Change } from "./change.ts";
 import { otherParcelOf, parcelOf, sdpParcel } from "./crossing.ts";
 import { dialogHeaders } from "./dialog-names.ts";
+import { playsInfo } from "./digits.ts";
 import { answerHere, offerVerdict } from "./early-offer.ts";
 import { packagesInstead } from "./info.ts";
 import { passesUnknown } from "./outside.ts";
@@ -77,6 +78,7 @@ export class Changes {
     const gone = twin === undefined || other === undefined || this.#call.state === "over";
     if (gone) return reply(request, server, dialog, 481, NOTHING, now);
     if (request.method === "UPDATE") return this.#update(leg, dialog, twin, request, server, now);
+    if (request.method === "INFO" && playsInfo(this.#call, dialog, twin, request, server, now)) return;
     const direction = this.#call.directionFrom(leg);
     const carried = CARRIED.has(request.method) || passesUnknown(request.method, direction.from);
     if (!carried || !twin.allowsMethod(request.method)) {

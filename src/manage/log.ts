@@ -27,6 +27,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "media.latched": "info",
   "media.secured": "debug",
   "media.silent": "warn",
+  "media.digit": "info",
   "media.failed": "error",
   "peer.up": "info",
   "peer.down": "warn",
@@ -50,6 +51,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
 
 /** What a stranger can make us write as often as he likes. */
 const limited = new Set<Fact["fact"]>([
+  "media.digit",
   "call.refused",
   "leg.refused",
   "request.relayed",

@@ -14,9 +14,11 @@ import {
   type Sdp,
   sends,
 } from "../sdp/index.ts";
+import { agreedDigits, digitsAnswered } from "./digits.ts";
+import { FAX, isFax, maxDatagramOf } from "./fax.ts";
 import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
 import { iceForAnswer } from "./ice.ts";
-import { keysForAnswer } from "./keys.ts";
+import { keysForAnswer, NO_KEYS } from "./keys.ts";
 import type { Line, LineSide, Position } from "./line.ts";
 import { inOfferedNumbers, type Renumbered } from "./numbers.ts";
 import { hasIce, placeholder, shownOn, withVoice } from "./offer.ts";
@@ -56,14 +58,17 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
       writings.push(placeholder(source, midOf(source)));
       continue;
     }
-    if (!areRtpFormats(media.formats)) throw new PeerError(488, "a format is no RTP payload type, or stands twice");
+    const fax = isFax(media);
+    if (!fax && !areRtpFormats(media.formats))
+      throw new PeerError(488, "a format is no RTP payload type, or stands twice");
     const before = pending.state.lines[index] ?? offered;
     const onward = pending.onward.media[index] as Media;
-    const left = shaped(media, rules, rulesOf(legs[from]), onward);
+    const left = fax ? media : shaped(media, rules, rulesOf(legs[from]), onward);
     if (left === undefined) throw new PeerError(488, "the answer takes none of the codecs that were offered", 305);
     const other = inOfferedNumbers(left, onward);
-    const told = other?.media ?? left;
-    const line = answeredLine(offered, before, sdp, told, from, legs[from], own, other);
+    const told = digitsAnswered(other?.media ?? left, source, legs, from);
+    const agreed = answeredLine(offered, before, sdp, told, from, legs[from], own, other);
+    const line = pending.repeated ? agreed : agreedDigits(agreed, legs, from, { answer: media, onward, told });
     lines.push(line);
     const preconditions = answeredPreconditions(legs[from], legs[to], source, media);
     writings.push(answeredWriting(line, to, told, source, legs[to], preconditions));
@@ -87,20 +92,23 @@ function answeredLine(
   own: readonly OwnPorts[],
   numbers: Renumbered | undefined,
 ): Line {
-  const profile = profileOf(media.protocol) as Profile;
+  const fax = offered.sides[from].profile === FAX.name;
+  const profile = fax ? FAX : (profileOf(media.protocol) as Profile);
   const side = offered.sides[from];
   const asOffered = offered.sides[otherSide(from)];
   const offerer = numbers === undefined ? asOffered : { ...asOffered, payloadTypes: numbers.toOfferer };
-  const mux = side.mux && hasAttribute(media, "rtcp-mux");
+  const mux = side.mux && (fax || hasAttribute(media, "rtcp-mux"));
   if (side.mux && !mux && isBrowser(leg)) throw new PeerError(488, "the answer would have RTCP on a port of its own");
-  const ice = iceForAnswer(media, sdp, side.ice, before.sides[from].ice);
+  const ice = fax ? undefined : iceForAnswer(media, sdp, side.ice, before.sides[from].ice);
   const found = ice === undefined ? remoteOf(media, sdp, leg, own, mux) : "none";
   const remote = ice !== undefined ? undefined : found === "none" ? side.remote : found;
   if (remote !== undefined && remote.family !== side.local.family) {
     throw new PeerError(488, `IPv${side.local.family} media is answered with IPv${remote.family}`, 301);
   }
   const secure = profileOf(side.profile)?.secure === true;
-  const keys = keysForAnswer(media, sdp, profile, leg, { offered: side, before: before.sides[from], secure });
+  const keys = fax
+    ? NO_KEYS
+    : keysForAnswer(media, sdp, profile, leg, { offered: side, before: before.sides[from], secure });
   const declared = direction(media, sdp);
   const held = found === "none" && ice === undefined;
   const answerer: LineSide = {
@@ -116,6 +124,9 @@ function answeredLine(
     dtls: keys.dtls,
     offered: side.offered,
     payloadTypes: numbers?.toAnswerer ?? side.payloadTypes,
+    digits: side.digits,
+    plays: side.plays,
+    maxDatagram: fax ? maxDatagramOf(media) : 0,
     direction: answerDirection(offerer.direction, held ? directionFrom(sends(declared), false) : declared),
   };
   return {

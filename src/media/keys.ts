@@ -22,7 +22,8 @@ export interface OfferedKeys {
   readonly dtls: LineDtls | undefined;
 }
 
-const PLAIN: Agreed = { rx: undefined, tx: undefined, dtls: undefined };
+export const NO_KEYS: Agreed = { rx: undefined, tx: undefined, dtls: undefined };
+export const NO_OFFERED_KEYS: OfferedKeys = { sdes: [], dtls: undefined };
 
 /**
  * What stands when `media` is that side's offer. Throws PeerError 488 when it offers less protection than its realm
@@ -47,7 +48,7 @@ export function keysForOffer(
   }
   if (profile.secure) throw new PeerError(488, `${media.protocol} is offered, but no key that may be used here`);
   if (standing.realm.srtp === "required") throw new PeerError(488, "plain RTP is offered where SRTP is required");
-  return PLAIN;
+  return NO_KEYS;
 }
 
 /** `offered`: what stood in our offer; `before`: after an earlier provisional answer of that side. */
@@ -77,7 +78,7 @@ export function keysForAnswer(
   if (profile.secure || secure || standing.realm.srtp === "required") {
     throw new PeerError(488, "the answer brings no key that may be used here");
   }
-  return PLAIN;
+  return NO_KEYS;
 }
 
 /** What we offer a side: what stands, or else what its policy puts first. */

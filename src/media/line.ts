@@ -57,6 +57,12 @@ export interface LineSide {
   readonly offered: readonly OwnKey[];
   /** Renumbering of the packets that go to this side. */
   readonly payloadTypes: RelaySide["payloadTypes"];
+  /** What becomes of RFC 4733 digits from and to this side. */
+  readonly digits: RelaySide["digits"];
+  /** telephone-event toward this side, by the clock of its sound; `undefined`: it takes none. */
+  readonly plays: readonly [payloadType: number, clockHz: number] | undefined;
+  /** Fax: the longest datagram that it takes, in bytes. 0: it does not say. */
+  readonly maxDatagram: number;
   /** What this side said last, from where it stands. */
   readonly direction: Direction;
 }

@@ -30,6 +30,15 @@ export type MediaNews =
       readonly side: MediaSide;
       readonly stream: number;
     }
+  /** An RFC 4733 event of that side, by its code. `taken`: it was not passed on, and has to cross in another way. */
+  | {
+      readonly news: "digit";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly digit: number;
+      readonly durationMs: number;
+      readonly taken: boolean;
+    }
   | {
       readonly news: "failed";
       readonly session: string;
@@ -72,8 +81,10 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
       // It may have been put on hold while the event was under way.
       if (open.session.relays[stream]?.sides[event.side].silenceLimitMs === 0) return [];
       return [{ news: event.event, session, side, stream }];
-    case "digit":
-      return [];
+    case "digit": {
+      const taken = open.session.relays[stream]?.sides[event.side].digits?.take === true;
+      return [{ news: "digit", session, side, digit: event.digit, durationMs: event.durationMs, taken }];
+    }
     case "failed":
       return [{ news: "failed", session, side, stream, reason: event.reason }];
   }

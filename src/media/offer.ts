@@ -16,10 +16,12 @@ import {
 } from "../sdp/index.ts";
 import { withinReach } from "./altc.ts";
 import { mergedLines, standsForBundle } from "./bundle.ts";
+import { digitsOffered } from "./digits.ts";
+import { carriesFax, FAX, isFax, maxDatagramOf } from "./fax.ts";
 import { alternatives, freshMid, type Group, groupsOf, groupsOnward, hasFamily, midOf } from "./groups.ts";
 import { iceForOffer, iceToOffer } from "./ice.ts";
 import { readIp } from "./ip.ts";
-import { keysForOffer, keysToOffer, type OfferedKeys } from "./keys.ts";
+import { keysForOffer, keysToOffer, NO_KEYS, NO_OFFERED_KEYS, type OfferedKeys } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position } from "./line.ts";
 import { withLines } from "./lines-off.ts";
@@ -76,8 +78,8 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
   for (const [index, media] of sdp.media.entries()) {
     if (media.port !== 0) wanted++;
     const profile =
-      carried < mediaLimits.streams && !aside.includes(index) ? carriedProfile(media, legs[from]) : undefined;
-    const told = profile === undefined ? undefined : shaped(media, rules, rulesOf(legs[from]));
+      carried < mediaLimits.streams && !aside.includes(index) ? carriedProfile(media, legs, from) : undefined;
+    const told = profile === undefined ? undefined : toldOf(media, profile, legs, from);
     if (profile === undefined || told === undefined) {
       if (profile !== undefined) unshaped++;
       lines.push(undefined);
@@ -110,13 +112,22 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
 
 const NONE: readonly number[] = [];
 
-/** RTP with keys that we can handle, on one port; everything else keeps its place with port 0. */
-function carriedProfile(media: Media, leg: Leg): Profile | undefined {
+/** RTP with keys that we can handle, or fax, on one port; everything else keeps its place with port 0. */
+function carriedProfile(media: Media, legs: readonly [Leg, Leg], from: SideIndex): Profile | undefined {
   if (media.port === 0 || media.portCount !== 1) return undefined;
+  if (isFax(media)) return carriesFax(legs[0]) && carriesFax(legs[1]) ? FAX : undefined;
   const profile = profileOf(media.protocol);
-  if (profile === undefined || (profile.dtls && !keyingsFor(leg).includes("dtls"))) return undefined;
+  if (profile === undefined || media.kind === "image") return undefined;
+  if (profile.dtls && !keyingsFor(legs[from]).includes("dtls")) return undefined;
   if (!areRtpFormats(media.formats)) throw new PeerError(488, "a format is no RTP payload type, or stands twice");
   return profile;
+}
+
+/** As the other side hears of it; `undefined`: nothing is left. */
+function toldOf(media: Media, profile: Profile, legs: readonly [Leg, Leg], from: SideIndex): Media | undefined {
+  if (profile === FAX) return media;
+  const told = shaped(media, rulesOf(legs[otherSide(from)]), rulesOf(legs[from]));
+  return told === undefined ? undefined : digitsOffered(told, legs, from);
 }
 
 /** `earlier`: the lines of this offer that stand before it. */
@@ -130,10 +141,11 @@ function offeredLine(
 ): Line {
   const { from, legs, own, random } = context;
   const to = otherSide(from);
-  const wantsMux = hasAttribute(media, "rtcp-mux");
+  const fax = profile === FAX;
+  const wantsMux = fax || hasAttribute(media, "rtcp-mux");
   const mux =
-    wantsMux && (context.base.lines[index]?.sides[from].mux !== false || hasAttribute(media, "rtcp-mux-only"));
-  const ice = iceForOffer(media, sdp, legs[from], iceBefore(context, index, from), random);
+    wantsMux && (context.base.lines[index]?.sides[from].mux !== false || fax || hasAttribute(media, "rtcp-mux-only"));
+  const ice = fax ? undefined : iceForOffer(media, sdp, legs[from], iceBefore(context, index, from), random);
   const found =
     ice === undefined ? remoteOf(withinReach(media, sdp, legs[from].realm), sdp, legs[from], own, mux) : "none";
   const remote = found === "none" ? undefined : found;
@@ -142,8 +154,8 @@ function offeredLine(
   const beforeFrom = before[from];
   const beforeTo = before[to];
 
-  const keys = keysForOffer(media, sdp, profile, legs[from], beforeFrom, random);
-  const offered = keysToOffer(legs[to], beforeTo, random);
+  const keys = fax ? NO_KEYS : keysForOffer(media, sdp, profile, legs[from], beforeFrom, random);
+  const offered = fax ? NO_OFFERED_KEYS : keysToOffer(legs[to], beforeTo, random);
   const held = found === "none" && ice === undefined && beforeFrom?.remote !== undefined;
   const offerer: LineSide = {
     local: beforeFrom?.local ?? context.reserve(legs[from], remote?.family ?? familyShown(media, sdp, legs[from])),
@@ -158,21 +170,27 @@ function offeredLine(
     dtls: keys.dtls,
     offered: beforeFrom?.offered ?? [],
     payloadTypes: SAME_NUMBERS,
+    digits: beforeFrom?.digits,
+    plays: beforeFrom?.plays,
+    maxDatagram: fax ? maxDatagramOf(media) : 0,
     direction: held ? heldDirection(declared) : declared,
   };
   const answerer: LineSide = {
     local: beforeTo?.local ?? context.reserve(legs[to], undefined),
     remote: beforeTo?.remote,
-    profile: onwardProfile(legs[to], beforeTo, offered, profile),
+    profile: fax ? FAX.name : onwardProfile(legs[to], beforeTo, offered, profile),
     mid: onwardMid(context, index, media, earlier),
     bundled: beforeTo?.bundled ?? (isBrowser(legs[to]) && !earlier.some((line) => line?.sides[to].bundled)),
     mux: beforeTo?.mux ?? (wantsMux || isBrowser(legs[to])),
-    ice: iceToOffer(legs[to], beforeTo?.ice, random),
+    ice: fax ? undefined : iceToOffer(legs[to], beforeTo?.ice, random),
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
     dtls: offered.dtls,
     offered: offered.sdes,
     payloadTypes: SAME_NUMBERS,
+    digits: beforeTo?.digits,
+    plays: beforeTo?.plays,
+    maxDatagram: beforeTo?.maxDatagram ?? 0,
     direction: beforeTo?.direction ?? "inactive",
   };
   return { kind: media.kind, sides: from === 0 ? [offerer, answerer] : [answerer, offerer], codecs: [] };

@@ -2,10 +2,11 @@
 import type { RealmSettings } from "../base/index.ts";
 import { receives, sends } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
-import { otherSide, type SideIndex } from "./party.ts";
+import { otherSide, rulesOf, type SideIndex } from "./party.ts";
 import type { MediaAddress, PairKind, RelayChange, RelaySide } from "./relay-command.ts";
-import type { Gate } from "./session.ts";
+import type { Gate, Leg } from "./session.ts";
 
+/** Of images fax alone is carried. */
 export const pairKind = (kind: string): PairKind =>
   kind === "audio" || kind === "video" ? kind : kind === "image" ? "udptl" : "other";
 
@@ -16,14 +17,8 @@ const markOf = ({ dscp }: RealmSettings, kind: string): number => {
 };
 
 /** `settled`: the final answer is there; before it nobody owes anybody media. */
-export function relaySide(
-  line: Line,
-  index: SideIndex,
-  realm: RealmSettings,
-  cname: string,
-  settled: boolean,
-  gate: Gate | undefined,
-): RelaySide {
+export function relaySide(line: Line, index: SideIndex, leg: Leg, settled: boolean, gate: Gate | undefined): RelaySide {
+  const { realm, cname } = leg;
   const side = line.sides[index];
   const other = line.sides[otherSide(index)];
   const towards = gate === undefined || (index === 0 ? gate.forward : gate.backward);
@@ -44,13 +39,15 @@ export function relaySide(
     receive,
     send,
     cname,
-    // A held stream, or one way only, may be silent for ever; so may a side that has not told where it is.
+    // A held stream, fax that prints a page, or one way only, may be silent for ever; so may a side that has not told where it is.
     silenceLimitMs:
-      settled && receive && send && (side.remote ?? side.ice?.agreed) !== undefined ? realm.media.silenceLimitMs : 0,
+      settled && receive && send && line.kind !== "image" && (side.remote ?? side.ice?.agreed) !== undefined
+        ? realm.media.silenceLimitMs
+        : 0,
     payloadTypes: side.payloadTypes,
-    digits: undefined,
-    reports: false,
-    maxDatagram: 0,
+    digits: side.digits,
+    reports: rulesOf(leg)?.rtcp === "generate" && line.kind !== "image",
+    maxDatagram: side.maxDatagram,
   };
 }
 
@@ -102,11 +99,27 @@ export function relayChange(before: RelaySide, after: RelaySide): RelayChange | 
     change.payloadTypes = after.payloadTypes;
     changed = true;
   }
+  if (!sameDigits(before.digits, after.digits)) {
+    change.digits = after.digits;
+    changed = true;
+  }
+  if (before.reports !== after.reports) {
+    change.reports = after.reports;
+    changed = true;
+  }
+  if (before.maxDatagram !== after.maxDatagram) {
+    change.maxDatagram = after.maxDatagram;
+    changed = true;
+  }
   return changed ? change : undefined;
 }
 
 const sameNumbers = (a: RelaySide["payloadTypes"], b: RelaySide["payloadTypes"]): boolean =>
   a === b || (a.length === b.length && a.every(([from, to], index) => from === b[index]?.[0] && to === b[index]?.[1]));
+
+const sameDigits = (a: RelaySide["digits"], b: RelaySide["digits"]): boolean =>
+  a === b ||
+  (a !== undefined && b !== undefined && a.take === b.take && a.insert === b.insert && sameNumbers(a.events, b.events));
 
 const sameMedia = (a: MediaAddress | undefined, b: MediaAddress | undefined): boolean =>
   a === b ||

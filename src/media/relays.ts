@@ -137,8 +137,5 @@ const serves = (relay: Relay | undefined, line: Line): boolean =>
 function desired(session: Session, { legs }: State, line: Line, index: number): [RelaySide, RelaySide] {
   const { gates } = session;
   const gate = gates?.[Math.min(index, gates.length - 1)];
-  return [
-    relaySide(line, 0, legs[0].realm, legs[0].cname, session.confirmed, gate),
-    relaySide(line, 1, legs[1].realm, legs[1].cname, session.confirmed, gate),
-  ];
+  return [relaySide(line, 0, legs[0], session.confirmed, gate), relaySide(line, 1, legs[1], session.confirmed, gate)];
 }

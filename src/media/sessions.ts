@@ -5,7 +5,15 @@
  * An operation that throws has changed nothing. Offer and answer are RFC 3264's, with one offer under way at a time
  * (491 otherwise, RFC 3261 §14.1).
  */
-import { type Millis, PeerError, type Random, type Settings, SteadyMap, token } from "../base/index.ts";
+import {
+  type DigitFacts,
+  type Millis,
+  PeerError,
+  type Random,
+  type Settings,
+  SteadyMap,
+  token,
+} from "../base/index.ts";
 import { type Fingerprint, formatFingerprint, parseSdp } from "../sdp/index.ts";
 import { applyAnswer } from "./answer.ts";
 import { mediaLimits } from "./limits.ts";
@@ -13,9 +21,9 @@ import type { Local } from "./line.ts";
 import { bodyWithLines } from "./lines-off.ts";
 import { type MediaNews, newsOf } from "./news.ts";
 import { applyOffer, type Offered, withVoice } from "./offer.ts";
-import { indexOf, type MediaParty, type MediaSide, otherSide, type SideIndex } from "./party.ts";
+import { indexOf, type MediaParty, type MediaSide, otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { PortBooks } from "./port-books.ts";
-import type { RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
+import type { Digit, RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
 import { asOffer, repetition } from "./repeat.ts";
@@ -51,12 +59,14 @@ export class MediaSessions {
   readonly #books: PortBooks;
   readonly #relays: Relays;
   readonly #counters: MediaOptions["counters"];
+  readonly #emit: MediaOptions["emit"];
   readonly #sessions = new SteadyMap<string, Session>();
   #settings: Settings;
   #own: readonly OwnPorts[];
 
   constructor({ settings, random, emit, maxPairs, counters, fingerprint }: MediaOptions) {
     this.#counters = counters;
+    this.#emit = emit;
     this.#random = random;
     this.#fingerprint = fingerprint && formatFingerprint(fingerprint);
     this.#settings = settings;
@@ -199,6 +209,27 @@ export class MediaSessions {
     if (state.lines.length > 0) this.#relays.follow(held, state);
   }
 
+  /** What may be told of the digits of that side. */
+  digitFacts(session: string, side: MediaSide): DigitFacts {
+    const held = this.#sessions.get(session);
+    return held === undefined ? "off" : (rulesOf(held.settled.legs[indexOf(side)])?.digitFacts ?? "off");
+  }
+
+  /** Can a digit be played to that side, and is it to be? */
+  mayPlay(session: string, side: MediaSide): boolean {
+    const held = this.#sessions.get(session);
+    return held !== undefined && playable(held, indexOf(side)) !== undefined;
+  }
+
+  /** A digit for that side's ear, as an RFC 4733 event. False: it takes none. */
+  play(session: string, side: MediaSide, { event, durationMs }: Pick<Digit, "event" | "durationMs">): boolean {
+    const held = this.#sessions.get(session);
+    const found = held === undefined ? undefined : playable(held, indexOf(side));
+    if (found === undefined) return false;
+    this.#emit({ word: "digit", pair: found.pair, side: indexOf(side), digit: { event, durationMs, ...found.by } });
+    return true;
+  }
+
   /** A side as it stands, to be carried on in another session; `undefined`: nothing is agreed. */
   standing(session: string, side: MediaSide): Standing | undefined {
     const held = this.#sessions.get(session);
@@ -329,6 +360,17 @@ export class MediaSessions {
     const fingerprint = this.#fingerprint;
     return { party, realm, cname: token(this.#random, 16), fingerprint, voice: newVoice(this.#random) };
   }
+}
+
+/** The first line of sound whose other end takes telephone-event from us. */
+function playable(held: Session, side: SideIndex) {
+  for (const [index, line] of currentState(held).lines.entries()) {
+    const relay = held.relays[index];
+    const plays = line?.sides[side].plays;
+    if (relay === undefined || plays === undefined || relay.sides[side].digits?.insert !== true) continue;
+    return { pair: relay.pair, by: { payloadType: plays[0], clockHz: plays[1] } };
+  }
+  return undefined;
 }
 
 const NOTHING_SAID: readonly [string, string] = ["", ""];

@@ -14,6 +14,7 @@ import {
   type Time,
 } from "../sdp/index.ts";
 import type { LineDtls } from "./association.ts";
+import { FAX, isFaxAttribute } from "./fax.ts";
 import type { LineIce } from "./ice.ts";
 import type { LineSide, Local, OwnKey } from "./line.ts";
 import type { Leg } from "./session.ts";
@@ -133,6 +134,7 @@ const NO_NAMES: readonly string[] = [];
 /** `more`: names of attributes that may cross, too. */
 function mediaLines(line: Writing, { local, mux, ice }: LineSide, shown: string, more: readonly string[]): string {
   const { source } = line;
+  const fax = line.protocol === FAX.name;
   let text = `m=${source.kind} ${local.rtpPort} ${line.protocol}`;
   for (const format of source.formats) text += ` ${format}`;
   text += "\r\n";
@@ -140,13 +142,16 @@ function mediaLines(line: Writing, { local, mux, ice }: LineSide, shown: string,
   text += bandwidthLines(source.bandwidths);
   for (const attribute of source.attributes) {
     const { name } = attribute;
-    const crosses = CROSSING.has(name) ? !namesLines(attribute) : more.includes(name);
+    const known = fax ? isFaxAttribute(name, attribute.value) : CROSSING.has(name) && !namesLines(attribute);
+    const crosses = known || (!CROSSING.has(name) && more.includes(name));
     if ((crosses || (line.feedback && name === "rtcp-fb")) && isAsked(attribute, line.asked)) {
       text += attributeLine(attribute);
     }
   }
   for (const attribute of line.preconditions) text += attributeLine(attribute);
   text += midLine(line.mid);
+  // Fax machines are old, and know no more than what they must.
+  if (fax) return line.direction === "sendrecv" ? text : `${text}a=${line.direction}\r\n`;
   if (!mux || (line.offer && !line.muxOnly)) text += `a=rtcp:${local.rtcpPort}\r\n`;
   if (mux) text += "a=rtcp-mux\r\n";
   if (line.muxOnly && line.offer) text += "a=rtcp-mux-only\r\n";

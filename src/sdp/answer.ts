@@ -30,7 +30,8 @@ function lineFault(offered: Media, answered: Media): string | undefined {
 // Deviation: RFC 3264 §6 wants the very protocol back; endpoints answer RTP/AVPF with RTP/AVP, keys with RTP/SAVP, and a
 // fingerprint with UDP/TLS/RTP/SAVP, or without it. Whether the protection is enough is the media room's verdict.
 const sameFamily = (offered: string, answered: string): boolean =>
-  (profileOf(offered) !== undefined && profileOf(answered) !== undefined) || offered === answered;
+  (profileOf(offered) !== undefined && profileOf(answered) !== undefined) ||
+  offered.toLowerCase() === answered.toLowerCase();
 
 /** Why this offer cannot follow what was agreed before; `undefined` when it can. RFC 3264 §8. */
 export function reofferFault(agreedLines: number, offer: Sdp): string | undefined {

@@ -11,19 +11,37 @@ export function readMediaRules(
   path: Path,
   findings: Findings,
 ): MediaRules | undefined {
-  const { codecs, ptime, bandwidth, allowAttributes, ice, srtpKeys, webrtc } = written;
-  if ((codecs ?? ptime ?? bandwidth ?? allowAttributes ?? ice ?? srtpKeys ?? webrtc) === undefined) return above;
+  const { codecs, allowAttributes } = written;
+  if (RULES.every((member) => written[member] === undefined)) return above;
   return {
     codecs: codecs === undefined ? above?.codecs : readCodecs(codecs, [...path, "codecs"], findings),
-    ptimeMs: ptime ?? above?.ptimeMs,
-    bandwidth: bandwidth ?? above?.bandwidth,
+    ptimeMs: written.ptime ?? above?.ptimeMs,
+    bandwidth: written.bandwidth ?? above?.bandwidth,
     allowAttributes:
       allowAttributes === undefined ? above?.allowAttributes : readAttributes(allowAttributes, path, findings),
-    ice: ice ?? above?.ice,
-    srtpKeys: srtpKeys ?? above?.srtpKeys,
-    webrtc: webrtc ?? above?.webrtc,
+    ice: written.ice ?? above?.ice,
+    srtpKeys: written.srtpKeys ?? above?.srtpKeys,
+    webrtc: written.webrtc ?? above?.webrtc,
+    fax: written.fax ?? above?.fax,
+    dtmf: written.dtmf ?? above?.dtmf,
+    digitFacts: written.digitFacts ?? above?.digitFacts,
+    rtcp: written.rtcp ?? above?.rtcp,
   };
 }
+
+const RULES = [
+  "codecs",
+  "ptime",
+  "bandwidth",
+  "allowAttributes",
+  "ice",
+  "srtpKeys",
+  "webrtc",
+  "fax",
+  "dtmf",
+  "digitFacts",
+  "rtcp",
+] as const;
 
 const CODEC = /^(?:[a-z0-9][a-z0-9._+-]*(?:\/[1-9][0-9]{0,8})?|[a-z]+\/\*)$/;
 

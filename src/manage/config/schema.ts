@@ -78,6 +78,30 @@ const mediaRules = {
         "What this side is offered is made for browsers (DTLS-SRTP, ICE, rtcp-mux, BUNDLE). Default: whoever speaks over WebSocket.",
     }),
   ),
+  fax: Type.Optional(
+    word("T.38 fax (m=image over UDPTL). Default pass, but refuse where srtp is required: fax knows no SRTP.", [
+      "pass",
+      "refuse",
+    ]),
+  ),
+  dtmf: Type.Optional(
+    word(
+      "How digits go to this side: as the other side sends them, as RFC 4733 events, or by INFO (application/dtmf-relay). Default pass.",
+      ["pass", "rfc4733", "info"],
+    ),
+  ),
+  digitFacts: Type.Optional(
+    word(
+      "What the log tells of digits from this side: nothing, that there was one, or which one (it may be of a PIN). Default off.",
+      ["off", "times", "digits"],
+    ),
+  ),
+  rtcp: Type.Optional(
+    word("RTCP to this side: what the other side sends, or our own while it sends none. Default pass.", [
+      "pass",
+      "generate",
+    ]),
+  ),
 };
 
 const Media = Type.Object(

@@ -22,7 +22,7 @@ test.each([
 
 test("a re-offer that cannot be carried: 488 with its Warning, and the call goes on", () => {
   const { stage, alice, bob } = established();
-  const fax = without(audio(ALICE.ip, { version: 2 }), /m=audio (\d+) RTP\/AVP .*/, "m=image $1 udptl t38");
+  const fax = without(audio(ALICE.ip, { version: 2 }), /m=audio (\d+) RTP\/AVP .*/, "m=image $1 tcp t38");
   alice.request("INVITE", { sdp: fax });
   expect(alice.response("INVITE")).toMatch(/^SIP\/2\.0 488 /);
   expect(headerOf(alice.response("INVITE"), "Warning")).toBe('302 203.0.113.1 "Incompatible transport protocol"');
