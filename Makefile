@@ -11,7 +11,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run build install deps native tls test check bench demo image fuzz sim sim-million soak format clean
+.PHONY: help run build install deps native tls test check bench demo image fuzz sim sim-million soak nat-idle format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -73,6 +73,11 @@ soak: ## 20 calls a second of many kinds through the box, FOR=30m; tells memory,
 	@.ci/install packages-build packages-test
 	@$(MAKE) --no-print-directory build
 	@$(NODE) test/soak/soak.ts "$(if $(filter command,$(firstword $(origin FOR))),$(FOR),30m)"
+
+nat-idle: ## phones behind a NAT idle for ten minutes and are called again and again; FOR=600 in seconds (root)
+	@.ci/install packages-build packages-test
+	@$(MAKE) --no-print-directory build
+	@NAT_IDLE_SECONDS=$(if $(filter command,$(firstword $(origin FOR))),$(FOR),600) vitest run test/interop/nat.test.ts
 
 format: ## let biome format and fix
 	@biome check --write .

@@ -354,7 +354,7 @@ export class Calls {
       ...came,
       id: token(house.random, CALL_ID_CHARS),
       request,
-      party: partyOf(hop, came.phone === undefined ? nated : isNated(request, hop), fromPeer),
+      party: partyOf(hop, nated, fromPeer),
       remote: addressText(hop.remote),
       maxForwards,
       sdp: offerIn(request),

@@ -378,7 +378,7 @@ export class Setup {
       web: isWeb(destination.protocol),
       family: familyOf(destination.remote.ip),
       signallingSource: destination.remote.ip,
-      nat: contacts?.bindings.some(({ nated }) => nated) ?? false,
+      nat: contacts !== undefined, // It may have learnt what it looks like from here, and say so in all but its SDP.
       rules: this.#peer?.media,
       preconditions: this.#peer?.preconditions,
     };

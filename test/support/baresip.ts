@@ -4,6 +4,14 @@ import { join } from "node:path";
 import { Child, run } from "./child.ts";
 import { writeTone } from "./tone.ts";
 
+export interface Account {
+  readonly domain: string;
+  readonly password: string;
+  /** `192.0.2.1:5060`. */
+  readonly proxy: string;
+  readonly seconds: number;
+}
+
 export interface SoftphoneOptions {
   readonly folder: string;
   readonly name: string;
@@ -28,6 +36,8 @@ export interface SoftphoneOptions {
   /** Ends by itself after so long. */
   readonly seconds: number;
   readonly netns?: string;
+  /** It registers: as `user@domain`, by way of `proxy`, and comes again after so many seconds. */
+  readonly account?: Account;
   /** Takes commands on this TCP port of its address. */
   readonly console?: number;
 }
@@ -81,11 +91,12 @@ export class Softphone {
   }
 }
 
-function accountOf({ name, ip, port, transport, encryption, ice, dial }: SoftphoneOptions): string {
+function accountOf({ name, ip, port, transport, encryption, ice, dial, account }: SoftphoneOptions): string {
   const host = ip.includes(":") ? `[${ip}]` : ip;
+  const here = `${host}:${transport === "tls" ? port + 1 : port}`;
   const words = [
-    `<sip:${name}@${host}:${transport === "tls" ? port + 1 : port};transport=${transport}>`,
-    "regint=0",
+    `<sip:${name}@${account?.domain ?? here};transport=${transport}>`,
+    ...(account === undefined ? ["regint=0"] : registering(name, account, transport)),
     "audio_codecs=PCMU/8000/1",
     ...(encryption === "none" ? [] : [`mediaenc=${encryption}`]),
     ...(ice ? ["medianat=ice"] : []),
@@ -93,6 +104,13 @@ function accountOf({ name, ip, port, transport, encryption, ice, dial }: Softpho
   ];
   return `${words.join(";")}\n`;
 }
+
+const registering = (name: string, { password, proxy, seconds }: Account, transport: string): string[] => [
+  `auth_user=${name}`,
+  `auth_pass=${password}`,
+  `outbound="sip:${proxy};transport=${transport}"`,
+  `regint=${seconds}`,
+];
 
 function configOf(options: SoftphoneOptions, folder: string, tone: string): string {
   const { ip, port, ca, certificate, firstRtpPort } = options;

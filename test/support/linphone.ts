@@ -1,6 +1,7 @@
 /** linphonec, headless: its commands come by standard input, and it plays a tone from a file. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Account } from "./baresip.ts";
 import { Child } from "./child.ts";
 import { writeTone } from "./tone.ts";
 
@@ -13,6 +14,8 @@ export interface LinphoneOptions {
   readonly hertz: number;
   readonly rtpPort: number;
   readonly netns: string;
+  /** It registers. */
+  readonly account?: Account;
 }
 
 const TONE_SECONDS = 120;
@@ -20,12 +23,14 @@ const TONE_SECONDS = 120;
 /** Answers by itself. */
 export class Linphone {
   readonly child: Child;
+  readonly #tone: string;
 
   constructor(options: LinphoneOptions) {
     const home = join(options.folder, options.name);
     for (const needed of [".local/share/linphone", ".config/linphone"])
       mkdirSync(join(home, needed), { recursive: true });
     const tone = join(home, "tone.wav");
+    this.#tone = tone;
     writeTone(tone, options.hertz, TONE_SECONDS);
     const settings = join(home, "rc");
     writeFileSync(settings, settingsOf(options));
@@ -42,13 +47,23 @@ export class Linphone {
     return this.child.line(/linphonec>|Ready/);
   }
 
+  /** Calls, and plays its tone when the call is up: what it played before then was for itself. */
+  async call(uri: string): Promise<void> {
+    const up = (): number => this.child.lines.filter((line) => line.includes("Media streams established")).length;
+    const before = up();
+    this.command(`call ${uri}`);
+    const deadline = performance.now() + 20_000;
+    while (up() === before && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
+    this.command(`play ${this.#tone}`);
+  }
+
   /** `pause`, `resume`, `call URI`, `transfer ID URI`, `transfer ID to-call ID`, `terminate` … */
   command(text: string): void {
     this.child.type(`${text}\n`);
   }
 }
 
-const settingsOf = ({ name, ip, port, rtpPort }: LinphoneOptions): string => `[sip]
+const settingsOf = ({ name, ip, port, rtpPort, account }: LinphoneOptions): string => `[sip]
 sip_port=${port}
 sip_tcp_port=0
 sip_tls_port=0
@@ -56,9 +71,9 @@ media_encryption=none
 use_ipv6=0
 guess_hostname=1
 contact="${name}" <sip:${name}@${ip}:${port}>
-default_proxy=-1
+default_proxy=${account === undefined ? -1 : 0}
 bind_address=${ip}
-[rtp]
+${account === undefined ? "" : "keepalive_period=3600000\n"}[rtp]
 audio_rtp_port=${rtpPort}
 [net]
 nat_policy_ref=
@@ -72,4 +87,19 @@ enabled=1
 enabled=0
 capture=0
 display=0
+${account === undefined ? "" : accountOf(name, account)}`;
+
+/** Its own keepalive is put off: the box has to hold its NAT open. */
+const accountOf = (name: string, { domain, password, proxy, seconds }: Account): string => `[proxy_0]
+reg_proxy=<sip:${proxy};transport=udp>
+reg_route=<sip:${proxy};transport=udp;lr>
+reg_identity="${name}" <sip:${name}@${domain}>
+reg_expires=${seconds}
+reg_sendregister=1
+publish=0
+[auth_info_0]
+username=${name}
+passwd=${password}
+realm=${domain}
+domain=${domain}
 `;

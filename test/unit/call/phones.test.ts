@@ -66,6 +66,32 @@ test("a registered phone calls by its own name, along the Service-Route", () => 
   expect(invite).toMatch(/^INVITE sip:5551@example\.test SIP/);
 });
 
+test("a phone that has learnt its public address is behind its NAT all the same: media may come from where it signals", () => {
+  const made = cast();
+  const { party: alice } = line(made, "alice", AT_HOME);
+  alice.contactUri = `<sip:alice@${AT_HOME.ip}:${AT_HOME.port}>`;
+  const inside = pbx(made);
+  alice.invite("5551", { sdp: audio("198.51.100.99") });
+  inside.answer(200, { sdp: audio(BOB.ip) });
+  const opened = made.stage.relay.find(({ word }) => word === "open") as { sides: readonly { latchFrom?: string }[] };
+  expect(opened.sides[0]).toMatchObject({ latch: "source", latchFrom: AT_HOME.ip });
+});
+
+test("the same holds for a phone that is called", () => {
+  const made = cast();
+  made.alice.contact = `<sip:alice@${AT_HOME.ip}:${AT_HOME.port}>`;
+  made.alice.host = AT_HOME.ip;
+  made.alice.place = AT_HOME;
+  made.alice.register();
+  made.stage.leave(made.alice);
+  const alice = made.stage.party("alice", AT_HOME);
+  const inside = pbx(made);
+  inside.invite(nameOf(made, "alice"));
+  alice.answer(200, { sdp: audio("198.51.100.99") });
+  const opened = made.stage.relay.find(({ word }) => word === "open") as { sides: readonly { latchFrom?: string }[] };
+  expect(opened.sides[1]).toMatchObject({ latch: "source", latchFrom: AT_HOME.ip });
+});
+
 test("who is not registered gets nothing, and learns nothing", () => {
   const made = cast();
   line(made, "alice", AT_HOME);
