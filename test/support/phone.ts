@@ -141,7 +141,7 @@ export class Phone implements Actor {
   send(method: string, uri: string, lines: readonly string[], body = ""): string {
     this.#branch += 1;
     const protocol = this.place.tls !== undefined ? "TLS" : this.place.tcp !== undefined ? "TCP" : "UDP";
-    const via = `Via: SIP/2.0/${protocol} ${this.host}:5060;rport;branch=z9hG4bK-${this.name}-${this.place.ip}-${this.place.port}-${this.#branch}`;
+    const via = `Via: SIP/2.0/${protocol} ${this.host}:5060;rport;branch=z9hG4bK-${this.name}-${this.callId}-${this.place.ip}-${this.place.port}-${this.#branch}`;
     const head = [via, "Max-Forwards: 70", ...lines, `Content-Length: ${body.length}`].join("\r\n");
     const text = `${method} ${uri} SIP/2.0\r\n${head}\r\n\r\n${body}`;
     this.#stage.deliver(this, text);
