@@ -18,7 +18,7 @@ import { mapStatus, sipsVerdict } from "../policy/index.ts";
 import type { Binding } from "../registration/index.ts";
 import { PHONES, type TargetState } from "../routing/index.ts";
 import type { CallHouse } from "./house.ts";
-import { contactsFor, wayTo } from "./phones.ts";
+import { canBeReached, contactsFor, wayTo } from "./phones.ts";
 import { fullFor, type Refusal, SILENT_TARGET_LIMIT } from "./setup.ts";
 
 /** Limit: requests sent for one of somebody's; after that he gets the last refusal. */
@@ -204,7 +204,8 @@ export class Asking implements ClientOwner, Punctual {
     if (phones === undefined) return;
     this.#refusal = { status: 480, headers: [] };
     for (const { bindings } of contactsFor(phones, this.#uri, this.#contact))
-      for (const phone of bindings) this.#waiting.push({ destination: wayTo(phone), target: undefined, phone });
+      for (const phone of bindings.filter(canBeReached))
+        this.#waiting.push({ destination: wayTo(phone), target: undefined, phone });
   }
 
   #outcome({ target }: Place, cause: "timeout" | "unreachable", now: Millis): void {

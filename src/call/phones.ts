@@ -2,7 +2,13 @@
 import { backOver, type Destination, familyOf, type Hop, type RealmSettings } from "../base/index.ts";
 import type { Branch } from "../leg/index.ts";
 import { formatNameAddr, type Request, type Uri } from "../message/index.ts";
-import type { Binding, ContactGroup, PhoneBook, RegisteredCaller } from "../registration/index.ts";
+import {
+  type Binding,
+  type ContactGroup,
+  GONE_CONNECTION,
+  type PhoneBook,
+  type RegisteredCaller,
+} from "../registration/index.ts";
 import type { CallHouse } from "./house.ts";
 
 /** Limit: contacts that ring at once; the others of their group come after them. */
@@ -69,6 +75,9 @@ function slices(bindings: readonly Binding[]): readonly ContactGroup[] {
   for (let at = 0; at < bindings.length; at += TOGETHER) groups.push(bindings.slice(at, at + TOGETHER));
   return groups;
 }
+
+/** A flow that ended before a restart, or while the phone slept, leads nowhere. */
+export const canBeReached = ({ flow }: Binding): boolean => flow.connection !== GONE_CONNECTION;
 
 /** By its flow and no other way: RFC 5626 §5.3. */
 export const wayTo = ({ flow }: Binding): Destination => backOver(flow);

@@ -23,7 +23,7 @@ import { PHONES, type TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
 import { productFor } from "./house.ts";
 import { type InviteWords, type Place, wordsOf } from "./invite-words.ts";
-import { branchTo, contactsFor, wayTo } from "./phones.ts";
+import { branchTo, canBeReached, contactsFor, wayTo } from "./phones.ts";
 import { hasPreconditions } from "./preconditions.ts";
 import { before, Redirects, type Wanted } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
@@ -77,6 +77,8 @@ export class Setup {
   /** What the media of the called side is told; where it is heard from is known when it answers. */
   #party: { -readonly [K in keyof MediaParty]: MediaParty[K] } | undefined;
   #attempts = 0;
+  /** Phones are being woken. */
+  #waking = false;
   #current: Place | undefined;
   #heard = false;
   #mediaOpen = false;
@@ -161,6 +163,7 @@ export class Setup {
         return this.#resolve(target, now);
       }
       if (!this.#nextPeer(now)) return this.#call.noWay(now);
+      if (this.#waking) return;
     }
   }
 
@@ -251,7 +254,7 @@ export class Setup {
         continue;
       }
       if (!this.#admit(peer, now)) continue;
-      if (peer === PHONES) this.#addPhones();
+      if (peer === PHONES) this.#addPhones(true, now);
       this.#targets = this.#wanted.only ?? routing.targets(peer, now);
       this.#targetIndex = 0;
       return true;
@@ -259,17 +262,31 @@ export class Setup {
   }
 
   /** The contacts of the user, by groups that are asked together. */
-  #addPhones(): void {
+  #addPhones(wake: boolean, now: Millis): void {
     const { house, start } = this.#call;
     if (house.phones === undefined) return;
     const all = contactsFor(house.phones, this.#wanted.uri, start.contact);
-    if (all.length === 0) this.#tell({ status: 480, headers: [] });
-    for (const contacts of all) {
+    const everybody = all.flatMap(({ bindings }) => bindings);
+    if (wake && house.phones.wake(everybody, (at) => this.#awake(at), now)) {
+      this.#waking = true;
+      return;
+    }
+    if (!everybody.some(canBeReached)) this.#tell({ status: 480, headers: [] });
+    for (const { bindings, ...group } of all) {
+      const contacts = { ...group, bindings: bindings.filter(canBeReached) };
       const [first] = contacts.bindings;
       const realm = first === undefined ? undefined : house.settings.realms.get(first.flow.realm);
       if (first === undefined || realm === undefined) continue;
       this.#places.push({ destination: wayTo(first), target: undefined, realm, contacts });
     }
+  }
+
+  /** Whoever could be woken has come, by whatever way. */
+  #awake(now: Millis): void {
+    this.#waking = false;
+    if (!this.#call.searching) return;
+    this.#addPhones(false, now);
+    this.next(now);
   }
 
   #admit(peer: PeerSettings | undefined, now: Millis): boolean {

@@ -9,7 +9,6 @@
  */
 import { type Hash, type Hop, PeerError } from "../base/index.ts";
 import { Authorization, type Request } from "../message/index.ts";
-import { sameContact } from "./addresses.ts";
 import type { HeldBinding } from "./binding-book.ts";
 import { flowName } from "./bindings.ts";
 import type { RegisterRequest } from "./register-request.ts";
@@ -27,7 +26,8 @@ export function refreshed(
   const [wish, other] = wishes;
   if (wish === undefined || other !== undefined || wish.seconds === 0) return undefined;
   for (const one of held) {
-    if (one.callId !== request.callId || !sameContact(one.contact, wish.uri)) continue;
+    // To the letter: parameters that mean nothing to RFC 3261 §19.1.4 may mean something to whoever calls.
+    if (one.callId !== request.callId || one.contact !== wish.uri) continue;
     const same =
       isSameFlow(one.flow, hop) &&
       one.q === wish.q &&

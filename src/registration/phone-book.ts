@@ -28,6 +28,8 @@ export interface PhoneBook {
   calledAt(uri: Uri, hop: Hop): Binding | undefined;
   /** Values of Route for a request of this phone that goes to its registrar: RFC 3608 §6.1. */
   routesOf(caller: Binding, peer: string): readonly string[];
+  /** Wakes those of them that sleep (RFC 8599). False: nobody has to be waited for; else `done` is called once, later. */
+  wake(bindings: readonly Binding[], done: (now: Millis) => void, now: Millis): boolean;
   /** Must this caller prove with each request who it is? */
   asksProof(caller: RegisteredCaller): boolean;
   /** Judges the proof (Proxy-Authorization); `done` is called once, mostly at once. */

@@ -105,10 +105,17 @@ export class Bindings {
   }
 
   /** The same phone, by the same way, for longer. */
-  renew(binding: HeldBinding, seq: number, expiresAt: Millis): void {
+  renew(binding: HeldBinding, seq: number, expiresAt: Millis, now: Millis): void {
+    this.#heard(binding, now);
     binding.seq = seq;
     binding.expiresAt = expiresAt;
     this.#house.book.renew(binding);
+  }
+
+  /** When it was heard of last: phones that can be woken may be asleep since. */
+  #heard(binding: HeldBinding, now: Millis): void {
+    binding.heardAt = now;
+    if (binding.push !== undefined) this.#house.waking.heard(binding, now);
   }
 
   remove(binding: HeldBinding, cause: EndOfBinding, now: Millis): void {
@@ -213,8 +220,9 @@ export class Bindings {
       binding.push = wish.push;
       binding.gruu = gruu;
       binding.upstream = upstream;
-      this.renew(binding, cseq.number, expiresAt);
+      this.renew(binding, cseq.number, expiresAt, now);
     }
+    binding.heardAt = now;
     if (isNews) this.#hold(binding);
     this.#keeper.keep(binding, now);
     // What the phone comes with every minute changes nothing that outlives a restart.
@@ -255,7 +263,15 @@ export class Bindings {
   /** RFC 5626 §5.3: what has no flow is no way to anybody. */
   #lost(flow: PhoneFlow, now: Millis): void {
     this.#flows.delete(flow.connection);
-    for (const binding of [...flow.bindings]) this.remove(binding, "flow-lost", now);
+    for (const binding of [...flow.bindings]) {
+      // RFC 8599 §4.1: it sleeps, and comes by another flow when it is woken.
+      if (this.#canBeWoken(binding)) this.#house.book.move(binding, { ...binding.flow, connection: GONE_CONNECTION });
+      else this.remove(binding, "flow-lost", now);
+    }
+  }
+
+  #canBeWoken({ push }: HeldBinding): boolean {
+    return push !== undefined && this.#house.settings.registration?.pushGateway !== undefined;
   }
 }
 

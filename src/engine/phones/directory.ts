@@ -1,17 +1,21 @@
 /** Registered phones as calls see them: who calls, who is called, and by which way. */
-import type { DomainSettings, Hop, Millis } from "../../base/index.ts";
+import { type DomainSettings, type Hop, type Millis, SECOND } from "../../base/index.ts";
 import type { Request, Uri } from "../../message/index.ts";
 import {
   type Admission,
   aorOf,
   type Binding,
   type ContactGroup,
+  GONE_CONNECTION,
   type HeldBinding,
   hostIn,
   type PhoneBook,
   type RegisteredCaller,
 } from "../../registration/index.ts";
 import type { PhoneHouse } from "./house.ts";
+
+/** A phone that can be woken is awake for so long after it has spoken. */
+const AWAKE_FOR: Millis = 20 * SECOND;
 
 export class Directory implements PhoneBook {
   readonly #house: PhoneHouse;
@@ -56,6 +60,18 @@ export class Directory implements PhoneBook {
   routesOf(caller: Binding, peer: string): readonly string[] {
     if (this.#domain(caller.domain)?.registrar !== peer) return [];
     return this.#house.book.named(caller.name)?.upstream?.routes ?? [];
+  }
+
+  wake(bindings: readonly Binding[], done: (now: Millis) => void, now: Millis): boolean {
+    const { waking, book } = this.#house;
+    const asleep = bindings.filter(({ name, push, flow }) => {
+      if (push === undefined) return false;
+      const heardAt = book.named(name)?.heardAt ?? 0;
+      return flow.connection === GONE_CONNECTION || now - heardAt > AWAKE_FOR;
+    });
+    const [first] = asleep;
+    const domain = first === undefined ? undefined : this.#domain(first.domain);
+    return domain !== undefined && waking.wake(asleep, domain.wakeSeconds * SECOND, done, now);
   }
 
   asksProof({ binding, domain }: RegisteredCaller): boolean {

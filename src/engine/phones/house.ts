@@ -3,6 +3,7 @@ import type { BindingBook, Gatekeeper, KeptBinding } from "../../registration/in
 import type { Routing } from "../../routing/index.ts";
 import type { Transactions } from "../../transaction/index.ts";
 import type { Transport } from "../../transport/index.ts";
+import type { Waking } from "./waking.ts";
 
 /** Things that are done outside of the engine for phones: `io` does them, and answers by `PhoneInput`. */
 export type PhoneOutput =
@@ -37,6 +38,7 @@ export interface PhoneHouse {
   readonly routing: Routing;
   readonly book: BindingBook;
   readonly gatekeeper: Gatekeeper;
+  readonly waking: Waking;
   readonly fact: (fact: Fact, now: Millis) => void;
   readonly emit: (output: PhoneOutput) => void;
   /** User-Agent or Server toward this realm; `undefined`: none. */

@@ -44,7 +44,8 @@ export class Quick {
 
   #isGood(binding: HeldBinding, request: Request, now: Millis): boolean {
     const { upstream } = binding;
-    if (upstream === undefined || upstream.state !== "held" || now >= upstream.refreshAt) return false;
+    if (upstream === undefined || binding.push !== undefined || upstream.state !== "held" || now >= upstream.refreshAt)
+      return false;
     return request.cseq.number >= binding.seq && bearsTheSame(request, binding, this.#house.hash);
   }
 
@@ -53,6 +54,7 @@ export class Quick {
     const left = Math.floor(((binding.upstream?.until ?? now) - now) / SECOND);
     this.answered += 1;
     binding.seq = request.cseq.number;
+    binding.heardAt = now;
     binding.expiresAt = now + Math.max(1, Math.min(wanted, longest(domain, hop), left)) * SECOND;
     book.renew(binding);
     const { headers } = request;

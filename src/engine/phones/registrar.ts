@@ -45,6 +45,7 @@ import { Quick } from "./quick.ts";
 import { type Given, RelayedRegister, type RelayOwner } from "./relayed-register.ts";
 import { type RegistrationsView, viewOf } from "./view.ts";
 import { Desk, longest, ownCredentials, passedOn, unsupportedIn, type Visit } from "./visit.ts";
+import { Waking } from "./waking.ts";
 
 /** While the registrar is away phones come often, so that all is well soon after it is back. In seconds. */
 const SURVIVAL_SECONDS = 30;
@@ -60,7 +61,7 @@ export interface KeptLine {
   readonly ageMs: Millis;
 }
 
-export interface RegistrarOptions extends Omit<PhoneHouse, "book" | "gatekeeper"> {
+export interface RegistrarOptions extends Omit<PhoneHouse, "book" | "gatekeeper" | "waking"> {
   readonly random: Random;
   readonly hash: Hash;
 }
@@ -89,7 +90,9 @@ export class Registrar implements RelayOwner, Punctual {
       random,
       lookUp: (url, user, realm, done) => this.#lookUp(url, user, realm, done),
     });
-    this.#house = { ...options, book, gatekeeper };
+    const house = { ...options, book, gatekeeper } as { -readonly [K in keyof PhoneHouse]: PhoneHouse[K] };
+    house.waking = new Waking(house);
+    this.#house = house;
     this.#desk = new Desk(this.#house);
     this.#quick = new Quick(this.#house);
     this.#keeper = new FlowKeeper({
@@ -239,7 +242,7 @@ export class Registrar implements RelayOwner, Punctual {
         wish,
         held: this.#house.book.match(asked.aor, wish),
         name: undefined,
-        seconds: Math.min(wish.seconds, longest(domain, hop)),
+        seconds: Math.min(wish.seconds, this.#longest(domain, hop, wish)),
         upstream: undefined,
         gruu: undefined,
       }),
@@ -290,9 +293,12 @@ export class Registrar implements RelayOwner, Punctual {
     const { upstream } = known;
     const left = upstream === undefined ? 0 : (upstream.until - now) / SECOND;
     const [wish] = asked.wishes;
-    const seconds = Math.max(1, Math.min((wish as Wish).seconds, longest(domain, hop), Math.floor(left)));
+    const seconds = Math.max(
+      1,
+      Math.min((wish as Wish).seconds, this.#longest(domain, hop, wish as Wish), Math.floor(left)),
+    );
     this.#counted.cached += 1;
-    this.#bindings.renew(known, request.cseq.number, now + seconds * SECOND);
+    this.#bindings.renew(known, request.cseq.number, now + seconds * SECOND, now);
     this.#desk.grant(visit, true, now);
   }
 
@@ -309,7 +315,14 @@ export class Registrar implements RelayOwner, Punctual {
       upstream.routes = relayed.upstream.routes;
       upstream.credentials = credentials;
       upstream.proof = "";
-      return { wish, held, name, seconds: Math.min(wish.seconds, longest(domain, hop), seconds), upstream, gruu };
+      return {
+        wish,
+        held,
+        name,
+        seconds: Math.min(wish.seconds, this.#longest(domain, hop, wish), seconds),
+        upstream,
+        gruu,
+      };
     });
     this.#settle(visit, grants, now);
   }
@@ -378,7 +391,7 @@ export class Registrar implements RelayOwner, Punctual {
     this.#counted.survived += 1;
     const [wish] = visit.asked.wishes;
     const seconds = Math.min((wish as Wish).seconds, this.#survivalGrant(visit));
-    this.#bindings.renew(known, visit.request.cseq.number, now + seconds * SECOND);
+    this.#bindings.renew(known, visit.request.cseq.number, now + seconds * SECOND, now);
     this.#desk.grant(visit, true, now);
   }
 
@@ -435,6 +448,12 @@ export class Registrar implements RelayOwner, Punctual {
     const host = /@([^;>?]*)/.exec(request.to.uri)?.[1]?.toLowerCase() ?? "";
     const domain = registration.domains.get(host);
     return domain?.realm === hop.realm ? domain : undefined;
+  }
+
+  /** A phone that is woken when it is needed does not come each minute: RFC 8599 §4.1.3. */
+  #longest(domain: DomainSettings, hop: Hop, { push }: Wish): number {
+    const sleeps = push !== undefined && this.#house.settings.registration?.pushGateway !== undefined;
+    return sleeps ? domain.registrarSeconds : longest(domain, hop);
   }
 
   #rateOf(peer: string): RegisterRate {

@@ -205,3 +205,82 @@ test("at our own registrar a phone on UDP proves itself with each call", () => {
   expect(inside.got.at(-1)).not.toContain("Authorization");
   expect(lineOf(inside.got.at(-1) ?? "", "P-Asserted-Identity")).toBe("<sip:alice@example.test>");
 });
+
+const PUSH = "<sip:alice@192.168.1.10:5060;pn-provider=apns;pn-prid=device-7;pn-param=team>";
+const withGateway: PhonesOptions["change"] = (settings) => ({
+  ...settings,
+  ...(settings.registration && { registration: { ...settings.registration, pushGateway: "http://127.0.0.1/push" } }),
+});
+
+test("a sleeping phone is woken before it is called, and called by the way that it comes; nobody else learns its token", () => {
+  const made = cast({ change: withGateway });
+  const phone = new Phone(made.stage, "alice", AT_HOME);
+  phone.contact = PUSH;
+  phone.register({ seconds: 3_600 });
+  expect(phone.contacts[0]).toContain("expires=3600");
+  expect(made.stage.sent.inside.join()).not.toMatch(/pn-|device-7/);
+  const name = nameOf(made, "alice");
+  const inside = pbx(made);
+  made.stage.pass(1_000_000);
+  made.stage.look();
+  inside.invite(name);
+  expect(made.stage.woken).toEqual([
+    { out: "wake", url: "http://127.0.0.1/push", provider: "apns", param: "team", prid: "device-7" },
+  ]);
+  expect(words(made.stage.look())).toEqual(["pbx > INVITE"]);
+  made.stage.leave(inside);
+  made.stage.join(made.registrar);
+  made.stage.leave(phone);
+  phone.place = { ...AT_HOME, port: 40_001 };
+  made.stage.join(phone);
+  made.stage.pass(2_000);
+  phone.register({ seconds: 3_600 });
+  made.stage.pass(1);
+  expect(phone.got.at(-1)).toMatch(/^INVITE sip:alice@192\.168\.1\.10:5060;pn-provider=apns/);
+});
+
+test("a phone that does not wake in its time is tried all the same; one whose connection is gone is not", () => {
+  const made = cast({ change: withGateway });
+  const phone = new Phone(made.stage, "alice", { realm: "outside", ip: "198.51.100.30", port: 5061, tls: 2 ** 31 + 7 });
+  made.stage.connect(phone, 2 ** 31 + 7);
+  phone.contact = PUSH;
+  phone.register({ seconds: 3_600 });
+  const name = nameOf(made, "alice");
+  made.stage.disconnect(phone);
+  made.stage.pass(100);
+  expect(made.stage.engine.view().registrations().length).toBe(1);
+  const inside = pbx(made);
+  made.stage.look();
+  inside.invite(name);
+  expect(made.stage.woken.length).toBe(1);
+  made.stage.pass(10_100);
+  expect(words(made.stage.look())).toEqual(["pbx > INVITE", "pbx < 480"]);
+});
+
+test("without the PBX phones call each other and out by the trunk; with it they do not", () => {
+  const routes: PhonesOptions["routes"] = [
+    { when: { registered: "both", peerDown: "pbx" }, to: ["registration"] },
+    { when: { realm: "outside", registered: true, peerDown: "pbx" }, to: ["carrier"] },
+    { when: { realm: "outside", registered: true }, to: ["pbx"] },
+  ];
+  const made = cast({ routes });
+  const carrier = made.stage.party("carrier", { realm: "outside", ip: "198.51.100.7", port: 5060 });
+  const { party: alice, phone } = line(made, "alice", AT_HOME);
+  const { party: carol } = line(made, "carol", { ...AT_HOME, port: 31_001 });
+  made.stage.unplug(made.registrar);
+  made.stage.pass(40_000);
+  made.stage.leave(alice);
+  made.stage.join(phone);
+  phone.contact = "<sip:alice@192.168.1.12:5060>"; // Something that the registrar would have to be asked about.
+  phone.register();
+  made.stage.pass(5_000);
+  made.stage.leave(phone);
+  made.stage.join(alice);
+  made.stage.look();
+  alice.invite("carol");
+  expect(words(made.stage.look())).toContain("carol < INVITE");
+  expect(carol.got.at(-1)).toContain("INVITE sip:carol@192.168.1.10:5060");
+  alice.invite("5551");
+  expect(words(made.stage.look())).toContain("carrier < INVITE");
+  expect(lineOf(carrier.got.at(-1) ?? "", "From")).not.toContain("example.test");
+});
