@@ -129,7 +129,7 @@ Offered KernelPath::offer(relay::FlowNumber number, const relay::FlowWords& word
   std::copy_n(words.from.ip, from.size(), from.begin());
   bool skb_mode;
   std::uint16_t vlan;
-  const NextHops::Found found = hops_->find(words.from, words.to);
+  const NextHops::Found found = hops_->look_up(words.from, words.to);
   {
     const std::lock_guard lock(mutex_);
     const auto place = places_.find(local);

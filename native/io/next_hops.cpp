@@ -48,7 +48,7 @@ NextHops::~NextHops() {
   close(wake_fd_);
 }
 
-NextHops::Found NextHops::find(const endpoint& from, const endpoint& to) noexcept {
+NextHops::Found NextHops::look_up(const endpoint& from, const endpoint& to) noexcept {
   const Ways ways{ip_of(from), ip_of(to)};
   const std::lock_guard lock(mutex_);
   const auto known = numbers_.find(ways);

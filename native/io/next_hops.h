@@ -14,16 +14,17 @@
 #include <vector>
 
 #include "../shared/flow.h"
+#include "af_xdp_port.h"
 #include "routes.h"
 
 namespace sallyport::io {
 
-class NextHops {
+class NextHops final : public HopFinder {
  public:
   /// `publish` is called by the thread for every hop that is new or changed; `rounds` once
   /// before this returns, then by the thread on every change of links and addresses, and every few seconds.
   NextHops(std::function<void(Routes&, std::uint32_t number, const next_hop&)> publish, std::function<void(Routes&)> rounds);
-  ~NextHops();
+  ~NextHops() override;
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
 
@@ -32,16 +33,18 @@ class NextHops {
     next_hop hop{};      ///< `usable` 0: not known yet, or not to be had.
     bool never = false;  ///< This machine itself, or nowhere: asking again is in vain until routes change.
   };
-  /// Never blocks but on another find. A pair of addresses not seen before is looked up soon. Limit: FLOW_HOPS at once;
+  /// Never blocks but on another look-up. A pair of addresses not seen before is looked up soon. Limit: FLOW_HOPS at once;
   /// beyond, `never`.
-  Found find(const endpoint& from, const endpoint& to) noexcept;
+  Found look_up(const endpoint& from, const endpoint& to) noexcept;
+  /// What a frame of user space needs of it.
+  next_hop find(const endpoint& from, const endpoint& to) noexcept override { return look_up(from, to).hop; }
   /// One more, or one less, uses it: those that nobody uses are forgotten after a while.
   void hold(std::uint32_t number) noexcept;
   void release(std::uint32_t number) noexcept;
   /// Something besides the kernel changed: all is looked at soon.
   void look_again() noexcept;
   /// Moves whenever an answer may have changed.
-  std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+  std::uint32_t generation() const noexcept override { return generation_.load(std::memory_order_acquire); }
 
  private:
   using Ways = std::pair<relay::Ip, relay::Ip>;  // From, to.
