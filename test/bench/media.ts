@@ -60,7 +60,7 @@ export const bench: Bench = {
   },
 };
 
-interface Cost {
+export interface Cost {
   readonly ns: number;
   /** Share of the packets that did not come out. */
   readonly lost: number;
@@ -69,7 +69,7 @@ interface Cost {
 }
 
 /** An engine that lost packets was starved of its core by somebody else: it gets another try, three in all. */
-async function measured(flood: string, start: () => Promise<Engine>, sessions: number): Promise<Cost> {
+export async function measured(flood: string, start: () => Promise<Engine>, sessions: number): Promise<Cost> {
   for (let attempt = 1; ; attempt += 1) {
     const cost = await measure(flood, await start(), sessions);
     if (cost.lost < LOST_AT_MOST || attempt === 3) return cost;
@@ -118,7 +118,7 @@ function send(flood: string, engine: Engine, packets: number, sessions: number, 
   return { sent, received, seconds };
 }
 
-function compileFlood(): string {
+export function compileFlood(): string {
   const folder = new URL("../../build/bench/", import.meta.url).pathname;
   mkdirSync(folder, { recursive: true });
   const program = `${folder}flood`;

@@ -1,6 +1,7 @@
 /**
  * The relay under test as a process of its own: `box.ts SESSIONS plain|srtp`. Opens the pairs, prints the ports that
- * face the caller as one JSON array, and relays until its input ends.
+ * face the caller as one JSON array, and relays until its input ends. With KERNEL=1 the kernel may forward; asked by a line
+ * on its input, it prints for how many callers it does.
  */
 import { Secret } from "../../../src/base/index.ts";
 import { startRelay } from "../../../src/io/relay.ts";
@@ -32,6 +33,8 @@ const common = {
 const relay = startRelay({
   maxPairs: Math.max(sessions, 1),
   port: process.env["PORT"] === "epoll" ? "epoll" : "auto",
+  packetLimits: { audio: 0, other: 0 }, // A bench's flows are none of people.
+  kernelAddresses: process.env["KERNEL"] === "1" ? [addresses.boxCaller, addresses.boxCallee] : [],
   onEvents: (events) => {
     for (const event of events) if (event.event === "failed") throw new Error(event.reason);
   },
@@ -62,5 +65,9 @@ process.stdin.on("end", () => {
   if (process.env["SHOW"]) console.error(JSON.stringify([relay.counters(0, 0), relay.counters(0, 1)]));
   relay.stop();
   process.exit(0);
+});
+process.stdin.on("data", () => {
+  const pairs = Array.from({ length: sessions }, (_, pair) => relay.counters(pair, 0).path);
+  console.log(pairs.filter((path) => path === "xdp").length);
 });
 process.stdin.resume();

@@ -14,6 +14,32 @@ export interface Engine {
 const script = (name: string): string => new URL(name, import.meta.url).pathname;
 const inBox = (...words: string[]): string[] => ["netns", "exec", BOX, "taskset", "-c", String(BOX_CORE), ...words];
 
+/** `carried`: for how many callers the kernel forwards. */
+export interface KernelEngine extends Engine {
+  carried(): Promise<number>;
+}
+
+export async function startKernel(sessions: number): Promise<KernelEngine> {
+  const child = spawn("ip", inBox(process.execPath, script("box.ts"), String(sessions), "plain"), {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, KERNEL: "1" },
+  });
+  const line = async (): Promise<unknown> => {
+    const [text] = await once(child.stdout!, "data", { signal: AbortSignal.timeout(30_000) });
+    return JSON.parse(String(text));
+  };
+  const ports = (await line()) as number[];
+  return {
+    pid: child.pid!,
+    ports,
+    stop: () => stopped(child, () => child.stdin!.end()),
+    carried: async () => {
+      child.stdin!.write("?\n");
+      return Number(await line());
+    },
+  };
+}
+
 export async function startOurs(sessions: number, kind: "plain" | "srtp"): Promise<Engine> {
   const child = spawn("ip", inBox(process.execPath, script("box.ts"), String(sessions), kind), {
     stdio: ["pipe", "pipe", "inherit"],

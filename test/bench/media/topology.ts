@@ -45,6 +45,13 @@ export function build(flood: string): void {
   );
   inside(FIELD, flood, "offload", cables.callerField, cables.calleeField);
   inside(BOX, flood, "offload", cables.callerBox, cables.calleeBox);
+  pin();
+  const drop = `add table netdev sink; add chain netdev sink in { type filter hook ingress device ${cables.calleeField} priority 0; policy drop; }`;
+  inside(FIELD, "nft", drop);
+}
+
+/** To be said again when a program was attached: the kernel may have made new threads for it. */
+export function pin(): void {
   for (const [space, name, core] of [
     [FIELD, cables.callerField, FIELD_CORE],
     [FIELD, cables.calleeField, FIELD_CORE],
@@ -54,8 +61,6 @@ export function build(flood: string): void {
     inside(space, "sh", "-c", `echo 1 > /sys/class/net/${name}/threaded`);
     for (const thread of napiThreads(name)) run("taskset", "-pc", String(core), String(thread));
   }
-  const drop = `add table netdev sink; add chain netdev sink in { type filter hook ingress device ${cables.calleeField} priority 0; policy drop; }`;
-  inside(FIELD, "nft", drop);
 }
 
 export function dismantle(): void {
