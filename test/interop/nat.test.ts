@@ -98,15 +98,17 @@ test.each([
 );
 
 test(
-  `a call from inside reaches phones that were idle for ${IDLE_SECONDS} s`,
+  `a call from inside reaches idle phones each time, for ${IDLE_SECONDS} s`,
   async () => {
-    const before = await keepalive();
-    await pass(IDLE_SECONDS * 1_000);
-    expect((await keepalive()).answered).toBeGreaterThan(before.answered + 2);
-    await talk("pbx", "alice", "alice");
-    await talk("pbx", "bob", "bob");
+    for (let idle = 0; idle < IDLE_SECONDS; idle += ONCE_SECONDS) {
+      const before = await keepalive();
+      await pass(ONCE_SECONDS * 1_000);
+      expect((await keepalive()).answered).toBeGreaterThan(before.answered + 2);
+      await talk("pbx", "alice", "alice");
+      await talk("pbx", "bob", "bob");
+    }
   },
-  (IDLE_SECONDS + 60) * 1_000,
+  (2 * IDLE_SECONDS + 60) * 1_000,
 );
 
 test("after the router has forgotten every mapping, both are called again when their next REGISTER has come", async () => {
