@@ -113,6 +113,7 @@ std::unique_ptr<DtlsFactory> DtlsFactory::create(const DtlsIdentity& identity) {
                                    SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_max_send_fragment(context, kDtlsDatagramBytes);  // The size of the buffer that each association keeps.
   SSL_CTX_set_max_cert_list(context, kCertificateBytes);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   SSL_CTX_set_cert_verify_callback(context, DtlsAssociation::verify, nullptr);

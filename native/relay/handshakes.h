@@ -17,7 +17,7 @@ namespace sallyport::relay {
 inline constexpr std::uint64_t kHandshakeLimitNs = 30'000'000'000;
 /// How long a finished handshake answers retransmissions of the peer's last flight. Then its memory is given back; only
 /// the close_notify it will once say is kept.
-inline constexpr std::uint64_t kLingerNs = 20'000'000'000;
+inline constexpr std::uint64_t kLingerNs = 10'000'000'000;
 /// Limit: peers that shake hands on one port at a time, where several may be the right one (latching). A further one
 /// takes the place of the one that has been quiet for longest, if that has been so for kQuietNs.
 inline constexpr std::size_t kAttemptLimit = 4;

@@ -4,6 +4,7 @@
 #include "../relay.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "../rtp.h"
