@@ -45,7 +45,7 @@ void Bell::wait(std::uint64_t timeout_ns) noexcept {
   poll(&wanted, 1, timeout_ms > 3'600'000 ? -1 : static_cast<int>(timeout_ms));
   std::uint64_t value;
   [[maybe_unused]] const ssize_t bytes = read(fd_, &value, sizeof value);
-  rung_.store(false);
+  rung_.exchange(false);  // Takes over what was queued before a ring that found it rung.
 }
 
 HandshakeThread::HandshakeThread(const crypto::DtlsIdentity& identity, std::size_t lanes)

@@ -50,8 +50,9 @@ CheckVerdict IceAgent::check(Datagram& datagram, std::uint32_t number, std::uint
   return CheckVerdict::kAnswered;
 }
 
-bool IceAgent::proved(std::uint32_t number, const endpoint& sender) const noexcept {
-  return find(const_cast<Component&>(components_[number]), sender) != nullptr;
+bool IceAgent::proved(std::uint32_t number, const endpoint& sender, std::uint64_t now_ns) const noexcept {
+  const Source* const source = find(const_cast<Component&>(components_[number]), sender);
+  return source != nullptr && now_ns - source->heard_ns < kConsentNs;
 }
 
 void IceAgent::heard(std::uint32_t number, const endpoint& sender, bool authentic, std::uint64_t now_ns) noexcept {

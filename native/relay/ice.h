@@ -34,7 +34,8 @@ class IceAgent {
   /// Judges a check on component 0 (RTP) or 1 (RTCP) and writes the answer over it. `nominated`: true when the place to
   /// send to has changed, to `datagram.sender`.
   CheckVerdict check(Datagram& datagram, std::uint32_t component, std::uint64_t now_ns, bool& nominated) noexcept;
-  bool proved(std::uint32_t component, const endpoint& sender) const noexcept;
+  /// By a check, and heard within the time of consent.
+  bool proved(std::uint32_t component, const endpoint& sender, std::uint64_t now_ns) const noexcept;
   /// A packet only that peer could have made (or any, of a peer that does not renew its consent) came from `sender`.
   void heard(std::uint32_t component, const endpoint& sender, bool authentic, std::uint64_t now_ns) noexcept;
   /// True once, when the nominated source has been silent for too long: it is proved no more.

@@ -77,15 +77,18 @@ void Relay::judge(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const bool fits = datagram.rtcp ? bytes.size() >= 8 && bytes[0] >> 6 == 2 : rtp ? rtp_header_fits(bytes) : udptl_fits(bytes);
   if (!right_port || !fits) return drop(datagram, Verdict::kMalformed);
 
-  const Path& path = side.paths[rtcp_port];
-  const bool acceptable = path.known && same(path.source, datagram.sender) ? true
-                          : side.ice                                         ? proved(datagram)
-                          : path.known                                       ? false
-                                       : may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns);
-  if (!acceptable) return drop(datagram, Verdict::kStranger);
+  if (!acceptable(datagram, side, now_ns)) return drop(datagram, Verdict::kStranger);
   if (side.dtls && receiving(datagram.flow) == nullptr) return drop(datagram, Verdict::kNotAuthentic);
   const bool plain_fits = datagram.rtcp ? rtcp_fits(bytes) : !rtp || rtp_padding_fits(bytes);
   if (side.rx == nullptr && !plain_fits) return drop(datagram, Verdict::kMalformed);
+}
+
+/// May the sender speak here: the source that is known, one that checks have proved, or one that may be learnt.
+bool Relay::acceptable(const Datagram& datagram, const RunningSide& side, std::uint64_t now_ns) const noexcept {
+  const Path& path = side.paths[datagram.flow & 1];
+  if (path.known && same(path.source, datagram.sender)) return true;
+  if (side.ice) return proved(datagram, now_ns);
+  return !path.known && (may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns));
 }
 
 void Relay::try_old_key(Datagram& datagram, crypto::SrtpJob& job, std::uint64_t now_ns) noexcept {

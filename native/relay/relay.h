@@ -162,8 +162,8 @@ inline constexpr std::size_t kCounterStride = 32;
 static_assert(kCounterCount <= kCounterStride);
 
 /// What became of a datagram. All but kForward are drops, each with its counter. kTaken: a digit that crosses in another
-/// way, or sound in whose place a digit of ours goes. Two are neither, and Relay's alone: kAnswer (ours, to a check; becomes
-/// kForward) and kHandedOn (to a handshake, or no more than a sign of life).
+/// way, or sound in whose place a digit of ours goes. Two are neither, and Relay's alone: kAnswer (it goes out as it stands, an answer to a check or
+/// ZRTP, and becomes kForward) and kHandedOn (to a handshake, or no more than a sign of life).
 enum class Verdict : std::uint8_t { kForward, kAnswer, kHandedOn, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kPoliced, kClosed };
 
 /// One datagram, worked on in place.
@@ -289,7 +289,9 @@ class Relay {
   void judge_other(Datagram& datagram, std::uint64_t now_ns) noexcept;
   void check(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept;
   void shake(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept;
-  bool proved(const Datagram& datagram) const noexcept;
+  bool acceptable(const Datagram& datagram, const RunningSide& side, std::uint64_t now_ns) const noexcept;
+  bool proved(const Datagram& datagram, std::uint64_t now_ns) const noexcept;
+  void pass_zrtp(Datagram& datagram, const Pair& pair, std::uint64_t now_ns) noexcept;
   Guard& guard(std::uint32_t pair, std::uint32_t side) const noexcept;
   crypto::SrtpContext* receiving(std::uint32_t flow) const noexcept;
   crypto::SrtpContext* sending(std::uint32_t flow) const noexcept;

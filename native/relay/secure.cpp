@@ -5,6 +5,7 @@
 
 #include "pair.h"
 #include "relay.h"
+#include "rtp.h"
 
 namespace sallyport::relay {
 
@@ -20,8 +21,8 @@ crypto::SrtpContext* Relay::sending(std::uint32_t flow) const noexcept {
   return flow & 1 && side.dtls ? guard(flow / kFlowsPerPair, flow >> 1 & 1).rtcp_tx : side.tx;
 }
 
-bool Relay::proved(const Datagram& datagram) const noexcept {
-  return guard(datagram.flow / kFlowsPerPair, datagram.flow >> 1 & 1).ice.proved(datagram.flow & 1, datagram.sender);
+bool Relay::proved(const Datagram& datagram, std::uint64_t now_ns) const noexcept {
+  return guard(datagram.flow / kFlowsPerPair, datagram.flow >> 1 & 1).ice.proved(datagram.flow & 1, datagram.sender, now_ns);
 }
 
 void Relay::judge_other(Datagram& datagram, std::uint64_t now_ns) noexcept {
@@ -30,7 +31,25 @@ void Relay::judge_other(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const std::uint8_t first = datagram.size == 0 ? 0xff : datagram.data[0];
   if (first <= 3 && side.ice) return check(datagram, pair, now_ns);
   if (first >= 20 && first <= 63 && side.dtls) return shake(datagram, pair, now_ns);
+  if (first >= 16 && first <= 19) return pass_zrtp(datagram, pair, now_ns);
   drop(datagram, Verdict::kMalformed);
+}
+
+/// ZRTP (RFC 6189 §5) is between the phones: where neither has keys with us it crosses as it is. It teaches us nothing.
+void Relay::pass_zrtp(Datagram& datagram, const Pair& pair, std::uint64_t now_ns) noexcept {
+  constexpr std::uint32_t kCookie = 0x5a52'5450;
+  const std::uint32_t side_number = datagram.flow >> 1 & 1;
+  const RunningSide& side = pair.sides[side_number];
+  const RunningSide& other = pair.sides[side_number ^ 1];
+  const bool secret = side.rx || side.tx || other.rx || other.tx || side.dtls || other.dtls;
+  if (secret || datagram.flow & 1 || datagram.size < 28 || read32(datagram.data + 4) != kCookie) return drop(datagram, Verdict::kMalformed);
+  if (!acceptable(datagram, side, now_ns)) return drop(datagram, Verdict::kStranger);
+  const Path& out = other.paths[0];
+  if (!out.reachable || !side.receive || !other.send) return drop(datagram, Verdict::kUnsent);
+  datagram.verdict = Verdict::kAnswer;
+  datagram.out_flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2;
+  datagram.to = out.to;
+  answers_ = true;
 }
 
 void Relay::check(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept {
@@ -43,7 +62,7 @@ void Relay::check(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept
     case CheckVerdict::kForged: return drop(datagram, Verdict::kNotAuthentic);
     case CheckVerdict::kMalformed: return drop(datagram, Verdict::kMalformed);
     case CheckVerdict::kSilent:
-      if (!ice.proved(component, datagram.sender)) return drop(datagram, Verdict::kStranger);
+      if (!ice.proved(component, datagram.sender, now_ns)) return drop(datagram, Verdict::kStranger);
       ice.heard(component, datagram.sender, false, now_ns);
       datagram.verdict = Verdict::kHandedOn;
       return;
@@ -71,11 +90,7 @@ void Relay::check(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept
 void Relay::shake(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept {
   const std::uint32_t side_number = datagram.flow >> 1 & 1;
   const RunningSide& side = pair.sides[side_number];
-  const Path& path = side.paths[datagram.flow & 1];
-  const bool acceptable = side.ice ? proved(datagram)
-                          : path.known ? same(path.source, datagram.sender)
-                                       : may_latch(side, datagram.sender) || was_source(path, datagram.sender, now_ns);
-  if (!acceptable) return drop(datagram, Verdict::kStranger);
+  if (!acceptable(datagram, side, now_ns)) return drop(datagram, Verdict::kStranger);
 
   Guard& allowed = guard(pair.number, side_number);
   const std::uint64_t more = (now_ns - allowed.refilled_ns) / kDtlsDatagramNs;

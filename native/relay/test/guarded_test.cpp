@@ -445,6 +445,36 @@ TEST("ICE without keys: plain RTP from the nominated source alone, and a side wi
   EXPECT(box.give(0, at(2, 5'000), rtp(3)) == Verdict::kForward);
 }
 
+TEST("a source that was proved once and has been silent since is a stranger again") {
+  Box box;
+  box.open(words_toward(phone_machine(), false), LatchPolicy::kOff, true);
+  box.give(0, at(5, 5'555), binding(kBothUfrags, kOurPassword, {}));
+  for (int i = 0; i < 7; ++i) {
+    box.world.now += 5'000 * kMs;
+    box.give(0, at(4, 4'444), binding(kBothUfrags, kOurPassword, {.use_candidate = true}));
+  }
+  Phone late(box, true, 5, 5'555), phone(box, true, 4, 4'444);
+  EXPECT(late.talk() == Verdict::kStranger && phone.talk() == Verdict::kHandedOn && box.told(EventKind::kSecured) == 1);
+}
+
+TEST("ZRTP crosses as it is between phones that have no keys with us, from the right source alone") {
+  Box box;
+  box.world.relay.open(0, PairKind::kAudio, box.world.side(2), box.world.side(3), box.world.now);
+  Bytes hello(60, 0x41);
+  hello[0] = 0x10;
+  write32(&hello[4], 0x5a525450);
+  const Datagram sent = box.world.give(0, at(2, 5'000), hello);
+  EXPECT(sent.verdict == Verdict::kForward && sent.out_flow == 2 && same(sent.to, at(3, 5'000)));
+  EXPECT(Bytes(sent.data, sent.data + sent.size) == hello);
+  EXPECT(box.give(0, at(9, 5'000), hello) == Verdict::kStranger);
+  hello[5] = 0;
+  EXPECT(box.give(0, at(2, 5'000), hello) == Verdict::kMalformed && box.give(0, at(2, 5'000), {0x10}) == Verdict::kMalformed);
+  Box secret;
+  secret.open(words_toward(phone_machine(), false));
+  hello[5] = 0x52;
+  EXPECT(secret.give(2, at(3, 5'000), hello) == Verdict::kMalformed);
+}
+
 TEST("DTLS and STUN on sides that have neither are malformed, as ever") {
   Box box;
   box.world.relay.open(0, PairKind::kAudio, box.world.side(2), box.world.side(3), box.world.now);

@@ -64,7 +64,7 @@ TEST("every byte of a check counts: one changed is not read, or has no integrity
     Bytes bad = good;
     bad[i] ^= 0x01;
     EXPECT(lite.check(at(2, 5'000), bad) != CheckVerdict::kAnswered);
-    EXPECT(!lite.nominated && !lite.agent.proved(0, at(2, 5'000)));
+    EXPECT(!lite.nominated && !lite.agent.proved(0, at(2, 5'000), lite.now));
     EXPECT(lite.datagram.size == bad.size() && std::equal(bad.begin(), bad.end(), lite.memory));
     fix_fingerprint(bad);
     EXPECT(lite.check(at(2, 5'000), bad) != CheckVerdict::kAnswered || i >= good.size() - 8);
@@ -98,7 +98,7 @@ TEST("who names another session, has no integrity, or the wrong password hears n
   EXPECT(lite.check(at(2, 5'000), binding(kBothUfrags, "another password of 22", {})) == CheckVerdict::kForged);
   EXPECT(lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {.integrity = false})) == CheckVerdict::kForged);
   EXPECT(lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {.fingerprint = false})) == CheckVerdict::kMalformed);
-  EXPECT(!lite.agent.proved(0, at(2, 5'000)));
+  EXPECT(!lite.agent.proved(0, at(2, 5'000), lite.now));
 }
 
 TEST("a required attribute that nobody knows: 420 that names it, with integrity, and nothing is proved") {
@@ -110,16 +110,16 @@ TEST("a required attribute that nobody knows: 420 that names it, with integrity,
   EXPECT(answer[26] == 4 && answer[27] == 20);
   const Bytes named{0x00, 0x0a, 0x00, 0x02, 0x7f, 0xff};
   EXPECT(std::search(answer.begin(), answer.end(), named.begin(), named.end()) != answer.end());
-  EXPECT(!lite.nominated && !lite.agent.proved(0, at(2, 5'000)));
+  EXPECT(!lite.nominated && !lite.agent.proved(0, at(2, 5'000), lite.now));
   EXPECT(lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {.unknown = 0xc057})) == CheckVerdict::kAnswered);
-  EXPECT(lite.agent.proved(0, at(2, 5'000)));
+  EXPECT(lite.agent.proved(0, at(2, 5'000), lite.now));
 }
 
 TEST("a peer that calls itself controlled gets a 487: we are lite and stay so") {
   Lite lite;
   EXPECT(lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {.controlled = true})) == CheckVerdict::kAnswered);
   EXPECT(lite.answer()[26] == 4 && lite.answer()[27] == 87);
-  EXPECT(!lite.agent.proved(0, at(2, 5'000)));
+  EXPECT(!lite.agent.proved(0, at(2, 5'000), lite.now));
 }
 
 TEST("nomination: the first wins, a better one at once, a worse one only later; each source stays proved") {
@@ -131,13 +131,13 @@ TEST("nomination: the first wins, a better one at once, a worse one only later; 
   lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {.use_candidate = true, .priority = 100}));
   EXPECT(!lite.nominated);
   lite.check(at(3, 5'000), binding(kBothUfrags, kOurPassword, {.use_candidate = true, .priority = 90}));
-  EXPECT(!lite.nominated && lite.agent.proved(0, at(3, 5'000)));
+  EXPECT(!lite.nominated && lite.agent.proved(0, at(3, 5'000), lite.now));
   lite.check(at(4, 5'000), binding(kBothUfrags, kOurPassword, {.use_candidate = true, .priority = 110}));
   EXPECT(lite.nominated);
   lite.now += 4'000 * kMs;
   lite.check(at(3, 5'000), binding(kBothUfrags, kOurPassword, {.use_candidate = true, .priority = 90}));
-  EXPECT(lite.nominated && lite.agent.proved(0, at(2, 5'000)) && lite.agent.proved(0, at(4, 5'000)));
-  EXPECT(!lite.agent.proved(1, at(3, 5'000)));
+  EXPECT(lite.nominated && lite.agent.proved(0, at(2, 5'000), lite.now) && lite.agent.proved(0, at(4, 5'000), lite.now));
+  EXPECT(!lite.agent.proved(1, at(3, 5'000), lite.now));
 }
 
 TEST("many sources: the nominated one is never pushed out") {
@@ -146,9 +146,9 @@ TEST("many sources: the nominated one is never pushed out") {
   for (std::uint16_t port = 6'000; port < 6'100; ++port) {
     lite.now += kMs;
     lite.check(at(3, port), binding(kBothUfrags, kOurPassword, {}));
-    EXPECT(lite.agent.proved(0, at(2, 5'000)) && lite.agent.proved(0, at(3, port)));
+    EXPECT(lite.agent.proved(0, at(2, 5'000), lite.now) && lite.agent.proved(0, at(3, port), lite.now));
   }
-  EXPECT(!lite.agent.proved(0, at(3, 6'000)));
+  EXPECT(!lite.agent.proved(0, at(3, 6'000), lite.now));
 }
 
 TEST("consent: checks keep it, their absence for 30 s ends it once, and a new nomination brings it back") {
@@ -163,7 +163,7 @@ TEST("consent: checks keep it, their absence for 30 s ends it once, and a new no
   lite.agent.heard(0, at(2, 5'000), false, lite.now);  // Plain packets anybody may send: this peer renews by checks.
   EXPECT(!lite.agent.expire(0, lite.now));
   lite.now += kMs;
-  EXPECT(lite.agent.expire(0, lite.now) && !lite.agent.expire(0, lite.now) && !lite.agent.proved(0, at(2, 5'000)));
+  EXPECT(lite.agent.expire(0, lite.now) && !lite.agent.expire(0, lite.now) && !lite.agent.proved(0, at(2, 5'000), lite.now));
   lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {.use_candidate = true}));
   EXPECT(lite.nominated);
 }
@@ -188,7 +188,7 @@ TEST("a restart: old words answer no more, new ones do, and who was proved stays
   IceWords again = ice_words();
   again.local_ufrag = text<kLocalUfragBytes>("box2");
   lite.agent.start(again);
-  EXPECT(lite.agent.proved(0, at(2, 5'000)));
+  EXPECT(lite.agent.proved(0, at(2, 5'000), lite.now));
   EXPECT(lite.check(at(2, 5'000), binding(kBothUfrags, kOurPassword, {})) == CheckVerdict::kStranger);
   EXPECT(lite.check(at(3, 5'000), binding("box2:phon", kOurPassword, {})) == CheckVerdict::kAnswered);
 }
