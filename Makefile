@@ -62,6 +62,7 @@ image: ## the bootable appliance
 
 fuzz: install ## hostile bytes against the parsers, FOR=60s
 	@$(NODE) test/fuzz/run.ts "$(FOR)"
+	@$(NODE) test/fuzz/native.ts "$(FOR)"
 
 sim: install ## the box in virtual time: SEED= replays one world, CALLS= plays so many calls
 	@SEED="$(or $(SEED),1)" CALLS="$(CALLS)" $(NODE) test/simulation/replay.ts

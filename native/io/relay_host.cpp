@@ -187,6 +187,7 @@ void RelayHost::stop() noexcept {
       for (crypto::SrtpContext* context : event.contexts) close_context(context);
     }
   }
+  handshakes_.reset();  // With what lay in its lanes, now that nobody is at their other ends.
   for (Held& held : held_) close_sockets(held);
 }
 

@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import dgram from "node:dgram";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -124,12 +124,80 @@ for (const port of ["io_uring", "epoll"] as const) {
       for (const length of [hello.length, hello.length - 1, 20]) stranger.send(hello.subarray(0, length), ports[0]);
       // What the peer sent later is answered, so what was sent earlier has been judged.
       proxy.outer.send(hello, ports[0]);
-      await proxy.outer.until(1);
+      const [answer] = await proxy.outer.until(1);
+      expect(answer?.bytes[0]).toBe(22); // A handshake, not an alert: the ClientHello is one to be answered.
       expect(stranger.got).toEqual([]);
       expect(box.relay.counters(0, 0).droppedStranger).toBe(3);
     });
   });
 }
+
+test("twenty handshakes come through while strangers and one of the peers flood, and no stranger hears a byte", async () => {
+  const calls = 20;
+  const [a, b] = [start("io_uring", calls), start("io_uring", calls)];
+  const ports = await freePorts(4 * calls);
+  const [noisy, stranger] = [await peer(), await peer()];
+  const inner = (pair: number): number => ports[4 * pair + 2] as number;
+  const at = (rtpPort: number) => ({ remote: { ip: "127.0.0.1", rtpPort, rtcpPort: rtpPort } });
+  const toward = (box: Relay, setup: "active" | "passive"): DtlsAssociation => ({
+    setup,
+    fingerprints: [box.fingerprint],
+    suites: [CM_80],
+  });
+  const hello = clientHello();
+  const flood = () => {
+    for (let pair = 0; pair < calls; pair += 1) {
+      for (let i = 0; i < 20; i += 1) stranger.send(hello, inner(pair));
+    }
+    for (let i = 0; i < 200; i += 1) noisy.send(i % 2 ? hello : Buffer.alloc(1_200, 0x16), ports[0] as number);
+  };
+  // One peer of the first box is all noise.
+  a.relay.handle(
+    open(
+      0,
+      side({ port: ports[0] as number }, noisy, { dtls: toward(b.relay, "passive") }),
+      side({ port: ports[1] as number }, noisy),
+    ),
+  );
+  for (let pair = 1; pair < calls; pair += 1) {
+    const [outerA, innerA, innerB, outerB] = ports.slice(4 * pair, 4 * pair + 4) as [number, number, number, number];
+    const plain = (port: number) => side({ port }, undefined, at(port));
+    flood();
+    b.relay.handle(
+      open(pair, side({ port: innerB }, undefined, { ...at(innerA), dtls: toward(a.relay, "passive") }), plain(outerB)),
+    );
+    a.relay.handle(
+      open(pair, plain(outerA), side({ port: innerA }, undefined, { ...at(innerB), dtls: toward(b.relay, "active") })),
+    );
+    await new Promise(setImmediate);
+  }
+  for (const box of [a, b]) await box.events.next("secured", calls - 1);
+  expect(a.events.all.concat(b.events.all).filter((one) => one.event === "failed")).toEqual([]);
+  expect(stranger.got).toEqual([]);
+  let strangers = 0;
+  for (let pair = 1; pair < calls; pair += 1) strangers += b.relay.counters(pair, 0).droppedStranger;
+  expect(strangers).toBeGreaterThan(100);
+}, 20_000);
+
+test("a box that stops in the middle of handshakes leaves no descriptor behind", async () => {
+  const before = readdirSync("/proc/self/fd").length;
+  for (let round = 0; round < 5; round += 1) {
+    const { relay } = start("epoll");
+    const ports = await freePorts(2);
+    const dtls: DtlsAssociation = { setup: "active", fingerprints: [relay.fingerprint], suites: [CM_80] };
+    const nowhere = { remote: { ip: "127.0.0.1", rtpPort: 9, rtcpPort: 9 } };
+    relay.handle(
+      open(
+        0,
+        side({ port: ports[0] as number }, undefined, { ...nowhere, dtls }),
+        side({ port: ports[1] as number }, undefined),
+      ),
+    );
+    await new Promise(setImmediate);
+    relay.stop();
+  }
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+});
 
 test("the fingerprint is of one certificate a start", () => {
   const one = start("epoll").relay.fingerprint;
@@ -140,9 +208,9 @@ test("the fingerprint is of one certificate a start", () => {
 
 type Box = { relay: Relay; events: Events };
 
-function start(port: "io_uring" | "epoll"): Box {
+function start(port: "io_uring" | "epoll", maxPairs = 4): Box {
   const events = new Events();
-  const relay = startRelay({ port, maxPairs: 4, onEvents: events.take });
+  const relay = startRelay({ port, maxPairs, onEvents: events.take });
   closing.push(() => relay.stop());
   return { relay, events };
 }
@@ -271,10 +339,10 @@ async function speaks(
   expect(new SrtpStream(ours).unprotect(got[got.length - 1]?.bytes ?? Buffer.alloc(0))).toEqual(rtp({ sequence: 4 }));
 }
 
-/** DTLS 1.2, ECDHE-ECDSA-AES128-GCM-SHA256, P-256, use_srtp: as small as a ClientHello may be. */
+/** DTLS 1.2, ECDHE-ECDSA-AES128-GCM-SHA256, X25519 and P-256, use_srtp: as small as a ClientHello may be. */
 function clientHello(): Buffer {
   const extensions = Buffer.from(
-    ["000a00040002001d", "000d000400020403", "000b00020100", "000e000500020001" + "00", "00170000"].join(""),
+    ["000a00060004001d0017", "000d000400020403", "000b00020100", "000e000500020001" + "00", "00170000"].join(""),
     "hex",
   );
   const body = Buffer.concat([
