@@ -277,6 +277,7 @@ export class Engine {
       const { fact } = output;
       this.#outputs.push(output);
       if (fact.fact === "peer.up") this.#registrar?.peerUp(fact.peer, this.#now);
+      if (fact.fact === "peer.down") this.#registrar?.peerDown(fact.peer, this.#now);
       if (fact.fact === "peer.down") this.#trunks.targetDown(fact.peer, fact.target, this.#now);
     } else this.#prober.handle(output, output.now);
   }

@@ -2,10 +2,11 @@
  * When a REGISTER is answered without asking the registrar.
  *
  * The rule: the answer gives nothing that the registrar has not given already. The same Contact, over the same flow, in
- * the same registration (Call-ID) and after what was taken last (CSeq), with the credentials that the registrar took,
- * and for no longer than it granted. Whoever could forge all that sees and owns the phone's own flow; and would gain only
- * that the phone stays where it is. All else (another flow, another Contact, an end, other credentials) is proven to the
- * registrar, which alone knows the password.
+ * the same registration (Call-ID) and after what was taken last (CSeq), and for no longer than it granted; credentials,
+ * where it bears any, are those that the registrar took. Many phones send each REGISTER without them first; the registrar
+ * would ask, and take the same phone again. Whoever could forge all that sees the phone's messages and owns its flow, and
+ * would gain only that the phone stays where it is. All else (another flow, another Contact, an end, other credentials) is
+ * proven to the registrar, which alone knows the password.
  */
 import { type Hash, type Hop, PeerError } from "../base/index.ts";
 import { Authorization, type Request } from "../message/index.ts";
@@ -46,14 +47,13 @@ export const isSameFlow = (a: Hop, b: Hop): boolean =>
   a.remote.ip === b.remote.ip &&
   (a.listener === b.listener || flowName(a) === flowName(b));
 
-/** Does it bear the credentials that the registrar took: the same user, realm and nonce? */
+/** Does it bear the credentials that the registrar took (the same user, realm and nonce), or none? */
 export function bearsTheSame(request: Request, { upstream }: HeldBinding, hash: Hash): boolean {
   if (upstream === undefined) return false;
   const text = request.headers.raw(Authorization.name);
   const { credentials, proof } = upstream;
-  if (credentials === undefined && proof === "") return text === undefined;
-  if (text === undefined) return false;
-  if (text === credentials) return true;
+  if (text === undefined || text === credentials) return true;
+  if (credentials === undefined && proof === "") return false;
   const claimed = claimedIn(text);
   if (claimed === undefined) return false;
   if (credentials === undefined) return proofOf(claimed, hash) === proof;

@@ -186,7 +186,13 @@ export class Registrar implements RelayOwner, Punctual {
     this.#bindings.apply(settings, now);
   }
 
-  /** OPTIONS or a call found out. */
+  /** OPTIONS or a call found out: no REGISTER has to go there to see it. */
+  peerDown(peer: string, now: Millis): void {
+    const domains = this.#house.settings.registration?.domains.values() ?? [];
+    const serves = [...domains].some(({ registrar }) => registrar === peer);
+    if (serves && this.#house.routing.isDown(peer, now)) this.#isLost(peer, now);
+  }
+
   peerUp(peer: string, now: Millis): void {
     if (this.#away.has(peer)) this.#isBack(peer, now);
   }
@@ -415,7 +421,9 @@ export class Registrar implements RelayOwner, Punctual {
   #isLost(peer: string, now: Millis): void {
     if (this.#away.has(peer)) return;
     this.#away.add(peer);
-    this.#house.fact({ fact: "registrar.away", peer, phones: this.#bindings.of(peer).length }, now);
+    const all = this.#bindings.of(peer);
+    for (const { upstream } of all) upstream?.happen("registrar lost");
+    this.#house.fact({ fact: "registrar.away", peer, phones: all.length }, now);
   }
 
   /** It may have forgotten everybody: each phone's next REGISTER goes there. */

@@ -54,7 +54,6 @@ test.each([
   ["another flow", (alice: Phone) => (alice.place = { ...AT_HOME, port: 31_999 })],
   ["another Contact", (alice: Phone) => (alice.contact = "<sip:alice@192.168.1.11:5060>")],
   ["another registration", (alice: Phone) => (alice.callId = "another")],
-  ["no credentials", (alice: Phone) => alice.forget()],
   ["another q", (alice: Phone) => (alice.contact += ";q=0.5")],
 ])("%s goes to the registrar", (_, change) => {
   const { registrar, alice } = phonesAt();
@@ -64,6 +63,23 @@ test.each([
   alice.register();
   expect(registrar.registers.length).toBeGreaterThan(asked);
   expect(alice.status).toBe(200);
+});
+
+test("a phone that bears no credentials until it is asked is spared the question while its grant lasts", () => {
+  const { stage, registrar, alice } = phonesAt();
+  alice.register();
+  const asked = registrar.registers.length;
+  for (let i = 0; i < 10; i++) {
+    alice.forget();
+    stage.pass(50_000);
+    alice.register();
+    expect(alice.status).toBe(200);
+  }
+  expect(registrar.registers.length).toBe(asked);
+  alice.forget();
+  alice.register({ seconds: 0 });
+  expect(registrar.registers.length).toBe(asked + 2);
+  expect(stage.engine.view().registrations()).toEqual([]);
 });
 
 test("credentials with another nonce are judged by the registrar, wrong ones move nothing", () => {
