@@ -16,6 +16,8 @@ export interface LinphoneOptions {
   readonly netns: string;
   /** It registers. */
   readonly account?: Account;
+  /** With it, it records what it hears, and logs all it does. Default: none. */
+  readonly encryption?: "none" | "srtp" | "dtls" | "zrtp";
 }
 
 const TONE_SECONDS = 120;
@@ -24,6 +26,10 @@ const TONE_SECONDS = 120;
 export class Linphone {
   readonly child: Child;
   readonly #tone: string;
+  /** What it hears, at 48 kHz. */
+  readonly recording: string;
+  /** What it says of itself, in great detail. */
+  readonly log: string;
 
   constructor(options: LinphoneOptions) {
     const home = join(options.folder, options.name);
@@ -34,11 +40,14 @@ export class Linphone {
     writeTone(tone, options.hertz, TONE_SECONDS);
     const settings = join(home, "rc");
     writeFileSync(settings, settingsOf(options));
-    this.child = new Child("linphonec", ["-a", "-c", settings], {
+    this.recording = join(home, "heard.wav");
+    this.log = join(home, "log");
+    this.child = new Child("linphonec", ["-a", ...(options.encryption === undefined ? [] : ["-d", "6", "-l", this.log]), "-c", settings], {
       netns: options.netns,
       env: { HOME: home },
     });
     this.command("soundcard use files");
+    if (options.encryption !== undefined) this.command(`record ${this.recording}`);
     this.command(`play ${tone}`);
   }
 
@@ -63,11 +72,11 @@ export class Linphone {
   }
 }
 
-const settingsOf = ({ name, ip, port, rtpPort, account }: LinphoneOptions): string => `[sip]
+const settingsOf = ({ name, ip, port, rtpPort, account, encryption = "none" }: LinphoneOptions): string => `[sip]
 sip_port=${port}
 sip_tcp_port=0
 sip_tls_port=0
-media_encryption=none
+media_encryption=${encryption}
 use_ipv6=0
 guess_hostname=1
 contact="${name}" <sip:${name}@${ip}:${port}>
