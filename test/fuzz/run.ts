@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { below, PeerError, type Random, seededRandom } from "../../src/base/index.ts";
 import * as message from "../../src/message/index.ts";
 import { bodyAcross, CARRIED_TYPES } from "../../src/policy/index.ts";
-import { parseSdp } from "../../src/sdp/index.ts";
+import { codecsOf, dtlsWords, iceWords, parseSdp, type Sdp, usableCryptos } from "../../src/sdp/index.ts";
 import { secondsOf } from "../support/seconds-of.ts";
 import { realm } from "../unit/policy/realms.ts";
 import { documents } from "./documents.ts";
@@ -65,10 +65,20 @@ type Target = readonly [name: string, run: (text: string) => void];
 const targets: readonly Target[] = [
   ["message", (text) => everyField(message.parseMessage(text))],
   ["stream", inPieces],
-  ["sdp", (text) => void parseSdp(text.slice(text.indexOf("\r\n\r\n") + 4))],
+  ["sdp", (text) => everyLine(parseSdp(text.slice(text.indexOf("\r\n\r\n") + 4)))],
   ["uri", (text) => void message.formatUri(message.parseUri(text.slice(text.indexOf(" ") + 1, text.indexOf(" SIP/"))))],
   ["body", inEveryType],
 ];
+
+/** All that is read out of a description, line by line. */
+function everyLine(sdp: Sdp): void {
+  for (const media of sdp.media) {
+    dtlsWords(media, sdp);
+    iceWords(media, sdp);
+    usableCryptos(media);
+    codecsOf(media);
+  }
+}
 
 /** The body, or all of it where it has none, as if it were of each type that is rewritten. */
 function inEveryType(text: string): void {
