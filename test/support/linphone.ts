@@ -42,10 +42,14 @@ export class Linphone {
     writeFileSync(settings, settingsOf(options));
     this.recording = join(home, "heard.wav");
     this.log = join(home, "log");
-    this.child = new Child("linphonec", ["-a", ...(options.encryption === undefined ? [] : ["-d", "6", "-l", this.log]), "-c", settings], {
-      netns: options.netns,
-      env: { HOME: home },
-    });
+    this.child = new Child(
+      "linphonec",
+      ["-a", ...(options.encryption === undefined ? [] : ["-d", "6", "-l", this.log]), "-c", settings],
+      {
+        netns: options.netns,
+        env: { HOME: home },
+      },
+    );
     this.command("soundcard use files");
     if (options.encryption !== undefined) this.command(`record ${this.recording}`);
     this.command(`play ${tone}`);
