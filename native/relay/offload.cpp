@@ -26,6 +26,9 @@ constexpr std::uint64_t kMoveNs = 200 * kMillisecondNs;
 /// After a refusal.
 constexpr std::uint64_t kLaterNs = 100 * kMillisecondNs;
 constexpr std::uint64_t kNeverNs = 10 * kSecondNs;
+/// What a path has heard may be younger than the time of our turn.
+constexpr std::uint64_t since(std::uint64_t then_ns, std::uint64_t now_ns) noexcept { return now_ns > then_ns ? now_ns - then_ns : 0; }
+
 enum PathWord : std::uint64_t { kPathSocket, kPathKernel };
 
 endpoint rtp_of(const MediaAddress& address) noexcept {
@@ -59,11 +62,11 @@ void Relay::watch_flows(Pair& pair, std::uint64_t now_ns) noexcept {
     const std::uint64_t heard_here_ns = latest == nullptr ? 0 : latest->last_ns;
     collect(pair, side_number);
     if (offload.seen.packets != before) {
-      heard(pair, side_number, offload.seen.last_ns);
+      heard(pair, side_number, offload.seen.last_ns < now_ns ? offload.seen.last_ns : now_ns);
       continue;
     }
     // The path is quiet, and we hear what it does not expect: it carries the wrong source, or the right one began anew.
-    if (heard_here_ns > offload.taken_ns + kMoveNs && now_ns - heard_here_ns < kFreshNs) take_back(pair);
+    if (heard_here_ns > offload.taken_ns + kMoveNs && since(heard_here_ns, now_ns) < kFreshNs) take_back(pair);
   }
 }
 
@@ -72,7 +75,7 @@ void Relay::offer(Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) n
   const RunningSide& other = pair.sides[side_number ^ 1];
   if (!needs_only_headers(pair, side, other, now_ns)) return;
   const Reception* const source = side.receptions.latest();
-  if (source == nullptr || now_ns - source->last_ns > kFreshNs) return;
+  if (source == nullptr || since(source->last_ns, now_ns) > kFreshNs) return;
   Offload& offload = side.offload;
   if (source->clock_hz == 0 && offload.waits_ns == 0) offload.waits_ns = now_ns;
   if (source->clock_hz == 0 && now_ns - offload.waits_ns < kClockPatienceNs) return;

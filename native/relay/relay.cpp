@@ -243,7 +243,8 @@ void Relay::tick(std::uint64_t now_ns) noexcept {
     for (std::uint8_t side_number = 0; side_number < 2; ++side_number) {
       RunningSide& side = pair.sides[side_number];
       if (side.ice) watch_consent(pair, side_number, now_ns);
-      const bool due = side.silence_limit_ns != 0 && now_ns - side.last_heard_ns >= side.silence_limit_ns;
+      // A faster path may have heard it after this turn began.
+      const bool due = side.silence_limit_ns != 0 && now_ns > side.last_heard_ns && now_ns - side.last_heard_ns >= side.silence_limit_ns;
       if (side.silent || !due) continue;
       side.silent = true;
       events_.event({.kind = EventKind::kSilent, .side = side_number, .pair = pair.number});

@@ -183,6 +183,21 @@ TEST("silence and its end are told from what the path counts") {
   EXPECT(world.events.size() == 2 && world.events[1].kind == EventKind::kHeard);
 }
 
+TEST("what a path has heard after our turn began is no silence") {
+  Offloading world;
+  Side caller = world.side(2);
+  caller.silence_limit_ms = 500;
+  world.relay.open(0, PairKind::kAudio, caller, world.side(3), world.now);
+  world.talk();
+  world.paper.carry(0, 1, world.now + 25 * kMs);
+  world.look();
+  world.relay.change(0, 0, kChangeReceive, caller, world.now);
+  world.paper.carry(0, 1, world.now + 45 * kMs);
+  world.relay.change(0, 0, kChangeReceive, caller, world.now);
+  world.look();
+  EXPECT(world.events.empty());
+}
+
 TEST("another SSRC comes to the sockets; when the path hears nothing any more it gets that one instead") {
   Offloading world;
   world.relay.open(0, PairKind::kAudio, world.side(2), world.side(3), world.now);
