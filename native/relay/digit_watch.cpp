@@ -54,7 +54,8 @@ void DigitWatch::take(std::uint8_t event, bool end, std::uint16_t duration, std:
   }
   if (found == nullptr) {
     const HeardEvent& last = events_[newest_];
-    if (last.used && is_before(timestamp, last.timestamp)) return;  // Late: its place was given to another.
+    // Late: its place was given to another. Unless the source's clock jumped back, as a recording's does.
+    if (last.used && is_before(timestamp, last.timestamp) && !marker && now_ns - last_ns_ < kSecondNs) return;
     // What ended before this one begins has lost its end. What did not goes on beside it.
     for (HeardEvent& heard : events_) {
       if (heard.open && !is_before(timestamp, heard.timestamp + heard.duration)) tell(heard, now_ns, told);

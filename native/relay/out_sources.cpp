@@ -6,16 +6,21 @@ namespace sallyport::relay {
 
 std::uint16_t OutSource::number(std::uint16_t sequence) noexcept {
   if (resumes) {
-    shift = static_cast<std::uint16_t>(highest + 1 - sequence);
+    shift = static_cast<std::uint16_t>(given + 1 - sequence);
     resumes = false;
   }
-  return static_cast<std::uint16_t>(sequence + shift);
+  const auto number = static_cast<std::uint16_t>(sequence + shift);
+  give(number);
+  return number;
 }
 
-void OutSource::left(std::uint16_t number) noexcept {
+void OutSource::give(std::uint16_t number) noexcept {
+  if (!gave || static_cast<std::uint16_t>(number - given) < 0x8000) given = number;
+  gave = true;
+}
+
+void OutSource::left() noexcept {
   behind = 0;
-  const auto ahead = static_cast<std::uint16_t>(number - highest);
-  if (!sent || ahead < 0x8000) highest = number;
   sent = true;
 }
 
@@ -53,9 +58,9 @@ OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms) noexcept {
   return &oldest;
 }
 
-void OutSources::left(std::uint32_t out, std::uint16_t number) noexcept {
+void OutSources::left(std::uint32_t out) noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (places_[i].out == out) return places_[i].left(number);
+    if (places_[i].out == out) return places_[i].left();
   }
 }
 

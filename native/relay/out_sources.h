@@ -30,18 +30,20 @@ struct OutSource {
   std::uint32_t out = 0;      ///< As it leaves.
   std::uint32_t used_ms = 0;  ///< Wraps; compare distances.
   std::uint16_t shift = 0;    ///< Added to sequence numbers.
-  std::uint16_t highest = 0;  ///< Newest sequence number that left.
+  std::uint16_t given = 0;    ///< Newest that was given out: of a batch, none has left yet.
   std::uint16_t awaited = 0;  ///< The successor of the last one that lay behind.
   std::uint8_t behind = 0;    ///< How many in a row did.
   bool sent = false;          ///< RTP has left under `out`.
-  bool resumes = false;       ///< The next packet is to follow `highest`.
+  bool gave = false;          ///< `given` counts.
+  bool resumes = false;       ///< The next packet is to follow `given`.
 
   /// Of a source that has sent nothing yet: RFC 3550 §5.1 wants a random one, and its name is.
   std::uint16_t first() const noexcept { return static_cast<std::uint16_t>(in * 40'503u >> 17); }
   /// The number under which `sequence` leaves.
   std::uint16_t number(std::uint16_t sequence) noexcept;
+  void give(std::uint16_t number) noexcept;
   /// It left; or it could not, since it, or all in its place, has been sent already.
-  void left(std::uint16_t number) noexcept;
+  void left() noexcept;
   void lay_behind(std::uint16_t number) noexcept;
 };
 
@@ -54,13 +56,17 @@ class OutSources {
   /// Does any source leave under other numbers than its own? Seldom: so nothing is looked up in vain.
   bool changed() const noexcept { return changed_; }
   /// The number of a packet of ours between those of a source.
-  std::uint16_t next_number(OutSource& source) noexcept { return source.sent ? static_cast<std::uint16_t>(source.highest + 1) : source.first(); }
-  /// The next packet of that source follows what left last, whatever its own number: one was left out, or put in.
+  std::uint16_t next_number(OutSource& source) noexcept {
+    source.give(source.gave ? static_cast<std::uint16_t>(source.given + 1) : source.first());
+    skip(source);
+    return source.given;
+  }
+  /// The next packet of that source follows the one before, whatever its own number: one was left out, or put in.
   void skip(OutSource& source) noexcept {
-    source.resumes = source.sent;
+    source.resumes = source.gave;
     changed_ = changed_ || source.resumes;
   }
-  void left(std::uint32_t out, std::uint16_t number) noexcept;
+  void left(std::uint32_t out) noexcept;
   void lay_behind(std::uint32_t out, std::uint16_t number) noexcept;
 
   /// For what RTCP says of sources: 0 for one whose SSRC another one has now.

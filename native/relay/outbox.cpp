@@ -174,9 +174,6 @@ void Relay::play_packet(Playing& playing, std::uint64_t now_ns) noexcept {
   write32(made->data + 4, packet.timestamp);
   write32(made->data + 8, source->out);
   std::memcpy(made->data + kRtpHeaderBytes, packet.payload.data(), packet.payload.size());
-  // The next one is made before this one has left.
-  source->left(read16(made->data + 2));
-  side.out.skip(*source);
 }
 
 std::span<Datagram> Relay::made(std::uint64_t now_ns) noexcept {

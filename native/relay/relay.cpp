@@ -30,7 +30,7 @@ bool udptl_fits(std::span<const std::uint8_t> bytes) noexcept { return bytes.siz
 void tell_source(OutSources& sources, const Datagram& datagram, crypto::Verdict verdict) noexcept {
   const std::uint32_t ssrc = read32(datagram.data + 8);
   const std::uint16_t sequence = read16(datagram.data + 2);
-  if (verdict == crypto::Verdict::kGood) sources.left(ssrc, sequence);
+  if (verdict == crypto::Verdict::kGood) sources.left(ssrc);
   else if (verdict == crypto::Verdict::kIndexUsed || verdict == crypto::Verdict::kTooOld) sources.lay_behind(ssrc, sequence);
 }
 

@@ -85,6 +85,16 @@ TEST("the same digit twice is two digits") {
   EXPECT(talk.told() == "7:50 7:50 ");
 }
 
+TEST("a clock that jumps back, as that of a recording does, hides no digit") {
+  Talk talk;
+  talk.from_alice(event_packet(1, 90'000, 7, 400, true, true));
+  talk.from_alice(event_packet(2, 2'000, 8, 160, false, true));
+  talk.from_alice(event_packet(3, 2'000, 8, 400, true));
+  talk.now += 2'000 * kMs;
+  talk.from_alice(event_packet(4, 1'000, 9, 400, true));  // Its first packets are lost.
+  EXPECT(talk.told() == "7:50 8:50 9:50 ");
+}
+
 TEST("a digit whose ends are lost is told when the next begins, or when nothing comes any more") {
   Talk talk;
   talk.from_alice(event_packet(1, 1'000, 3, 480, false, true));
@@ -156,6 +166,24 @@ TEST("digits that are taken do not pass, and leave no gap in the numbers of the 
   EXPECT((numbers == std::vector<std::uint16_t>{100, 101, 102, 103}));
   EXPECT(talk.told() == "9:50 ");
   EXPECT(talk.counter(0, 0, k_taken) == 3 && talk.counter(0, 0, k_droppedUnsent) == 0);
+}
+
+TEST("digits that are taken out of the midst of a batch leave no gap either, and no number comes twice") {
+  Talk talk(true);
+  std::vector<Bytes> packets;
+  for (std::uint16_t i = 1; i <= 12; ++i) packets.push_back(i >= 4 && i <= 9 ? event_packet(i, 640, 3, 160 * (i - 3u), i >= 7) : rtp(i, i * 160u));
+  for (Bytes& packet : packets) packet.resize(200 + packet.size());
+  std::vector<Datagram> batch;
+  for (Bytes& packet : packets) {
+    batch.push_back({.flow = 0, .sender = at(2, 5'000), .data = packet.data(), .size = static_cast<std::uint32_t>(packet.size() - 200), .room = static_cast<std::uint32_t>(packet.size())});
+  }
+  talk.relay.handle(batch, talk.now);
+  std::vector<std::uint16_t> numbers;
+  for (const Datagram& one : batch) {
+    if (one.verdict == Verdict::kForward) numbers.push_back(read16(one.data + 2));
+  }
+  EXPECT((numbers == std::vector<std::uint16_t>{1, 2, 3, 4, 5, 6}));
+  EXPECT(talk.told() == "3:80 ");
 }
 
 TEST("a digit of ours goes on in the numbers, the source and the time of the sound, which waits meanwhile") {

@@ -366,3 +366,41 @@ TEST("a closed pair gives each key back once, drops what still comes, and its sl
   world.open(world.side(2), world.side(3));
   EXPECT(world.counter(0, 0, k_droppedStranger) == 0 && !world.relay.idle());
 }
+
+TEST("digits and reports of ours are sealed like the sound, under indices that nobody else uses") {
+  SecureWorld world;
+  const Key rx(1), tx(2);
+  const auto phone = world.phone(crypto::Direction::kReceive, tx);
+  Side caller = world.side(2), callee = world.secure(3, rx, tx);
+  callee.digits.insert = true;
+  callee.reports = true;
+  world.open(caller, callee);
+  unsigned heard = 0, events = 0, reports = 0;
+  std::set<std::uint16_t> numbers;
+  const auto take = [&](const Datagram& sent) {
+    const Bytes plain = world.opened(*phone, sent);
+    EXPECT(!plain.empty());
+    if (plain.empty()) return;
+    if (sent.rtcp) {
+      reports += 1;
+      EXPECT(plain[1] == 200 && read32(&plain[4]) == 7);
+      return;
+    }
+    EXPECT(numbers.insert(read16(&plain[2])).second);
+    heard += 1;
+    events += (plain[1] & 0x7f) == 96;
+  };
+  for (std::uint16_t i = 0; i < 500; ++i) {
+    world.now += 20 * kMs;
+    if (i % 100 == 50) world.relay.play(0, 1, {.event = 1, .payload_type = 96, .clock_hz = 8'000, .duration_ms = 100}, world.now);
+    const Datagram sound = world.give(0, at(2, 5'000), from(7, i));
+    if (sound.verdict == Verdict::kForward) take(sound);
+    world.relay.tick(world.now);
+    for (const Datagram& made : world.relay.made(world.now)) {
+      EXPECT(made.verdict == Verdict::kForward);
+      take(made);
+    }
+  }
+  EXPECT(events == 5 * 7 && heard > 460 && reports >= 1);
+  EXPECT(*numbers.rbegin() - *numbers.begin() + 1u == numbers.size());
+}
