@@ -399,6 +399,7 @@ export class Calls {
           product: productFor(realm, house.version),
           tcpForLargeRequests: call.start.fromPeer?.tcpForLargeRequests ?? false,
           nated: nated || !request.headers.has("contact"), // RFC 2543: where it came from is all we know of its place.
+          phones: call.start.phone === undefined ? undefined : [call.start.phone.binding],
           sessionTimer: house.settings.sessionTimer,
           authenticator: house.accounts?.of(call.start.fromPeer),
           ids: call.ids,

@@ -342,6 +342,7 @@ export class Setup {
       product: productFor(realm, call.house.version),
       tcpForLargeRequests: destination.tcpForLargeRequests ?? false,
       nated: place.contacts !== undefined, // A phone is where it speaks from.
+      phones: place.contacts?.bindings,
       sessionTimer: call.house.settings.sessionTimer,
       authenticator: call.house.accounts?.of(this.#peer),
       ids: realm.sessionId === "off" ? undefined : call.ids,

@@ -14,7 +14,7 @@ import {
 import { Contact, type Message, parseUri, type Request, RequestDraft, type Response } from "../message/index.ts";
 import { ALLOW } from "./contact.ts";
 import type { Leg } from "./leg.ts";
-import type { LegTransport } from "./ports.ts";
+import type { FlowHolder, LegTransport } from "./ports.ts";
 import { type RouteHop, routeSetOf, type Way, wayTo } from "./route-set.ts";
 
 /**
@@ -34,6 +34,7 @@ export interface DialogOwner {
   readonly realm: string;
   readonly nated: boolean;
   readonly tcpForLargeRequests: boolean;
+  readonly phones?: readonly FlowHolder[] | undefined;
   hold(connection: number): void;
 }
 
@@ -74,6 +75,9 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   /** Info packages that the peer said it takes (Recv-Info, RFC 6086 §5.2); `undefined`: it did not say. */
   receivesInfo: string | undefined;
   #hop: Hop | undefined;
+  /** The registered phone that speaks here, and its flow when it spoke last. */
+  #phone: FlowHolder | undefined;
+  #phoneFlow: Hop | undefined;
   #overTls = false;
   #target: string;
   #routeSet: readonly RouteHop[] = [];
@@ -178,6 +182,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
 
   /** Finds the next hop, perhaps at once; `undefined`: there is no way. */
   reach(now: Millis, done: (destination: Destination | undefined, now: Millis) => void): void {
+    if (this.#phone !== undefined) this.#followPhone(this.#phone);
     if (this.#reached !== undefined) {
       done(this.#reached, now);
       return;
@@ -206,7 +211,20 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     return same && isReliable(found.protocol) ? { ...large, connection: hop.connection } : large;
   }
 
+  /** It has registered from elsewhere since: its NAT has moved, or its connection broke and is another now. */
+  #followPhone({ flow }: FlowHolder): void {
+    if (flow === this.#phoneFlow || flow.realm !== this.leg.realm || !this.admits(flow.protocol)) return;
+    this.#phoneFlow = flow;
+    this.#reached = undefined;
+    this.#speaksOver(flow);
+  }
+
   #speaksOver(hop: Hop): void {
+    const { phones } = this.leg;
+    if (phones !== undefined && hop !== this.#hop) {
+      this.#phone = phones.find(({ flow }) => isSameWay(flow, hop)) ?? this.#phone;
+      this.#phoneFlow = this.#phone?.flow;
+    }
     this.#hop = hop;
     if (isSecure(hop.protocol)) this.#overTls = true;
     this.leg.hold(hop.connection);
@@ -237,6 +255,8 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     return uri;
   }
 }
+
+const isSameWay = (a: Hop, b: Hop): boolean => a.connection === b.connection && sameAddress(a.remote, b.remote);
 
 /** RFC 2543 asked for no Contact (§6.13 there): an INVITE as it was then, by its branch (RFC 3261 §8.1.1.7), does without. */
 const isOld = (request: Request): boolean => !request.headers.has("contact") && !request.branch?.startsWith("z9hG4bK");

@@ -6,7 +6,7 @@ import type { Dialog } from "./dialog.ts";
 import type { Progress } from "./invitation.ts";
 import type { InviteServer } from "./invite-server.ts";
 import type { Leg } from "./leg.ts";
-import type { LegHouse, ServerTransaction } from "./ports.ts";
+import type { FlowHolder, LegHouse, ServerTransaction } from "./ports.ts";
 import type { Unacknowledged } from "./reliable.ts";
 import type { SessionIds } from "./session-ids.ts";
 
@@ -68,6 +68,8 @@ export interface LegOptions {
   readonly tcpForLargeRequests: boolean;
   /** The peer's own address cannot be reached: requests go back to where its messages come from. */
   readonly nated: boolean;
+  /** Registered phones that may be at the other end; absent: it is none. */
+  readonly phones?: readonly FlowHolder[] | undefined;
   readonly sessionTimer: SessionTimerSettings;
   /** Who answers the challenges of the leg's peer; absent: they are refusals like others. */
   readonly authenticator?: Authenticator | undefined;

@@ -19,7 +19,7 @@ import { InviteServer, type InviteServerOwner } from "./invite-server.ts";
 import { type Ending, type LegOptions, type LegOwner, type Loss, reasonHeaders } from "./leg-owner.ts";
 import { type LegEffect, type LegEvent, type LegState, legFigure } from "./leg-state.ts";
 import { fill, NOTHING, type Parcel, withHeaders } from "./parcel.ts";
-import type { LegClient, LegHouse, ServerTransaction } from "./ports.ts";
+import type { FlowHolder, LegClient, LegHouse, ServerTransaction } from "./ports.ts";
 import { Reinvite, type ReinviteOwner } from "./reinvite.ts";
 import type { PrackNote } from "./reliable.ts";
 import { Noted, Session } from "./session.ts";
@@ -37,6 +37,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   readonly secure: boolean;
   readonly tcpForLargeRequests: boolean;
   readonly nated: boolean;
+  readonly phones: readonly FlowHolder[] | undefined;
   /** Early forks; the first is the one that was prepared with the INVITE. */
   readonly dialogs: Dialog[] = [];
   /** The confirmed one. */
@@ -68,6 +69,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.realm = options.realm;
     this.secure = options.secure;
     this.nated = options.nated;
+    this.phones = options.phones;
     this.tcpForLargeRequests = options.tcpForLargeRequests;
     this.owner = options.owner;
     this.authenticator = options.authenticator;

@@ -23,6 +23,11 @@ export interface Local {
   readonly ip: string;
 }
 
+/** A registered phone: its flow is another when it has registered again from elsewhere. */
+export interface FlowHolder {
+  readonly flow: Hop;
+}
+
 export interface LegTransport {
   /** RFC 3263. Calls back once, perhaps at once; `[]` when nothing was found. */
   resolve(

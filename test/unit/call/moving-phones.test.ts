@@ -1,0 +1,76 @@
+/** The flow of a phone moves while it is in a call: its NAT has forgotten it, or its connection broke. RFC 5626 §5.3. */
+import { expect, test } from "vitest";
+import { Phone } from "../../support/phone.ts";
+import { AT_HOME, phonesAt, usersNamed } from "../../support/phones.ts";
+import { audio, type ScriptedParty } from "../../support/scripted-party.ts";
+import { BOB, type Place, words } from "../../support/stage.ts";
+
+const ELSEWHERE: Place = { ...AT_HOME, port: 31_777 };
+
+test("it has spoken in the dialog from another port: requests go there", () => {
+  const { stage, alice, inside } = talking();
+  move(alice, ELSEWHERE);
+  alice.request("INFO");
+  inside.answer(200, { method: "INFO" });
+  stage.look();
+  inside.request("BYE");
+  expect(words(stage.look())).toContain("alice < BYE");
+});
+
+test("it has registered again from another port, and said nothing in the dialog: requests go there", () => {
+  const { stage, phone, alice, inside, registers } = talking();
+  registers(phone, ELSEWHERE);
+  move(alice, ELSEWHERE);
+  stage.look();
+  inside.request("BYE");
+  expect(words(stage.look())).toContain("alice < BYE");
+});
+
+test("the same when it was called", () => {
+  const { stage, phone, alice, inside, registers } = talking("callee");
+  registers(phone, ELSEWHERE);
+  move(alice, ELSEWHERE);
+  stage.look();
+  inside.request("BYE");
+  expect(words(stage.look())).toContain("alice < BYE");
+});
+
+test("another phone that registers from where it was does not get its requests", () => {
+  const { stage, phone, alice, inside, registers } = talking();
+  registers(phone, ELSEWHERE);
+  move(alice, ELSEWHERE);
+  const carol = new Phone(stage, "carol", AT_HOME);
+  registers(carol, AT_HOME);
+  const neighbour = stage.party("neighbour", AT_HOME);
+  inside.request("BYE");
+  expect(neighbour.got).toEqual([]);
+  expect(alice.got.at(-1)).toMatch(/^BYE /);
+});
+
+/** alice, registered at the box, in a call with somebody inside. */
+function talking(side: "caller" | "callee" = "caller") {
+  const made = phonesAt({ domain: { registrar: undefined, users: usersNamed("alice", "carol"), calls: "flow" } });
+  const { stage, alice: phone } = made;
+  const registers = (who: Phone, place: Place): void => {
+    who.place = place;
+    stage.leave(who);
+    stage.join(who);
+    who.register();
+    expect(who.status).toBe(200);
+    stage.leave(who);
+  };
+  stage.leave(made.registrar);
+  registers(phone, AT_HOME);
+  const alice = stage.party("alice", AT_HOME);
+  const inside = stage.party("pbx", BOB);
+  const [caller, callee] = side === "caller" ? [alice, inside] : [inside, alice];
+  caller.invite(side === "caller" ? "5551" : "alice");
+  callee.answer(200, { sdp: audio(callee.place.ip) });
+  caller.ack();
+  stage.look();
+  return { stage, phone, alice, inside, registers };
+}
+
+function move(party: ScriptedParty, place: Place): void {
+  Object.assign(party, { place });
+}
