@@ -1,12 +1,14 @@
 /**
- * Two phones behind one symmetric NAT register through the box to a registrar inside, and call each other and the PBX; the
- * way to them stays open while they are idle, and is found again after their router has forgotten everything.
+ * Three phones behind one symmetric NAT (baresip, linphone, and JsSIP in Chromium) register through the box to a registrar
+ * inside, and call each other and the PBX; the way to them stays open while they are idle, and is found again after their
+ * router has forgotten everything.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Softphone } from "../support/baresip.ts";
 import { Box, makeFolder, makeTls } from "../support/box.ts";
+import { Browser } from "../support/browser.ts";
 import { Child } from "../support/child.ts";
 import { Linphone } from "../support/linphone.ts";
 import { type Home, homeBehind } from "../support/nat.ts";
@@ -28,10 +30,10 @@ const ENOUGH = 1.5;
 interface Phone {
   readonly name: string;
   readonly hertz: number;
-  readonly child: Child;
-  readonly tap: Wiretap;
+  /** How much more of this tone has come since `before`, or ever; in seconds. */
+  heard(hertz: number): number | Promise<number>;
   call(number: string): void | Promise<void>;
-  hangUp(): void;
+  hangUp(): void | Promise<void>;
 }
 
 type Where = Home["phones"][number];
@@ -39,6 +41,7 @@ type Where = Home["phones"][number];
 let hosts: Hosts;
 let home: Home;
 let box: Box;
+let browser: Browser | undefined;
 let tls: string;
 const children: { readonly child: Child }[] = [];
 const phones: Record<string, Phone> = {};
@@ -46,7 +49,7 @@ const folder = makeFolder("nat");
 
 beforeAll(async () => {
   hosts = makeHosts("sypnat", 95);
-  home = homeBehind(hosts, "sypnat", 2, NAT);
+  home = homeBehind(hosts, "sypnat", 3, NAT);
   tls = makeTls(folder);
   const { ip } = hosts;
   const config = readFileSync(join(import.meta.dirname, "kamailio/registrar.cfg"), "utf8")
@@ -57,25 +60,28 @@ beforeAll(async () => {
   const args = ["-f", file, "-DD", "-E", "-m", "32", "-M", "4", "-Y", folder];
   children.push({ child: new Child("kamailio", args, { netns: hosts.inside }) });
   box = await Box.start(folder, configuration(), { netns: hosts.box });
-  const [first, second] = home.phones as [Where, Where];
+  const [first, second, third] = home.phones as [Where, Where, Where];
   phones["pbx"] = await baresip("pbx", 1_000, hosts.inside, ip.inside, 5_090);
   phones["alice"] = await baresip("alice", 440, first.netns, first.ip, 5_060);
   phones["bob"] = await linphone("bob", 700, second.netns, second.ip);
-  await registered(2);
-}, 90_000);
+  phones["carol"] = await chromium("carol", 880, third.netns);
+  await registered(3);
+}, 120_000);
 
 afterAll(async () => {
+  await browser?.stop();
   await box?.stop();
   await Promise.all(children.map(({ child }) => child.stop("SIGINT", 2_000)));
   home?.remove();
   hosts?.remove();
 });
 
-test("both have one public address, and the registrar knows neither it nor theirs", async () => {
+test("all have one public address, and the registrar knows neither it nor theirs", async () => {
   const rows = await flows();
   expect(rows.map(({ flow, nat }) => [flow.replace(/:\d+$/, ""), nat])).toEqual([
     [`udp:${hosts.ip.outside}`, true],
     [`udp:${hosts.ip.outside}`, true],
+    [`wss:${hosts.ip.outside}`, true],
   ]);
   const kamailio = children[0]?.child.output ?? "";
   expect(kamailio).not.toContain(hosts.ip.outside);
@@ -89,6 +95,12 @@ test.each([
   ["pbx", "bob", "bob"],
   ["alice", "bob", "bob"],
   ["bob", "alice", "alice"],
+  ["carol", "900", "pbx"],
+  ["pbx", "carol", "carol"],
+  ["carol", "alice", "alice"],
+  ["alice", "carol", "carol"],
+  ["carol", "bob", "bob"],
+  ["bob", "carol", "carol"],
 ])(
   "%s calls %s: each hears the other's tone",
   async (from, number, to) => {
@@ -106,21 +118,23 @@ test(
       expect((await keepalive()).answered).toBeGreaterThan(before.answered + 2);
       await talk("pbx", "alice", "alice");
       await talk("pbx", "bob", "bob");
+      await talk("pbx", "carol", "carol");
     }
   },
   (2 * IDLE_SECONDS + 60) * 1_000,
 );
 
-test("after the router has forgotten every mapping, both are called again when their next REGISTER has come", async () => {
+test("after the router has forgotten every mapping, all are called again when their next REGISTER has come", async () => {
   const before = (await flows()).map(({ flow }) => flow);
   home.reboot();
   await box.until<readonly Registered[]>(
     "/registrations",
-    (rows) => rows.length === 2 && rows.every(({ flow, nat }) => nat && !before.includes(flow)),
+    (rows) => rows.length === 3 && rows.every(({ flow, nat }) => nat && !before.includes(flow)),
     (REGISTER_SECONDS + 5) * 1_000,
   );
   await talk("pbx", "alice", "alice");
   await talk("alice", "bob", "bob");
+  await talk("bob", "carol", "carol");
 }, 180_000);
 
 /** Each hears the other for a while; then it is over. */
@@ -131,20 +145,18 @@ async function talk(from: string, number: string, to: string): Promise<void> {
     await hears(callee, caller);
     await hears(caller, callee);
   } finally {
-    caller.hangUp();
+    await caller.hangUp();
   }
   await box.until<readonly unknown[]>("/calls", (calls) => calls.length === 0, 15_000);
 }
 
-const heard = (phone: Phone, who: Phone): number => secondsOfTone(phone.tap.packets, who.hertz);
-
 async function hears(phone: Phone, who: Phone): Promise<void> {
-  const before = heard(phone, who);
+  const before = await phone.heard(who.hertz);
   const deadline = performance.now() + 25_000;
-  while (heard(phone, who) < before + ENOUGH) {
+  while ((await phone.heard(who.hertz)) < before + ENOUGH) {
     if (performance.now() > deadline)
       expect.fail(
-        `${phone.name} heard ${who.name} for ${heard(phone, who) - before} s\n${[...children, box].map(storyOf).join("\n----\n")}`,
+        `${phone.name} heard ${who.name} for less than ${ENOUGH} s\n${[...children, box].map(storyOf).join("\n----\n")}`,
       );
     await pass(200);
   }
@@ -184,9 +196,10 @@ function configuration(): object {
     realms: {
       outside: {
         trust: "none",
-        listen: [`udp:${ip.boxOutside}:5060`],
+        listen: [`udp:${ip.boxOutside}:5060`, `wss:${ip.boxOutside}:8443`],
+        tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
         media: { address: ip.boxOutside, ports: "20000-20999", codecs },
-        srtp: "off",
+        srtp: "preferred",
       },
       inside: {
         trust: "full",
@@ -202,6 +215,7 @@ function configuration(): object {
           realm: "outside",
           registrar: "pbx",
           datagramSeconds: REGISTER_SECONDS,
+          streamSeconds: REGISTER_SECONDS,
           keepaliveSeconds: KEEPALIVE_SECONDS,
         },
       },
@@ -235,7 +249,7 @@ async function baresip(name: string, hertz: number, netns: string, ip: string, p
   await phone.ready();
   const domain = name === "pbx" ? `${hosts.ip.inside}:5060` : DOMAIN;
   return {
-    ...{ name, hertz, child: phone.child, tap },
+    ...{ name, hertz, heard: (tone: number) => secondsOfTone(tap.packets, tone) },
     call: (number) => phone.command("dial", `sip:${number}@${domain}`),
     hangUp: () => phone.command("hangup"),
   };
@@ -248,9 +262,30 @@ async function linphone(name: string, hertz: number, netns: string, ip: string):
   children.push(phone);
   await phone.ready();
   return {
-    ...{ name, hertz, child: phone.child, tap },
+    ...{ name, hertz, heard: (tone: number) => secondsOfTone(tap.packets, tone) },
     call: (number) => phone.call(`sip:${number}@${DOMAIN}`),
     hangUp: () => phone.command("terminate"),
+  };
+}
+
+async function chromium(name: string, hertz: number, netns: string): Promise<Phone> {
+  const page = await Browser.start({ folder, name, hertz, netns });
+  browser = page;
+  const socket = `wss://${hosts.ip.boxOutside}:8443`;
+  await page.phone("start", { socket, uri: `sip:${name}@${DOMAIN}`, password: "secret" });
+  await page.event("registered");
+  let sum = 0;
+  return {
+    ...{ name, hertz },
+    heard: async (tone) => {
+      const { share, looks } = await page
+        .phone<{ share: number; looks: number }>("heard", tone, 0.5)
+        .catch(() => ({ share: 0, looks: 0 })); // Before its first call there is nothing to listen to.
+      if (share > 0.8 && looks > 3) sum += 0.5;
+      return sum;
+    },
+    call: (number) => page.phone("dial", `sip:${number}@${DOMAIN}`),
+    hangUp: () => page.phone("hangUp"),
   };
 }
 
