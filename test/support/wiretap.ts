@@ -16,8 +16,21 @@ export class Wiretap {
     this.child = child;
   }
 
-  /** Only G.711 of 20 ms: RTP headers without extensions. */
+  /** Only G.711 of 20 ms, without the extensions of their RTP headers. */
   get packets(): readonly Buffer[] {
-    return this.child.lines.filter((line) => line.length === 2 * 172).map((line) => Buffer.from(line, "hex"));
+    return this.child.lines.map(soundOf).filter((packet) => packet !== undefined);
   }
+}
+
+const HEADER_BYTES = 12;
+const SOUND_BYTES = 160;
+
+/** RFC 3550 §5.1, §5.3.1. */
+function soundOf(line: string): Buffer | undefined {
+  if (line.length < 2 * (HEADER_BYTES + SOUND_BYTES) || !/^[89][0-9a-f]+$/.test(line)) return undefined;
+  const packet = Buffer.from(line, "hex");
+  const extended = ((packet[0] as number) & 0x10) !== 0;
+  const start = extended ? HEADER_BYTES + 4 + 4 * packet.readUInt16BE(HEADER_BYTES + 2) : HEADER_BYTES;
+  if (packet.length !== start + SOUND_BYTES) return undefined;
+  return extended ? Buffer.concat([packet.subarray(0, HEADER_BYTES), packet.subarray(start)]) : packet;
 }
