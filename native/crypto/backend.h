@@ -39,6 +39,7 @@ struct CounterJob {
   std::uint8_t* data;  ///< In place.
   std::uint32_t bytes;
   std::uint8_t key_bytes;
+  bool rtcp;
   bool made;
   alignas(16) std::uint8_t iv[16];
 };
@@ -64,8 +65,9 @@ class Backend {
   virtual EngineKind kind() const noexcept = 0;
   virtual const char* description() const noexcept = 0;
 
-  /// Room an expanded key takes; it is placed 64-byte aligned. RTCP is rare, so its key may be kept small.
+  /// Room an expanded key takes, and how it is to be aligned (64 at most). RTCP is rare, so its key may be kept small.
   virtual std::size_t key_room(const SuiteFacts& suite, bool rtcp) const noexcept = 0;
+  virtual std::size_t key_alignment(const SuiteFacts& suite, bool rtcp) const noexcept = 0;
   virtual bool expand(void* place, const SuiteFacts& suite, bool rtcp, const SessionKeys& keys) noexcept = 0;
   /// Gives back what `expand` holds outside of `place`; the caller wipes the place itself.
   using Release = void (*)(void* place);

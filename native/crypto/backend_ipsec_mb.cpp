@@ -35,6 +35,14 @@ std::size_t cm_key_bytes(std::size_t key_bytes) noexcept {
   return offsetof(CmKey, rounds) + rounds * 16;
 }
 
+/// RTCP's: its round keys are made when it comes. Begins as CmKey does, so that one function hashes for both.
+struct SmallCmKey {
+  alignas(16) std::uint8_t inner[kSha1Bytes];
+  std::uint8_t outer[kSha1Bytes];
+  std::uint8_t raw[32];
+};
+static_assert(offsetof(CmKey, outer) == offsetof(SmallCmKey, outer));
+
 /// The tables of a GCM key take 1 KiB. RTCP comes every few seconds, so its tables are made when it comes.
 struct SmallGcmKey {
   std::uint8_t raw[32];
@@ -52,6 +60,7 @@ class IpsecMb final : public Backend {
   }
   ~IpsecMb() override {
     wipe(static_cast<void*>(&gcm_key_), sizeof gcm_key_);
+    wipe(rtcp_rounds_, sizeof rtcp_rounds_);
     free_mb_mgr(manager_);
   }
 
@@ -59,15 +68,23 @@ class IpsecMb final : public Backend {
   const char* description() const noexcept override { return description_; }
 
   std::size_t key_room(const SuiteFacts& suite, bool rtcp) const noexcept override {
-    if (!suite.aead) return cm_key_bytes(suite.master_key_bytes);
+    if (!suite.aead) return rtcp ? offsetof(SmallCmKey, raw) + suite.master_key_bytes : cm_key_bytes(suite.master_key_bytes);
     return rtcp ? sizeof(SmallGcmKey) : sizeof(gcm_key_data);
   }
 
+  std::size_t key_alignment(const SuiteFacts& suite, bool rtcp) const noexcept override {
+    return !suite.aead ? alignof(CmKey) : rtcp ? alignof(SmallGcmKey) : 64;
+  }
+
   bool expand(void* place, const SuiteFacts& suite, bool rtcp, const SessionKeys& keys) noexcept override {
-    if (!suite.aead) {
+    if (!suite.aead && rtcp) {
+      auto* key = static_cast<SmallCmKey*>(place);
+      std::memcpy(key->raw, keys.cipher, suite.master_key_bytes);
+      expand_hmac(keys.auth, key->inner, key->outer);
+    } else if (!suite.aead) {
       auto* key = static_cast<CmKey*>(place);
       expand_aes(keys.cipher, suite.master_key_bytes, key->rounds);
-      expand_hmac(keys.auth, *key);
+      expand_hmac(keys.auth, key->inner, key->outer);
     } else if (rtcp) {
       std::memcpy(static_cast<SmallGcmKey*>(place)->raw, keys.cipher, sizeof keys.cipher);
     } else {
@@ -99,7 +116,7 @@ class IpsecMb final : public Backend {
   void hmac(std::span<HmacJob> jobs) noexcept override {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       const auto* key = static_cast<const CmKey*>(jobs[i].key);
-      prefetch(key, sizeof(CmKey));  // The round keys too: they are next.
+      prefetch(key, sizeof(CmKey));  // The round keys too: they are next. RTCP has none, and is rare.
       IMB_JOB& job = jobs_[i];
       job.src = jobs[i].data;
       job.hash_start_src_offset_in_bytes = 0;
@@ -119,13 +136,19 @@ class IpsecMb final : public Backend {
     // One burst has one key size; most boxes see one only.
     for (const std::size_t bytes : {std::size_t{16}, std::size_t{32}, std::size_t{24}}) {
       std::uint32_t count = 0;
+      std::uint32_t made_keys = 0;
       for (auto& from : jobs) {
         if (from.key_bytes != bytes) continue;
         from.made = true;
         if (from.bytes == 0) continue;
         IMB_JOB& job = jobs_[count++];
         job.user_data = &from;
-        job.enc_keys = static_cast<const CmKey*>(from.key)->rounds;
+        if (from.rtcp) {
+          expand_aes(static_cast<const SmallCmKey*>(from.key)->raw, bytes, rtcp_rounds_[made_keys]);
+          job.enc_keys = rtcp_rounds_[made_keys++];
+        } else {
+          job.enc_keys = static_cast<const CmKey*>(from.key)->rounds;
+        }
         job.dec_keys = job.enc_keys;
         job.key_len_in_bytes = bytes;
         job.src = from.data;
@@ -188,13 +211,17 @@ class IpsecMb final : public Backend {
     wipe(all, sizeof all);
   }
 
-  void expand_hmac(const std::uint8_t (&auth)[kSha1Bytes], CmKey& key) noexcept {
+  void expand_hmac(const std::uint8_t (&auth)[kSha1Bytes], std::uint8_t* inner, std::uint8_t* outer) noexcept {
+    alignas(16) std::uint8_t digest[kSha1Bytes];
     std::uint8_t block[kSha1BlockBytes];
     std::memset(block, 0x36, sizeof block);
     for (std::size_t i = 0; i < sizeof auth; ++i) block[i] ^= auth[i];
-    IMB_SHA1_ONE_BLOCK(manager_, block, key.inner);
+    IMB_SHA1_ONE_BLOCK(manager_, block, digest);
+    std::memcpy(inner, digest, sizeof digest);
     for (auto& byte : block) byte ^= 0x36 ^ 0x5c;
-    IMB_SHA1_ONE_BLOCK(manager_, block, key.outer);
+    IMB_SHA1_ONE_BLOCK(manager_, block, digest);
+    std::memcpy(outer, digest, sizeof digest);
+    wipe(digest, sizeof digest);
     wipe(block, sizeof block);
   }
 
@@ -218,6 +245,7 @@ class IpsecMb final : public Backend {
 
   IMB_MGR* manager_;
   gcm_key_data gcm_key_;
+  alignas(16) std::uint8_t rtcp_rounds_[kBatchLimit][kAes256Rounds * 16];
   IMB_JOB jobs_[kBatchLimit];
   char description_[48];
 };

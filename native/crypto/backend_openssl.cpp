@@ -31,6 +31,7 @@ class OpenSsl final : public Backend {
   EngineKind kind() const noexcept override { return EngineKind::kOpenSsl; }
   const char* description() const noexcept override { return OpenSSL_version(OPENSSL_VERSION); }
   std::size_t key_room(const SuiteFacts&, bool) const noexcept override { return sizeof(EvpKey); }
+  std::size_t key_alignment(const SuiteFacts&, bool) const noexcept override { return alignof(EvpKey); }
 
   bool expand(void* place, const SuiteFacts& suite, bool, const SessionKeys& keys) noexcept override {
     EvpKey key{EVP_CIPHER_CTX_new(), nullptr};

@@ -39,7 +39,10 @@ void SrtpEngine::unprotect(std::span<SrtpJob> jobs) noexcept {
   std::array<SrtpJob*, kBatchLimit> open;
   while (!jobs.empty()) {
     const std::size_t count = std::min(jobs.size(), kBatchLimit);
-    for (std::size_t i = 0; i < count; ++i) open[i] = &jobs[i];
+    for (std::size_t i = 0; i < count; ++i) {
+      open[i] = &jobs[i];
+      jobs[i].retried = false;
+    }
     // Each round judges the first of all that wait on each other, so this ends.
     for (std::size_t left = count; left > 0;) left = unprotect_round(parts_->round, *parts_->backend, {open.data(), left});
     jobs = jobs.subspan(count);

@@ -34,7 +34,7 @@ Verdict take_rtcp_index(SrtpContext& context, Task& task) noexcept {
   const Known known = context.find(task.ssrc);
   if (!context.has_place_for(known)) return Verdict::kTooManySources;
   const std::uint32_t next = known.rtcp() ? known.rtcp_highest() + 1 : 0;
-  if (next >= kRtcpLifetimePackets) return Verdict::kKeyExpired;
+  if (next >= context.rtcp_lifetime()) return Verdict::kKeyExpired;
 
   Stream& stream = *context.entry(task.ssrc);
   stream.rtcp_highest = next;
@@ -69,11 +69,12 @@ void plan_counter_and_hmac(Round& round, Task& task) noexcept {
   SrtpJob& job = *task.job;
   task.cipher = static_cast<std::uint16_t>(round.counter_count);
   CounterJob& counter = round.counters[round.counter_count++];
-  counter.key = job.context->key(job.rtcp);
+  counter.key = job.context->key(0, job.rtcp);
   counter.data = job.data + task.body_at;
   counter.bytes = task.body_bytes;
   counter.key_bytes = job.context->key_bytes;
-  counter_iv(counter.iv, job.context->salt(job.rtcp), task.ssrc, task.index);
+  counter.rtcp = job.rtcp;
+  counter_iv(counter.iv, job.context->salt(0, job.rtcp), task.ssrc, task.index);
 
   // The rollover counter is hashed where MKI and tag will stand; an SRTCP index stays: RFC 3711 §4.2.
   const auto word = static_cast<std::uint32_t>(job.rtcp ? task.index | kEncrypted : task.index >> 16);
@@ -88,7 +89,7 @@ void plan_aead(Round& round, Task& task) noexcept {
   SrtpJob& job = *task.job;
   task.cipher = static_cast<std::uint16_t>(round.aead_count);
   AeadJob& aead = round.aeads[round.aead_count++];
-  aead.key = job.context->key(job.rtcp);
+  aead.key = job.context->key(0, job.rtcp);
   aead.data = job.data + task.body_at;
   aead.bytes = task.body_bytes;
   aead.key_bytes = job.context->key_bytes;
@@ -101,7 +102,7 @@ void plan_aead(Round& round, Task& task) noexcept {
     aead.aad = task.aad;
     aead.aad_bytes = sizeof task.aad;
   }
-  gcm_nonce(aead.nonce, job.context->salt(job.rtcp), task.ssrc, task.index);
+  gcm_nonce(aead.nonce, job.context->salt(0, job.rtcp), task.ssrc, task.index);
 }
 
 /// A loop, since the compiler would make string instructions of a short copy of unknown length: far slower.
@@ -117,7 +118,7 @@ bool finish_hmac(const Round& round, Task& task) noexcept {
   SrtpContext& context = *job.context;
   if (!round.counters[task.cipher].made || !round.hmacs[task.cipher].made) return false;
   std::uint8_t* at = job.data + job.size + (job.rtcp ? kRtcpIndexBytes : 0);
-  at = append(at, context.mki, context.mki_bytes);
+  at = append(at, context.mki(0), context.mki_bytes);
   append(at, round.hmacs[task.cipher].tag, context.tag_bytes[job.rtcp]);
   return true;
 }
@@ -130,7 +131,7 @@ bool finish_aead(const Round& round, Task& task) noexcept {
   std::memcpy(at, round.aeads[task.cipher].tag, kGcmTagBytes);
   at += kGcmTagBytes;
   if (job.rtcp) at = append(at, task.aad + kRtcpHeaderBytes, kRtcpIndexBytes);
-  append(at, job.context->mki, job.context->mki_bytes);
+  append(at, job.context->mki(0), job.context->mki_bytes);
   return true;
 }
 

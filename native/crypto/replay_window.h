@@ -41,6 +41,9 @@ struct ReplayWindow {
     words[word(index)] |= bit(index);
   }
 
+  /// As if none were.
+  void clear() noexcept { std::fill(std::begin(words), std::end(words), 0); }
+
   /// As if all were used: for a source that comes back, or a box that takes over.
   void close() noexcept { std::fill(std::begin(words), std::end(words), ~std::uint64_t{0}); }
 

@@ -18,7 +18,9 @@ struct Task {
   std::uint32_t body_bytes;      ///< Of the encrypted part, without tag.
   std::uint16_t cipher;          ///< Its place among the jobs for the cipher machine.
   std::uint16_t earlier;         ///< The context's job before this one in the round, plus one; 0 = none.
+  std::uint8_t key;              ///< Which of the context's keys.
   bool put_off;                  ///< To the next round: what came before it must be judged first.
+  bool second_reading;           ///< Should the tag be wrong, the index may be another: see `follow`.
   std::uint8_t borrowed[4];      ///< What stood where the rollover counter is hashed.
   std::uint8_t aad[kRtcpHeaderBytes + kRtcpIndexBytes];  ///< RTCP has it in two pieces: put together here.
 };
@@ -56,7 +58,7 @@ void prefetch_stream(const Jobs& jobs, std::size_t at) noexcept {
   if (at + kJobsAhead >= jobs.size()) return;
   const SrtpContext* const context = job_of(jobs[at + kJobsAhead]).context;
   if (!context) return;
-  const auto* const stream = reinterpret_cast<const std::uint8_t*>(context->streams);
+  const auto* const stream = reinterpret_cast<const std::uint8_t*>(context->streams());
   __builtin_prefetch(stream, 1);
   __builtin_prefetch(stream + 64, 1);
 }

@@ -85,8 +85,10 @@ inline constexpr std::size_t kStreamsByDefault = 3;
 /// Deviation: RFC 3711 §3.3.2 asks for a replay list of each source; who recorded a source that was forgotten (this
 /// many and more sources ago) could play it again, from its very address. To renew the key ends that, too.
 inline constexpr std::size_t kRetiredLimit = 16;
-/// Limit: bytes of a master key identifier. RFC 4568 §6.1 allows 128; four is the most we have met.
-inline constexpr std::size_t kMkiLimit = 16;
+/// Limit: bytes of a master key identifier: RFC 4568 §6.1.
+inline constexpr std::size_t kMkiLimit = 128;
+/// Limit: master keys of a receiving context, told apart by their identifiers.
+inline constexpr std::size_t kMasterKeyLimit = 8;
 /// What `protect` may add to a packet, at most: tag, SRTCP index, MKI. Reserve it behind each packet.
 inline constexpr std::size_t kTailroomBytes = 16 + 4 + kMkiLimit;
 /// Packets a key may protect: RFC 3711 §9.2.
@@ -95,12 +97,22 @@ inline constexpr std::uint32_t kRtcpLifetimePackets = std::uint32_t{1} << 31;
 /// Jobs that go through the lanes together. Longer arrays are cut into pieces of this size.
 inline constexpr std::size_t kBatchLimit = 64;
 
+struct MasterKey {
+  std::span<const std::uint8_t> master;  ///< Master key, then master salt, as SDES and DTLS order them.
+  std::span<const std::uint8_t> mki;
+};
+
 struct SrtpKeying {
   Suite suite = Suite::kAesCm128HmacSha1_80;
   std::span<const std::uint8_t> master;  ///< Master key, then master salt, as SDES and DTLS order them.
-  /// Sent as it stands; of a received packet only its length counts, since the tag tells the key.
+  /// Sent as it stands. Of a received packet only its length counts while there is one key, since the tag tells it.
   std::span<const std::uint8_t> mki = {};
-  std::uint64_t lifetime_packets = kRtpLifetimePackets;  ///< Of SDES "|2^31|". RTP packets sent, all sources.
+  /// Further keys that the sender may go over to, with identifiers of the same length (RFC 4568 §6.1). All share one
+  /// index a source: RFC 3711 §3.3.1. Receiving contexts only: we go over to a new key by saying so.
+  std::span<const MasterKey> more = {};
+  /// Of SDES "|2^31|". RTP packets of all sources; SRTCP packets of a source at most so many, too. A sending context
+  /// stops there; a receiving one counts, and hears on: how long the key is good is the sender's own word.
+  std::uint64_t lifetime_packets = kRtpLifetimePackets;
   std::size_t streams = kStreamsByDefault;               ///< 1..kStreamLimit sources at a time.
   std::size_t retired = kRetiredLimit;                   ///< 0..kRetiredLimit remembered beside them.
 };
@@ -111,7 +123,7 @@ struct SrtpStreamState {
   std::uint8_t has_rtp;
   std::uint8_t has_rtcp;
   std::uint8_t retired;  ///< The windows mean nothing then.
-  std::uint8_t spare;
+  std::uint8_t noted;    ///< See `follow`: only where the source stood under the key before.
   std::uint64_t rtp_highest;  ///< 48 bits: rollover counter, then sequence number.
   std::uint32_t rtcp_highest;
   std::uint32_t last_used;  ///< Order of use within the context, for retirement.
@@ -121,13 +133,15 @@ struct SrtpStreamState {
 struct SrtpState {
   std::uint32_t version;  ///< kVersion; another one is refused.
   std::uint32_t stream_count;
-  std::uint64_t rtp_packets;  ///< Sent under this key.
+  std::uint64_t rtp_packets;  ///< Sent or heard under this key.
   std::uint32_t uses;         ///< The last `last_used` given out.
   Suite suite;
   Direction direction;
   std::uint8_t spare[2];
+  std::uint32_t checksum;  ///< Over all the rest: what was damaged on its way is refused.
+  std::uint32_t spare_word;
   SrtpStreamState streams[kStreamLimit + kRetiredLimit];
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
 };
 
 /// One key in one direction with the sources seen under it. Its bytes are wiped when it is closed.
@@ -138,8 +152,10 @@ struct SrtpContextCloser {
 using SrtpContextPtr = std::unique_ptr<SrtpContext, SrtpContextCloser>;
 
 Suite suite_of(const SrtpContext& context) noexcept;
-/// RTP packets that may still be sent under this key. Re-key well before zero.
+/// RTP packets that may still be sent, or may still come, under this key. Re-key well before zero.
 std::uint64_t packets_left(const SrtpContext& context) noexcept;
+/// As agreed for the key.
+std::uint64_t lifetime_packets(const SrtpContext& context) noexcept;
 std::size_t memory_bytes(const SrtpContext& context) noexcept;
 /// Were both opened with the same master key, for the same suite and direction? Of a key that comes back the old context
 /// must go on, lest its indices begin again.
@@ -147,11 +163,23 @@ bool same_key(const SrtpContext& a, const SrtpContext& b) noexcept;
 /// The newest RTP index (rollover counter · 2^16 + sequence number) of a source, if we follow it.
 std::optional<std::uint64_t> rtp_index(const SrtpContext& context, std::uint32_t ssrc) noexcept;
 
+/// How indices go on when a new key replaces `before` (same direction, `fresh` not used yet).
+/// A sending context takes the rollover counters over: RFC 3711 §3.3.1. (Not to call this is the other reading, RFC 4568
+/// §7.1.4: a new context, counters 0.) A receiving one need not know which the sender follows: it notes the counters, and
+/// the first packet of a source is tried with 0 and with what is noted; its tag tells.
+void follow(SrtpContext& fresh, const SrtpContext& before) noexcept;
+
 void export_state(const SrtpContext& context, SrtpState& state) noexcept;
-/// Replaces what the context knows. False, and nothing changed, unless suite and direction are the
-/// context's and every count and index is within its limit. Into a sending context, `rtcp_gap` SRTCP
-/// indices are skipped for what the other box may have sent since, and all older RTP counts as sent.
-bool import_state(SrtpContext& context, const SrtpState& state, std::uint32_t rtcp_gap = 0) noexcept;
+/// Indices that a box which takes over leaves out, for what the other may have sent since its last word: a minute of
+/// voice, and far more reports than a minute has. Less than half a rollover, or receivers would lose count.
+struct SrtpGap {
+  std::uint32_t rtp = 4'096;
+  std::uint32_t rtcp = 64;
+};
+/// Replaces what the context knows. False, and nothing changed, unless the state is whole, suite and direction are the
+/// context's and every count and index is within its limit. Into a sending context, `gap` indices are skipped and all
+/// older ones count as sent: the caller has to number what follows above them (`rtp_index`).
+bool import_state(SrtpContext& context, const SrtpState& state, const SrtpGap& gap = {}) noexcept;
 
 /// One packet, worked on in place.
 struct SrtpJob {
@@ -161,6 +189,7 @@ struct SrtpJob {
   std::uint32_t room = 0;  ///< Bytes that may be written at `data`; only `protect` looks at it.
   bool rtcp = false;       ///< The caller has told RTP from RTCP: RFC 5761 §4.
   Verdict verdict = Verdict::kMalformed;  ///< Out.
+  bool retried = false;                   ///< The engine's own: see `follow`.
   std::uint64_t index = 0;                ///< Out, when kGood: the packet's 48-bit (RTCP: 31-bit) index.
 };
 

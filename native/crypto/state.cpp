@@ -27,16 +27,30 @@ SrtpStreamState exported(const Retired& retired) noexcept {
   state.has_rtp = retired.has_rtp;
   state.has_rtcp = retired.has_rtcp;
   state.retired = 1;
+  state.noted = retired.noted;
   state.rtp_highest = retired.rtp_highest;
   state.rtcp_highest = retired.rtcp_highest;
-  state.last_used = retired.last_used;
   return state;
+}
+
+/// CRC-32 (IEEE 802.3), bit by bit: a state is made seldom. It finds accidents; who can forge a state holds the keys.
+std::uint32_t checksum_of(const SrtpState& state) noexcept {
+  SrtpState bare = state;
+  bare.checksum = 0;
+  std::uint32_t sum = ~0u;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(&bare);
+  for (std::size_t i = 0; i < sizeof bare; ++i) {
+    sum ^= bytes[i];
+    for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ (0xedb8'8320u & (0u - (sum & 1)));
+  }
+  return ~sum;
 }
 
 /// Each source once, no index out of its range, no more sources than there are places.
 bool acceptable(const SrtpContext& context, const SrtpState& state) noexcept {
-  if (state.version != SrtpState::kVersion || state.suite != context.suite) return false;
-  if (state.direction != context.direction || state.rtp_packets > context.lifetime_packets) return false;
+  if (state.version != SrtpState::kVersion || state.checksum != checksum_of(state)) return false;
+  if (state.suite != context.suite || state.direction != context.direction) return false;
+  if (context.direction == Direction::kSend && state.rtp_packets > context.lifetime_packets) return false;
   if (state.stream_count > std::size(state.streams)) return false;
 
   std::size_t live = 0;
@@ -63,16 +77,18 @@ void take(Stream& stream, const SrtpStreamState& state) noexcept {
 }
 
 /// The other box has sent on since: what it may have used is used.
-void skip_sent(Stream& stream, std::uint32_t rtcp_gap) noexcept {
+void skip_sent(Stream& stream, const SrtpGap& gap) noexcept {
   stream.rtp_window.close();
   stream.rtcp_window.close();
-  if (rtcp_gap == 0) return;
-  const std::uint32_t left = kRtcpLifetimePackets - 1 - stream.rtcp_highest;
-  stream.rtcp_highest += std::min(rtcp_gap, left);
+  if (stream.has_rtp) stream.rtp_highest += std::min<std::uint64_t>(gap.rtp, kRtpIndexLimit - 1 - stream.rtp_highest);
+  if (gap.rtcp == 0) return;
+  stream.rtcp_highest += std::min(gap.rtcp, kRtcpLifetimePackets - 1 - stream.rtcp_highest);
   stream.has_rtcp = true;
 }
 
 }  // namespace
+
+void renew_checksum(SrtpState& state) noexcept { state.checksum = checksum_of(state); }
 
 void export_state(const SrtpContext& context, SrtpState& state) noexcept {
   std::memset(static_cast<void*>(&state), 0, sizeof state);  // Padding too: states are compared and sent as bytes.
@@ -82,30 +98,39 @@ void export_state(const SrtpContext& context, SrtpState& state) noexcept {
   state.suite = context.suite;
   state.direction = context.direction;
   for (std::size_t i = 0; i < context.stream_count; ++i) {
-    state.streams[state.stream_count++] = exported(context.streams[i]);
+    state.streams[state.stream_count++] = exported(context.streams()[i]);
   }
   for (std::size_t i = 0; i < context.retired_count; ++i) {
-    state.streams[state.stream_count++] = exported(context.retired[i]);
+    state.streams[state.stream_count++] = exported(context.retired()[i]);
   }
+  state.checksum = checksum_of(state);
 }
 
-bool import_state(SrtpContext& context, const SrtpState& state, std::uint32_t rtcp_gap) noexcept {
+bool import_state(SrtpContext& context, const SrtpState& state, const SrtpGap& gap) noexcept {
   if (!acceptable(context, state)) return false;
   context.stream_count = 0;
   context.retired_count = 0;
-  context.rtp_packets = state.rtp_packets;
-  context.uses = state.uses;
   const bool sending = context.direction == Direction::kSend;
+  context.rtp_packets = state.rtp_packets;
+  if (sending) context.rtp_packets += std::min<std::uint64_t>(gap.rtp, context.lifetime_packets - state.rtp_packets);
+  context.uses = state.uses;
   for (std::size_t i = 0; i < state.stream_count; ++i) {
+    const SrtpStreamState& source = state.streams[i];
     Stream stream{};
-    take(stream, state.streams[i]);
-    if (sending) skip_sent(stream, rtcp_gap);
-    if (state.streams[i].retired) {
-      context.retired[context.retired_count++] = {stream.rtp_highest, stream.ssrc, stream.rtcp_highest, stream.last_used,
-                                                  stream.has_rtp, stream.has_rtcp};
-    } else {
-      context.streams[context.stream_count++] = stream;
+    take(stream, source);
+    if (sending) skip_sent(stream, gap);
+    if (!source.retired) {
+      context.streams()[context.stream_count++] = stream;
+      continue;
     }
+    Retired retired{};
+    retired.rtp_highest = stream.rtp_highest & 0xffff'ffff'ffff;
+    retired.has_rtp = stream.has_rtp;
+    retired.has_rtcp = stream.has_rtcp;
+    retired.noted = source.noted != 0 && !sending;
+    retired.ssrc = stream.ssrc;
+    retired.rtcp_highest = stream.rtcp_highest;
+    context.retired()[context.retired_count++] = retired;
   }
   return true;
 }

@@ -52,7 +52,9 @@ Verdict check_rtp(const Round& round, Task& task) noexcept {
 
   const std::uint16_t sequence = read16(job.data + 2);
   const Known known = job.context->find(task.ssrc);
-  const Newest committed{known.rtp(), known.rtp() ? known.rtp_highest() : 0};
+  task.second_reading = known.noted() && !job.retried;
+  const bool any = known.rtp() || (known.noted() && job.retried);
+  const Newest committed{any, any ? known.rtp_highest() : 0};
   task.index = guess(committed, sequence);
   task.put_off = must_wait(round, job, task.ssrc, committed, sequence);
   if (task.put_off) return Verdict::kGood;
@@ -78,10 +80,23 @@ Verdict check_rtcp(Task& task) noexcept {
   return judge(known.look_rtcp(static_cast<std::uint32_t>(task.index)));
 }
 
+/// RFC 3711 §3.1: the MKI stands before the tag. RFC 7714 §8.2: behind it, as the last of all.
+bool pick_key(Task& task) noexcept {
+  const SrtpJob& job = *task.job;
+  const SrtpContext& context = *job.context;
+  const std::uint32_t behind = context.mki_bytes + (context.aead ? 0u : context.tag_bytes[job.rtcp]);
+  const auto key = context.key_named(job.data + job.size - behind);
+  task.key = key.value_or(0);
+  return key.has_value();
+}
+
 Verdict check(const Round& round, const Backend& backend, Task& task) noexcept {
   if (!task.job->context || !task.job->data) return Verdict::kMalformed;
   if (!task.job->context->serves(backend, Direction::kReceive)) return Verdict::kWrongContext;
-  return task.job->rtcp ? check_rtcp(task) : check_rtp(round, task);
+  task.second_reading = false;
+  const Verdict verdict = task.job->rtcp ? check_rtcp(task) : check_rtp(round, task);
+  if (verdict != Verdict::kGood) return verdict;
+  return pick_key(task) ? Verdict::kGood : Verdict::kNotAuthentic;
 }
 
 /// The rollover counter is hashed behind the packet though it is never sent (RFC 3711 §4.2): it borrows
@@ -95,7 +110,7 @@ void plan_hmac(Round& round, Task& task) noexcept {
   }
   task.cipher = static_cast<std::uint16_t>(round.hmac_count);
   HmacJob& hmac = round.hmacs[round.hmac_count++];
-  hmac.key = job.context->key(job.rtcp);
+  hmac.key = job.context->key(task.key, job.rtcp);
   hmac.data = job.data;
   hmac.bytes = task.body_at + task.body_bytes + kRtcpIndexBytes;  // Rollover counter or SRTCP index: four bytes.
 }
@@ -106,7 +121,7 @@ void plan_aead(Round& round, Task& task) noexcept {
   const std::uint8_t* const end = job.data + task.body_at + task.body_bytes;
   task.cipher = static_cast<std::uint16_t>(round.aead_count);
   AeadJob& aead = round.aeads[round.aead_count++];
-  aead.key = context.key(job.rtcp);
+  aead.key = context.key(task.key, job.rtcp);
   aead.data = job.data + task.body_at;
   aead.bytes = task.body_bytes;
   aead.key_bytes = context.key_bytes;
@@ -119,18 +134,19 @@ void plan_aead(Round& round, Task& task) noexcept {
     aead.aad = task.aad;
     aead.aad_bytes = sizeof task.aad;
   }
-  gcm_nonce(aead.nonce, context.salt(job.rtcp), task.ssrc, task.index);
+  gcm_nonce(aead.nonce, context.salt(task.key, job.rtcp), task.ssrc, task.index);
   std::memcpy(aead.tag, end, kGcmTagBytes);
 }
 
 void plan_decryption(Round& round, Task& task) noexcept {
   SrtpJob& job = *task.job;
   CounterJob& counter = round.counters[round.counter_count++];
-  counter.key = job.context->key(job.rtcp);
+  counter.key = job.context->key(task.key, job.rtcp);
   counter.data = job.data + task.body_at;
   counter.bytes = task.body_bytes;
   counter.key_bytes = job.context->key_bytes;
-  counter_iv(counter.iv, job.context->salt(job.rtcp), task.ssrc, task.index);
+  counter.rtcp = job.rtcp;
+  counter_iv(counter.iv, job.context->salt(task.key, job.rtcp), task.ssrc, task.index);
 }
 
 /// Gives the borrowed bytes back and compares the tag.
@@ -162,6 +178,7 @@ Verdict book(Task& task) noexcept {
     if (!stream->has_rtp) stream->rtp_window.start(stream->rtp_highest = task.index);
     else stream->rtp_window.mark(stream->rtp_highest, task.index);
     stream->has_rtp = true;
+    context.rtp_packets += 1;
   }
   return Verdict::kGood;
 }
@@ -208,9 +225,16 @@ std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> 
   for (std::size_t i = 0; i < round.task_count; ++i) {
     Task& task = round.tasks[i];
     task.job->context->pending = 0;
-    if (task.put_off) jobs[waiting++] = task.job;
-    else if (task.job->context->aead) finish_aead(round, task, backend);
+    if (task.put_off) {
+      jobs[waiting++] = task.job;
+      continue;
+    }
+    if (task.job->context->aead) finish_aead(round, task, backend);
     else finish_hmac(round, task);
+    if (task.second_reading && task.job->verdict == Verdict::kNotAuthentic) {
+      task.put_off = task.job->retried = true;
+      jobs[waiting++] = task.job;
+    }
   }
 
   if (round.counter_count > 0) backend.counter({round.counters.data(), round.counter_count});

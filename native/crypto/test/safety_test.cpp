@@ -77,7 +77,7 @@ void keystream_is_never_used_twice(SrtpEngine& engine, Suite suite, std::uint64_
     EXPECT(streams.emplace(packet.begin() + static_cast<std::ptrdiff_t>(header), packet.begin() + static_cast<std::ptrdiff_t>(header) + 16).second);
     if (dice.chance(0.002)) {  // Another box takes over with what it was told.
       auto standby = open(engine, Direction::kSend, suite, master, {}, 2);
-      EXPECT(import_state(*standby, state_of(*tx), dice.below(3)));
+      EXPECT(import_state(*standby, state_of(*tx), {.rtp = dice.below(3), .rtcp = dice.below(3)}));
       tx = std::move(standby);
     }
   }
@@ -168,6 +168,7 @@ void first_packets_wrap_in_one_batch(SrtpEngine& engine, Suite suite) {
 
 SrtpState without_ages(SrtpState state) {
   for (auto& stream : state.streams) stream.last_used = 0;
+  state.checksum = 0;
   return state;
 }
 
@@ -284,7 +285,8 @@ void lifetimes(SrtpEngine& engine, Suite suite) {
     state.streams[0].has_rtp = state.streams[0].has_rtcp = 1;
     state.streams[0].rtp_highest = (std::uint64_t{1} << 48) - 2;
     state.streams[0].rtcp_highest = (std::uint32_t{1} << 31) - 2;
-    EXPECT(import_state(*context, state));
+    renew_checksum(state);
+    EXPECT(import_state(*context, state, {.rtp = 0, .rtcp = 0}));
   }
   for (const bool is_rtcp : {false, true}) {
     Bytes packet = is_rtcp ? rtcp(1, Bytes(10)) : rtp(1, 65'535, Bytes(10));
@@ -357,10 +359,18 @@ void states_from_elsewhere(SrtpEngine& engine) {
   const auto refused = [&](auto spoil) {
     SrtpState bad = good;
     spoil(bad);
+    renew_checksum(bad);
     const SrtpState before = state_of(*rx);
     EXPECT(!import_state(*rx, bad));
     EXPECT(same(before, state_of(*rx)));
   };
+  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, std::size_t{40}, sizeof(SrtpState) / 2, sizeof(SrtpState) - 1}) {
+    SrtpState damaged = good;
+    reinterpret_cast<std::uint8_t*>(&damaged)[at] ^= 4;
+    const SrtpState before = state_of(*rx);
+    EXPECT(!import_state(*rx, damaged));
+    EXPECT(same(before, state_of(*rx)));
+  }
   refused([](SrtpState& state) { state.version += 1; });
   refused([](SrtpState& state) { state.suite = Suite::kAeadAes128Gcm; });
   refused([](SrtpState& state) { state.direction = Direction::kSend; });
@@ -384,10 +394,12 @@ void a_standby_leaves_room(SrtpEngine& engine, Suite suite) {
   EXPECT(protect(engine, *active, report, true) == Verdict::kGood);
 
   auto standby = open(engine, Direction::kSend, suite, master);
-  EXPECT(import_state(*standby, state_of(*active), 5));
-  Bytes packet = rtp(3, 5, Bytes(20));
-  EXPECT(protect(engine, *standby, packet) == Verdict::kIndexUsed);
-  packet = rtp(3, 11, Bytes(20));
+  EXPECT(import_state(*standby, state_of(*active), {.rtp = 100, .rtcp = 5}));
+  for (const std::uint16_t used : {5, 11, 110}) {
+    Bytes packet = rtp(3, used, Bytes(20));
+    EXPECT(protect(engine, *standby, packet) == Verdict::kIndexUsed);
+  }
+  Bytes packet = rtp(3, 111, Bytes(20));
   EXPECT(protect(engine, *standby, packet) == Verdict::kGood);
   std::uint64_t index = 0;
   report = rtcp(3, Bytes(20));

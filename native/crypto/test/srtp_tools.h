@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "crypto/context.h"
 #include "crypto/srtp.h"
 #include "crypto/test/harness.h"
 
