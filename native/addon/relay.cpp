@@ -33,6 +33,7 @@ const char* name_of(relay::EventKind kind) {
     case relay::EventKind::kSilent: return "silent";
     case relay::EventKind::kHeard: return "heard";
     case relay::EventKind::kDigit: return "digit";
+    case relay::EventKind::kKeyLifetime: return "keyLifetime";
     case relay::EventKind::kFailed: return "failed";
     default: return "closed";
   }
@@ -59,6 +60,10 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
   if (event.kind == relay::EventKind::kDigit) {
     js.set(object, "digit", js.make_number(event.digit));
     js.set(object, "durationMs", js.make_number(event.duration_ms));
+  }
+  if (event.kind == relay::EventKind::kKeyLifetime) {
+    js.set(object, "whose", js.make_text(event.receiving ? "theirs" : "ours"));
+    js.set(object, "packetsLeft", js.make_number(static_cast<double>(event.packets_left)));
   }
   return object;
 }

@@ -17,10 +17,19 @@ export type SrtpSuite =
   | "AEAD_AES_128_GCM"
   | "AEAD_AES_256_GCM";
 
-export interface NativeSrtpKey {
-  readonly suite: SrtpSuite;
+export interface NativeMasterKey {
   readonly key: Uint8Array;
   readonly mki?: Uint8Array;
+}
+
+/** Meanings stand at SrtpKey in the first column. */
+export interface NativeSrtpKey extends NativeMasterKey {
+  readonly suite: SrtpSuite;
+  /** Limit: 7; `open` throws beyond. */
+  readonly others?: readonly NativeMasterKey[];
+  /** 1 to 2^48. */
+  readonly lifetimePackets?: number;
+  readonly keepsRollover?: boolean;
 }
 
 export interface NativeAddress {
@@ -78,7 +87,16 @@ export interface NativeDigits {
 }
 
 export interface NativeEvent {
-  readonly event: "latched" | "secured" | "expired" | "silent" | "heard" | "digit" | "failed" | "closed";
+  readonly event:
+    | "latched"
+    | "secured"
+    | "expired"
+    | "silent"
+    | "heard"
+    | "digit"
+    | "keyLifetime"
+    | "failed"
+    | "closed";
   readonly pair: number;
   readonly side: 0 | 1;
   /** With `latched`; otherwise "" and 0. */
@@ -91,6 +109,9 @@ export interface NativeEvent {
   /** With `digit` alone. */
   readonly digit?: number;
   readonly durationMs?: number;
+  /** With `keyLifetime` alone. */
+  readonly whose?: "ours" | "theirs";
+  readonly packetsLeft?: number;
 }
 
 export interface NativeDigit {

@@ -51,6 +51,26 @@ bool copy_bytes(const Js& js, napi_value value, std::span<std::uint8_t> out, std
   return true;
 }
 
+/// The members of the array `name`, 1 to `limit`, each read by `one(value, index)`.
+template <typename One>
+bool read_list(const Js& js, napi_value object, const char* name, std::uint32_t limit, std::uint8_t& count, One one) {
+  napi_value list;
+  std::uint32_t length = 0;
+  if (!js.has(object, name, list) || napi_get_array_length(js.env(), list, &length) != napi_ok || length == 0 || length > limit) return js.fail(name);
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value member;
+    if (napi_get_element(js.env(), list, i, &member) != napi_ok || !one(member, i)) return js.fail(name);
+  }
+  count = static_cast<std::uint8_t>(length);
+  return true;
+}
+
+bool read_key_bytes(const Js& js, napi_value object, io::KeyBytes& out) {
+  napi_value member;
+  if (!js.has(object, "key", member) || !copy_bytes(js, member, out.master, out.master_size)) return js.fail("key is missing");
+  return !js.has(object, "mki", member) || copy_bytes(js, member, out.mki, out.mki_size);
+}
+
 /// Absent is plain RTP.
 bool read_key(const Js& js, napi_value object, const char* name, io::KeyWords& out) {
   napi_value key, member;
@@ -61,8 +81,18 @@ bool read_key(const Js& js, napi_value object, const char* name, io::KeyWords& o
   const auto suite = crypto::suite_named(text);
   if (!suite) return js.fail("suite is not known");
   out.suite = *suite;
-  if (!js.has(key, "key", member) || !copy_bytes(js, member, out.master, out.master_size)) return js.fail("key is missing");
-  if (js.has(key, "mki", member) && !copy_bytes(js, member, out.mki, out.mki_size)) return false;
+  if (!read_key_bytes(js, key, out)) return false;
+  if (js.has(key, "others", member)) {
+    const auto other = [&](napi_value value, std::uint32_t) { return read_key_bytes(js, value, out.others.emplace_back()); };
+    std::uint8_t count = 0;
+    if (!read_list(js, key, "others", crypto::kMasterKeyLimit - 1, count, other)) return false;
+  }
+  std::int64_t lifetime;
+  if (js.has(key, "lifetimePackets", member)) {
+    if (!js.as_number(member, 1, std::int64_t{1} << 48, lifetime)) return false;
+    out.lifetime_packets = static_cast<std::uint64_t>(lifetime);
+  }
+  if (js.has(key, "keepsRollover", member) && !js.boolean(key, "keepsRollover", out.keeps_rollover)) return false;
   out.present = true;
   return true;
 }
@@ -101,20 +131,6 @@ bool read_fingerprint(const Js& js, napi_value object, crypto::Fingerprint& out)
   else return js.fail("fingerprint: hash is none of sha-256, sha-384, sha-512");
   if (value.size() != crypto::size_of(out.hash)) return js.fail("fingerprint: value has not the size of its hash");
   std::copy(value.begin(), value.end(), out.value.begin());
-  return true;
-}
-
-/// The members of the array `name`, 1 to `limit`, each read by `one(value, index)`.
-template <typename One>
-bool read_list(const Js& js, napi_value object, const char* name, std::uint32_t limit, std::uint8_t& count, One one) {
-  napi_value list;
-  std::uint32_t length = 0;
-  if (!js.has(object, name, list) || napi_get_array_length(js.env(), list, &length) != napi_ok || length == 0 || length > limit) return js.fail(name);
-  for (std::uint32_t i = 0; i < length; ++i) {
-    napi_value member;
-    if (napi_get_element(js.env(), list, i, &member) != napi_ok || !one(member, i)) return js.fail(name);
-  }
-  count = static_cast<std::uint8_t>(length);
   return true;
 }
 

@@ -110,6 +110,7 @@ SrtpContext::SrtpContext(Direction towards, const SrtpKeying& keying, Backend& b
       streams_at(static_cast<std::uint32_t>(shape.streams_at)),
       retired_at(static_cast<std::uint32_t>(shape.retired_at)),
       mkis_at(static_cast<std::uint32_t>(shape.mkis_at)),
+      keeps_rollover(keying.keeps_rollover),
       release(backend.release()) {
   for (std::size_t i = 0; i < shape.key_count; ++i) {
     slots()[i].expanded_at[0] = static_cast<std::uint32_t>(shape.keys_at[0][i]);
@@ -261,6 +262,8 @@ std::uint64_t packets_left(const SrtpContext& context) noexcept {
 }
 
 std::uint64_t lifetime_packets(const SrtpContext& context) noexcept { return context.lifetime_packets; }
+
+bool keeps_rollover(const SrtpContext& context) noexcept { return context.keeps_rollover; }
 
 std::size_t memory_bytes(const SrtpContext& context) noexcept { return context.bytes; }
 

@@ -111,7 +111,7 @@ class SrtpContext {
   std::uint32_t streams_at;
   std::uint32_t retired_at;
   std::uint32_t mkis_at;
-  std::uint32_t spare = 0;
+  bool keeps_rollover;
   Backend::Release release;
 
   /// Bytes behind the encrypted part: tag, SRTCP index, MKI.

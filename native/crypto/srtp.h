@@ -110,6 +110,8 @@ struct SrtpKeying {
   /// Further keys that the sender may go over to, with identifiers of the same length (RFC 4568 §6.1). All share one
   /// index a source: RFC 3711 §3.3.1. Receiving contexts only: we go over to a new key by saying so.
   std::span<const MasterKey> more = {};
+  /// Of a sending context that replaces another: whether the caller is to `follow`. It only stands here.
+  bool keeps_rollover = false;
   /// Of SDES "|2^31|". RTP packets of all sources; SRTCP packets of a source at most so many, too. A sending context
   /// stops there; a receiving one counts, and hears on: how long the key is good is the sender's own word.
   std::uint64_t lifetime_packets = kRtpLifetimePackets;
@@ -162,6 +164,8 @@ std::size_t memory_bytes(const SrtpContext& context) noexcept;
 bool same_key(const SrtpContext& a, const SrtpContext& b) noexcept;
 /// The newest RTP index (rollover counter · 2^16 + sequence number) of a source, if we follow it.
 std::optional<std::uint64_t> rtp_index(const SrtpContext& context, std::uint32_t ssrc) noexcept;
+
+bool keeps_rollover(const SrtpContext& context) noexcept;
 
 /// How indices go on when a new key replaces `before` (same direction, `fresh` not used yet).
 /// A sending context takes the rollover counters over: RFC 3711 §3.3.1. (Not to call this is the other reading, RFC 4568

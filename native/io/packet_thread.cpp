@@ -284,7 +284,7 @@ void PacketThread::finish_removed() noexcept {
 void PacketThread::event(const relay::Event& event) noexcept {
   const bool news = event.kind == relay::EventKind::kLatched || event.kind == relay::EventKind::kSilent ||
                     event.kind == relay::EventKind::kHeard || event.kind == relay::EventKind::kExpired ||
-                    event.kind == relay::EventKind::kDigit;
+                    event.kind == relay::EventKind::kDigit || event.kind == relay::EventKind::kKeyLifetime;
   if (news && events_.size() > events_.capacity() / 4 * 3) return;
   events_.push(event);
   events_pending_ = true;

@@ -17,7 +17,25 @@ using crypto::SrtpContextPtr;
 
 void close_context(crypto::SrtpContext* context) noexcept { SrtpContextPtr closed(context); }
 
-void wipe(KeyWords& key) noexcept { explicit_bzero(&key, sizeof key); }
+void wipe(KeyBytes& key) noexcept { explicit_bzero(key.master.data(), key.master.size()); }
+
+void wipe_all(KeyWords& key) noexcept {
+  wipe(key);
+  for (KeyBytes& other : key.others) wipe(other);
+  key.others.clear();
+  key.present = false;
+}
+
+/// Places for sources, as few as do: a context is the greater part of what a call takes. What is sent has few SSRCs (see
+/// relay::OutSources), and none beyond is ever needed; of what is heard, the most recent ones are followed exactly.
+struct Places {
+  std::size_t streams, retired;
+};
+Places places_for(relay::PairKind kind, bool receive) noexcept {
+  const bool audio = kind == relay::PairKind::kAudio;
+  if (receive) return audio ? Places{2, 12} : Places{relay::kOtherSources, crypto::kRetiredLimit};
+  return audio ? Places{1, relay::kAudioSources - 1} : Places{relay::kOtherSources, 0};
+}
 
 }  // namespace
 
@@ -210,21 +228,27 @@ void RelayHost::wake() noexcept {
 }
 
 const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind) {
-  // The relay sends under as many SSRCs as it has places, and never under another: nothing retires there.
-  const std::size_t sources = kind == relay::PairKind::kAudio ? relay::kAudioSources : relay::kOtherSources;
   const char* reason = nullptr;
   for (const bool receive : {true, false}) {
     KeyWords& key = receive ? words.rx : words.tx;
     if (!key.present) continue;
     SrtpContextPtr made;
     if (engine_) {
+      const Places places = places_for(kind, receive);
+      std::array<crypto::MasterKey, crypto::kMasterKeyLimit> more;
+      const std::size_t others = std::min(key.others.size(), more.size());
+      for (std::size_t i = 0; i < others; ++i) {
+        const KeyBytes& other = key.others[i];
+        more[i] = {{other.master.data(), other.master_size}, {other.mki.data(), other.mki_size}};
+      }
       made = engine_->open(receive ? crypto::Direction::kReceive : crypto::Direction::kSend,
                            {.suite = key.suite, .master = {key.master.data(), key.master_size}, .mki = {key.mki.data(), key.mki_size},
-                            .streams = sources, .retired = receive ? crypto::kRetiredLimit : 0});
+                            .more = {more.data(), others}, .keeps_rollover = key.keeps_rollover, .lifetime_packets = key.lifetime_packets,
+                            .streams = places.streams, .retired = places.retired});
     }
     if (!made) reason = "the key was not taken: wrong length, or no cipher machine on this CPU";
     (receive ? words.side.rx : words.side.tx) = made.release();
-    wipe(key);
+    wipe_all(key);
   }
   return reason;
 }
@@ -295,7 +319,7 @@ bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   if (event.kind == relay::EventKind::kRetired) return false;
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
   out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite,
-         .digit = event.digit, .duration_ms = event.duration_ms};
+         .digit = event.digit, .duration_ms = event.duration_ms, .receiving = event.receiving, .packets_left = event.packets_left};
   return true;
 }
 

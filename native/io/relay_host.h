@@ -17,13 +17,19 @@
 
 namespace sallyport::io {
 
-struct KeyWords {
-  bool present = false;
-  crypto::Suite suite{};
+struct KeyBytes {
   std::array<std::uint8_t, 64> master{};
   std::size_t master_size = 0;
   std::array<std::uint8_t, crypto::kMkiLimit> mki{};
   std::size_t mki_size = 0;
+};
+
+struct KeyWords : KeyBytes {
+  bool present = false;
+  bool keeps_rollover = false;
+  crypto::Suite suite{};
+  std::uint64_t lifetime_packets = crypto::kRtpLifetimePackets;
+  std::vector<KeyBytes> others;  ///< Told apart by `mki`; seldom any.
 };
 
 /// A side as the door brings it: `rx`, `tx` and `dtls` of `side` are filled here.
@@ -42,6 +48,8 @@ struct HostEvent {
   crypto::Suite suite{};
   std::uint8_t digit = 0;
   std::uint32_t duration_ms = 0;
+  bool receiving = false;
+  std::uint64_t packets_left = 0;
 };
 
 struct HostOptions {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "outbox.h"
+#include "keys.h"
 #include "pair.h"
 #include "rtp.h"
 
@@ -21,7 +22,6 @@ endpoint endpoint_of(const Ip& ip, std::uint16_t port) noexcept {
   write16(made.port, port);
   return made;
 }
-
 
 /// Zeroed memory that costs nothing until it is touched, so that a table for the most pairs is cheap on a quiet box.
 template <typename T>

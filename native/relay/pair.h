@@ -70,6 +70,7 @@ struct RunningSide {
   crypto::SrtpContext* old_rx = nullptr;  ///< The key before; heard until `old_rx_until_ns`.
   std::uint64_t old_rx_until_ns = 0;
   std::array<crypto::SrtpContext*, kOldKeys> old_tx{};  ///< Newest first.
+  std::uint8_t told_keys = 0;                           ///< What control was told of `rx` and `tx`: see keys.h.
   OutSources out;                                       ///< Of what goes to this side while `tx` is there.
   std::uint64_t last_heard_ns = 0;  ///< Or when the watch began.
   std::uint64_t silence_limit_ns = 0;
@@ -138,7 +139,8 @@ inline constexpr std::uint64_t kInFlightNs = 2'000 * kMillisecondNs;
 
 /// Takes `fresh` into use; returns what control is to close.
 crypto::SrtpContext* renew_rx(RunningSide& side, crypto::SrtpContext* fresh, std::uint64_t now_ns) noexcept;
-/// The same for what we send under: a key that comes back goes on with its own indices.
+/// The same for what we send under: a key that comes back goes on with its own indices. A new one goes on with the
+/// rollover counters of the one before where that is agreed (RFC 3711 §3.3.1); else they begin at 0 (RFC 4568 §7.1.4).
 crypto::SrtpContext* renew_tx(RunningSide& side, crypto::SrtpContext* fresh) noexcept;
 
 }  // namespace sallyport::relay

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "keys.h"
 #include "pair.h"
 #include "rtcp.h"
 #include "rtp.h"
@@ -240,6 +241,7 @@ void Relay::tick(std::uint64_t now_ns) noexcept {
     Pair& pair = pairs_[active_[tick_at_++]];
     watch_pair(pair, now_ns);
     if (sink_ != nullptr) watch_flows(pair, now_ns);
+    watch_keys(pair, events_);
     for (std::uint8_t side_number = 0; side_number < 2; ++side_number) {
       RunningSide& side = pair.sides[side_number];
       if (side.ice) watch_consent(pair, side_number, now_ns);

@@ -179,7 +179,7 @@ struct Datagram {
   endpoint to{};               ///< Out, when forwarded.
 };
 
-enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kFailed, kClosed, kRetired };
+enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kKeyLifetime, kFailed, kClosed, kRetired };
 
 struct Event {
   EventKind kind;
@@ -190,6 +190,8 @@ struct Event {
   const char* reason = "";                         ///< With kFailed.
   std::uint8_t digit = 0;                          ///< With kDigit: its event code, RFC 4733 §3.2.
   std::uint32_t duration_ms = 0;                   ///< With kDigit.
+  bool receiving = false;                          ///< With kKeyLifetime: the side's own key, else ours toward it.
+  std::uint64_t packets_left = 0;                  ///< With kKeyLifetime.
   std::array<crypto::SrtpContext*, 4> contexts{};  ///< With kRetired and kClosed: control closes them.
 };
 

@@ -114,6 +114,15 @@ export type Fact =
       /** 0 to 9, *, #, A to D, ! for a flash. Only where that is asked for: it may be of a PIN. */
       readonly digit?: string;
     }
+  /** An SRTP key is nearly used up: ours toward that side, or its own. */
+  | {
+      readonly fact: "media.key-lifetime";
+      readonly call: string;
+      readonly side: Side;
+      readonly stream: number;
+      readonly whose: "ours" | "theirs";
+      readonly packetsLeft: number;
+    }
   | { readonly fact: "media.failed"; readonly call: string; readonly reason: string }
   | { readonly fact: "peer.up" | "peer.down"; readonly peer: string; readonly target: string; readonly reason: string }
   | {

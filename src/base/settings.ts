@@ -154,6 +154,10 @@ export interface MediaRules {
   readonly ice?: IcePolicy | undefined;
   /** Of a peer, in place of those of its realm. */
   readonly srtpKeys?: readonly SrtpKeying[] | undefined;
+  /** How it reads a new key in mid-call. Absent: `reset`. */
+  readonly srtpRekey?: SrtpRekey | undefined;
+  /** 2^n packets: how long a key of ours is good for it, said in our descriptions. 10 to 48; absent: 48, and unsaid. */
+  readonly srtpLifetime?: number | undefined;
   /** What it is offered is made for a browser: RFC 8829, RFC 8834. Absent: whoever speaks over WebSocket is one. */
   readonly webrtc?: boolean | undefined;
   /** T.38 (`m=image` over UDPTL). Absent: carried, but where SRTP is required, since it knows none. */
@@ -165,6 +169,12 @@ export interface MediaRules {
   /** RTCP to that side: the other side's alone, or ours as long as that one sends none. Absent: `pass`. */
   readonly rtcp?: "pass" | "generate" | undefined;
 }
+
+/**
+ * After a new SRTP key rollover counters begin at 0 (`reset`: RFC 4568 §7.1.4, a new context) or go on (`keep`: RFC 3711
+ * §3.3.1). What the peer sends is understood either way.
+ */
+export type SrtpRekey = "reset" | "keep";
 
 /**
  * Words, lower case: `opus` (the name in rtpmap), `l16/44100` (with its clock rate), or `video/*` (every codec of a kind).

@@ -218,6 +218,8 @@ export class Call implements LegOwner, Punctual {
       case "failed":
         this.house.fact({ fact: "media.failed", call, reason: news.reason }, now);
         return this.#noMedia("media-failed", "Media failed", now);
+      case "key-lifetime":
+        return this.#keyEnds(news, now);
       case "closed":
         this.report.counted(news);
         if (news.last) this.#tellEnd(now);
@@ -479,6 +481,14 @@ export class Call implements LegOwner, Punctual {
 
   badAnswer(by: Side, status: number, now: Millis): void {
     this.happen("bad answer", noUsableMedia(by, status), now);
+  }
+
+  /** A new key by re-INVITE; at a bad moment it is told again. Without one nothing more could be sent, and the call ends. */
+  #keyEnds({ side, stream, whose, packetsLeft }: MediaNews & { news: "key-lifetime" }, now: Millis): void {
+    this.house.fact({ fact: "media.key-lifetime", call: this.id, side, stream, whose, packetsLeft }, now);
+    if (packetsLeft === 0 && whose === "ours") return this.#noMedia("media-failed", "Key used up", now);
+    const leg = side === "caller" ? this.caller : this.callee;
+    if (leg?.dialog !== undefined) Refresh.start(this, leg, leg.dialog, now, true);
   }
 
   #noMedia(cause: "media-silent" | "media-failed", text: string, now: Millis): void {

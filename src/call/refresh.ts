@@ -18,14 +18,14 @@ export class Refresh implements ReinviteOwner {
     this.#dialog = dialog;
   }
 
-  /** False: something else is under way on one of the legs. */
-  static start(call: Call, leg: Leg, dialog: Dialog, now: Millis): boolean {
+  /** False: something else is under way on one of the legs. `renew`: with new keys, which come to their end. */
+  static start(call: Call, leg: Leg, dialog: Dialog, now: Millis, renew = false): boolean {
     const { twin } = dialog;
     if (call.state !== "up" || twin === undefined || !leg.idle || !twin.leg.idle) return false;
     if (dialog.exchange !== "settled" || twin.exchange !== "settled") return false;
     let offer: string;
     try {
-      offer = call.house.media.repeat(call.id, leg.side);
+      offer = call.house.media.repeat(call.id, leg.side, renew);
     } catch (error) {
       if (error instanceof PeerError) return false;
       throw error;

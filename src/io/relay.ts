@@ -212,6 +212,8 @@ export class Relay {
         return { event: "failed", pair, side, reason: event.reason };
       case "digit":
         return { event: "digit", pair, side, digit: event.digit ?? 0, durationMs: event.durationMs ?? 0 };
+      case "keyLifetime":
+        return { event: "keyLifetime", pair, side, whose: event.whose ?? "ours", packetsLeft: event.packetsLeft ?? 0 };
       case "closed":
         return { event: "closed", pair, counters: [this.counters(pair, 0), this.counters(pair, 1)] };
       default:
@@ -257,7 +259,13 @@ function placesOf(names: readonly string[]): Readonly<Record<CounterWord, number
   };
 }
 
-const keyOf = (key: SrtpKey | undefined): NativeSrtpKey | undefined => key && { ...key, key: key.key.reveal() };
+function keyOf(key: SrtpKey | undefined): NativeSrtpKey | undefined {
+  if (key === undefined) return undefined;
+  const { others, ...rest } = key;
+  const own = { ...rest, key: key.key.reveal() };
+  if (others === undefined) return own;
+  return { ...own, others: others.map((other) => ({ ...other, key: other.key.reveal() })) };
+}
 
 const iceOf = (ice: IceCredentials | undefined): NativeIceCredentials | undefined =>
   ice && { ...ice, localPassword: ice.localPassword.reveal(), remotePassword: ice.remotePassword.reveal() };

@@ -28,6 +28,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "media.secured": "debug",
   "media.silent": "warn",
   "media.digit": "info",
+  "media.key-lifetime": "info",
   "media.failed": "error",
   "peer.up": "info",
   "peer.down": "warn",

@@ -42,7 +42,7 @@ export function keysForOffer(
       const words = dtlsWords(media, session);
       if (words !== undefined) return handshake(dtlsForOffer(words, before?.dtls, random));
     } else if (!profile.dtls) {
-      const found = sdesForOffer(media, before, random);
+      const found = sdesForOffer(media, standing, before, random);
       if (found !== undefined) return { ...found, dtls: undefined };
     }
   }
@@ -88,7 +88,7 @@ export function keysToOffer(standing: Standing, before: LineSide | undefined, ra
     throw new PeerError(488, "SRTP is required where no key may be offered");
   }
   return {
-    sdes: ways.includes("sdes") ? offeredKeys(before, random) : NONE,
+    sdes: ways.includes("sdes") ? offeredKeys(standing, before, random) : NONE,
     dtls: ways.includes("dtls") ? dtlsToOffer(before?.dtls, random) : undefined,
   };
 }

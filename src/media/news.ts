@@ -39,6 +39,15 @@ export type MediaNews =
       readonly durationMs: number;
       readonly taken: boolean;
     }
+  /** A key comes to its end (`packetsLeft` 0: has ended): ours toward that side, or its own. */
+  | {
+      readonly news: "key-lifetime";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly stream: number;
+      readonly whose: "ours" | "theirs";
+      readonly packetsLeft: number;
+    }
   | {
       readonly news: "failed";
       readonly session: string;
@@ -85,6 +94,8 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
       const taken = open.session.relays[stream]?.sides[event.side].digits?.take === true;
       return [{ news: "digit", session, side, digit: event.digit, durationMs: event.durationMs, taken }];
     }
+    case "keyLifetime":
+      return [{ news: "key-lifetime", session, side, stream, whose: event.whose, packetsLeft: event.packetsLeft }];
     case "failed":
       return [{ news: "failed", session, side, stream, reason: event.reason }];
   }

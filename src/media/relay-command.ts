@@ -19,12 +19,21 @@ export type SrtpSuite =
   | "AEAD_AES_128_GCM"
   | "AEAD_AES_256_GCM";
 
-export interface SrtpKey {
-  readonly suite: SrtpSuite;
+export interface MasterKey {
   /** Master key, then master salt. */
   readonly key: Secret<Uint8Array>;
   /** As it stands in each packet, 1 to 128 bytes; absent: packets carry none. RFC 3711 §8.1. */
   readonly mki?: Uint8Array;
+}
+
+export interface SrtpKey extends MasterKey {
+  readonly suite: SrtpSuite;
+  /** Of `rx`: further keys that the peer may go over to, told apart by MKIs of one length. RFC 4568 §6.1. */
+  readonly others?: readonly MasterKey[];
+  /** How many packets it is good for; absent: 2^48. We send none beyond; of a peer's key we only tell. RFC 3711 §9.2. */
+  readonly lifetimePackets?: number;
+  /** Of `tx` in a change: its rollover counters go on from the key before (RFC 3711 §3.3.1), else from 0. */
+  readonly keepsRollover?: boolean;
 }
 
 /** `rtcpPort` equal to `rtpPort`: both share one port. RFC 5761. */
@@ -131,8 +140,8 @@ export interface Digit {
 }
 
 /**
- * A side as it changes. `rx` or `tx` present: a fresh context (ROC 0), unless that key stood there before: then its old
- * context goes on, so that no index is used twice. Absent: the context lives on. `local` never changes: other ports are
+ * A side as it changes. `rx` or `tx` present: a fresh context, unless that key stood there before: then its old context
+ * goes on, so that no index is used twice. A peer's counters are heard whether it keeps them or begins at 0. Absent: the context lives on. `local` never changes: other ports are
  * another pair. What was on its way under the old key or from the old source still counts for two seconds.
  */
 export type RelayChange = Partial<Omit<RelaySide, "local">> & {
@@ -179,6 +188,17 @@ export type RelayEvent =
       readonly side: 0 | 1;
       readonly digit: number;
       readonly durationMs: number;
+    }
+  /**
+   * A key comes to its end: ours toward that side, or the side's own. Told some minutes before, then each time half of
+   * what was left is gone, last with 0: nothing is sent under it any more.
+   */
+  | {
+      readonly event: "keyLifetime";
+      readonly pair: number;
+      readonly side: 0 | 1;
+      readonly whose: "ours" | "theirs";
+      readonly packetsLeft: number;
     }
   /** The side cannot work: a port could not be bound, a key was not taken, a handshake ended badly. */
   | { readonly event: "failed"; readonly pair: number; readonly side: 0 | 1; readonly reason: string }

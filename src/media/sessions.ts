@@ -26,7 +26,7 @@ import { PortBooks } from "./port-books.ts";
 import type { Digit, RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
-import { asOffer, repetition } from "./repeat.ts";
+import { asOffer, renewedKeys, repetition, withKeys } from "./repeat.ts";
 import { currentState, type Gate, type Leg, type Pending, type Session, type State } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
 import { type MediaView, mediaView } from "./view.ts";
@@ -175,7 +175,10 @@ export class MediaSessions {
 
     const { state: answered, text } = applyAnswer(pending, parseSdp(sdp), this.#own);
     // What the other side would hear of a repeated offer is not said to it.
-    const state = pending.repeated ? { lines: answered.lines, legs: held.settled.legs } : answered;
+    const legs = pending.repeated
+      ? withVoice(held.settled.legs, index, pending.state.legs[index].voice)
+      : answered.legs;
+    const state = { lines: answered.lines, legs };
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
     if (options?.aside === true) return text;
     if (options?.provisional === true) this.#preview(held, pending, state);
@@ -185,9 +188,10 @@ export class MediaSessions {
 
   /**
    * What this side was told last, to be offered to it once more as it is (RFC 4028 §7.4: the same `o=`). `answer` then
-   * takes what it says; the other side is told nothing of it. Throws PeerError 491 when another offer is under way.
+   * takes what it says; the other side is told nothing of it. `renew`: with new keys, where ours come to their end. Throws
+   * PeerError 491 when another offer is under way.
    */
-  repeat(session: string, to: MediaSide): string {
+  repeat(session: string, to: MediaSide, renew = false): string {
     const held = this.#get(session);
     const { settled } = held;
     const index = indexOf(to);
@@ -195,9 +199,13 @@ export class MediaSessions {
     if (!held.confirmed) throw new PeerError(500, "nothing is agreed yet");
     const { voice } = settled.legs[index];
     const { lines } = voice;
-    const again = say(voice, voice.ip, asOffer(bodyWithLines(voice.body, settled.lines.length, lines)), lines);
-    if (again !== voice) held.settled = { lines: settled.lines, legs: withVoice(settled.legs, index, again) };
-    held.pending = repetition(held.settled, index, parseSdp(again.text));
+    const keys = renew ? renewedKeys(settled, index, this.#random) : [];
+    const body = withKeys(bodyWithLines(voice.body, settled.lines.length, lines), keys);
+    const again = say(voice, voice.ip, asOffer(body), lines);
+    const said = again === voice ? settled : { lines: settled.lines, legs: withVoice(settled.legs, index, again) };
+    // New keys that are refused were never agreed: then the old ones are what was told.
+    if (!renew) held.settled = said;
+    held.pending = repetition(said, index, parseSdp(again.text), keys);
     return again.text;
   }
 

@@ -3,20 +3,12 @@
  * below. Line order is RFC 8866 §5.
  */
 import { type Family, familyOf, type MediaRules } from "../base/index.ts";
-import {
-  type Attribute,
-  type Bandwidth,
-  type Direction,
-  formatCrypto,
-  type Media,
-  type Sdp,
-  type Setup,
-  type Time,
-} from "../sdp/index.ts";
+import type { Attribute, Bandwidth, Direction, Media, Sdp, Setup, Time } from "../sdp/index.ts";
 import type { LineDtls } from "./association.ts";
 import { FAX, isFaxAttribute } from "./fax.ts";
 import type { LineIce } from "./ice.ts";
 import type { LineSide, Local, OwnKey } from "./line.ts";
+import { cryptoText } from "./sdes.ts";
 import type { Leg } from "./session.ts";
 
 /**
@@ -157,8 +149,8 @@ function mediaLines(line: Writing, { local, mux, ice }: LineSide, shown: string,
   if (line.muxOnly && line.offer) text += "a=rtcp-mux-only\r\n";
   if (ice !== undefined) text += candidateLines(ice, local, mux && (!line.offer || line.muxOnly));
   if (line.dtls !== undefined) text += line.dtls;
-  for (const { tag, name, key } of line.keys) {
-    text += `a=crypto:${formatCrypto({ tag, suite: name, keys: [{ key: key.key, lifetime: undefined, mki: undefined }], sessionParams: [] })}\r\n`;
+  for (const own of line.keys) {
+    text += `a=crypto:${cryptoText(own)}\r\n`;
   }
   return `${text}a=${line.direction}\r\n`;
 }

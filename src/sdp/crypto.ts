@@ -128,7 +128,7 @@ function mkiNumber(mki: Uint8Array): bigint {
   return value;
 }
 
-/** A line that we can work with: a suite we have, one key of its length, no parameters that change SRTP. */
+/** A line that we can work with: a suite we have, keys of its length, no parameters that change SRTP. */
 export interface UsableCrypto {
   readonly tag: number;
   /** As the peer wrote it: an answer repeats it. */
@@ -136,6 +136,10 @@ export interface UsableCrypto {
   readonly suite: CryptoSuite;
   readonly key: Secret<Uint8Array>;
   readonly mki: Uint8Array | undefined;
+  /** What it may go over to; each with an MKI as long as `mki`, and no two alike. */
+  readonly others: readonly { readonly key: Secret<Uint8Array>; readonly mki: Uint8Array }[];
+  /** The least of its keys', in packets; `undefined`: it says none. */
+  readonly lifetimePackets: number | undefined;
 }
 
 /** In the peer's order of preference. Malformed, unknown and unusable lines, and tags seen before, are left out. */
@@ -154,15 +158,31 @@ export function usableCryptos(media: Media): UsableCrypto[] {
   return usable;
 }
 
+/** Limit: keys of one line; a line with more is passed over. */
+const KEYS_OF_A_LINE = 8;
+
 function asUsable(line: CryptoLine): UsableCrypto | undefined {
   const suite = suiteNamed(line.suite);
-  const [first, second] = line.keys;
-  // Several keys in one line are told apart by their MKI in each packet: a rollover that we do not do.
-  if (suite === undefined || first === undefined || second !== undefined) return undefined;
-  if (first.key.reveal().length !== suiteKeyBytes[suite]) return undefined;
+  const [first, ...rest] = line.keys;
+  if (suite === undefined || first === undefined || line.keys.length > KEYS_OF_A_LINE) return undefined;
+  if (line.keys.some(({ key }) => key.reveal().length !== suiteKeyBytes[suite])) return undefined;
   if (!line.sessionParams.every(isHarmless)) return undefined;
-  return { tag: line.tag, name: line.suite === suite ? suite : line.suite, suite, key: first.key, mki: first.mki };
+  const others: { key: Secret<Uint8Array>; mki: Uint8Array }[] = [];
+  const names = new Set([String(first.mki)]);
+  for (const { key, mki } of rest) {
+    // RFC 4568 §6.1: several keys are told apart by MKIs of one length.
+    if (mki === undefined || mki.length !== first.mki?.length || names.has(String(mki))) return undefined;
+    names.add(String(mki));
+    others.push({ key, mki });
+  }
+  const lifetimes = line.keys.flatMap(({ lifetime }) => (lifetime === undefined ? [] : [packetsOf(lifetime)]));
+  const lifetimePackets = lifetimes.length === 0 ? undefined : Math.min(...lifetimes);
+  const name = line.suite === suite ? suite : line.suite;
+  return { tag: line.tag, name, suite, key: first.key, mki: first.mki, others, lifetimePackets };
 }
+
+const packetsOf = (lifetime: string): number =>
+  lifetime.startsWith("2^") ? 2 ** Number(lifetime.slice(2)) : Number(lifetime);
 
 /**
  * WSH only advises, and "-" marks what may be ignored (RFC 4568 §6.3.7). Everything else changes the packets (KDR, FEC,

@@ -46,7 +46,7 @@ test("latch policies, kinds, events and suites are the same", () => {
   expect(enumerators(meaning, "PairKind")).toEqual(kinds);
 
   const events = [...words.matchAll(/readonly event: "(\w+)"/g)].map((found) => found[1]!).sort();
-  expect(alternatives(types, /readonly event: (.*?);/s)).toEqual(events);
+  expect(alternatives(types, /readonly event:(.*?);/s)).toEqual(events);
   expect(enumerators(meaning, "EventKind").filter((name) => name !== "retired")).toEqual(events);
 
   const suites = alternatives(words, /type SrtpSuite =(.*?);/s);

@@ -72,6 +72,19 @@ const mediaRules = {
       ["lite", "answer", "off"],
     ),
   ),
+  srtpRekey: Type.Optional(
+    word(
+      "Rollover counters under a new SRTP key: from 0 (RFC 4568 §7.1.4; Microsoft Teams), or carried on (RFC 3711 §3.3.1). Default reset.",
+      ["reset", "keep"],
+    ),
+  ),
+  srtpLifetime: Type.Optional(
+    count(
+      "2^n packets that an SDES key of ours is good for; it is renewed by re-INVITE in time. Default 48, unsaid.",
+      10,
+      48,
+    ),
+  ),
   webrtc: Type.Optional(
     Type.Boolean({
       description:

@@ -250,6 +250,27 @@ test("no media: both legs get BYE with the reason", () => {
   expect(ended()).toEqual(["media-silent undefined 200"]);
 });
 
+test("a key comes to its end: a re-INVITE on that leg alone; at its end without a new one the call ends", () => {
+  const scene = established();
+  ({ stage } = scene);
+  const pair = stage.relay.find((command) => command.word === "open")?.pair ?? 0;
+  const ages = (packetsLeft: number, whose: "ours" | "theirs" = "ours"): void =>
+    stage.step({ in: "relay", event: { event: "keyLifetime", pair, side: 1, whose, packetsLeft } });
+  ages(6_000);
+  scene.bob.answer(200, { method: "INVITE", sdp: sdpOfBob });
+  expect(ended()).toEqual([]);
+  ages(3_000);
+  scene.bob.answer(488, { method: "INVITE" });
+  ages(0, "theirs");
+  scene.bob.answer(200, { method: "INVITE", sdp: sdpOfBob });
+  expect(ended()).toEqual([]);
+  ages(0);
+  scene.alice.answer(200, { method: "BYE" });
+  scene.bob.answer(200, { method: "BYE" });
+  expect(headerOf(scene.bob.asked("BYE"), "Reason")).toContain("Key used up");
+  expect(ended()).toEqual(["media-failed undefined 200"]);
+});
+
 test("a camera is off: the call goes on, until the sound of the same phone is gone too", () => {
   const scene = twoSides();
   ({ stage } = scene);

@@ -193,11 +193,15 @@ test("a repeated key keeps its context, a new one makes a fresh one, each direct
   expect(media.answer("call", "callee", plainAnswer)).toBe(answer);
   expect(take()).toEqual([]);
 
+  // The peer begins its counters anew with its key, and ours with it: so ours is new, too.
   media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", crypto(1, KEY_B)));
-  expect(media.answer("call", "callee", plainAnswer)).toBe(answer);
+  const later = media.answer("call", "callee", plainAnswer);
+  expect(lines(later, "a=crypto:")).not.toEqual(lines(answer, "a=crypto:"));
   const [rekeyed] = take() as [Extract<RelayCommand, { word: "change" }>];
-  expect(Object.keys(rekeyed.set)).toEqual(["rx"]);
+  expect(Object.keys(rekeyed.set).sort()).toEqual(["rx", "tx"]);
   expect(keyText(rekeyed.set.rx)).toBe(KEY_B);
+  expect(keyText(rekeyed.set.tx)).not.toBe(keyText(before.tx));
+  expect(rekeyed.set.tx?.keepsRollover).toBeUndefined();
 
   const gcm = Buffer.alloc(28, 9).toString("base64");
   media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", crypto(1, gcm, "AEAD_AES_128_GCM")));
@@ -206,6 +210,53 @@ test("a repeated key keeps its context, a new one makes a fresh one, each direct
   expect(Object.keys(changed.set).sort()).toEqual(["rx", "tx"]);
   expect(changed.set.tx?.suite).toBe("AEAD_AES_128_GCM");
   expect(keyText(changed.set.tx)).not.toBe(keyText(before.tx));
+});
+
+test("a peer that keeps its counters under a new key: our key stays, and a new one of ours goes on from it", () => {
+  const { media, take } = call([{ ...OUTSIDE, media: { ...OUTSIDE.media, rules: { srtpRekey: "keep" } } }, INSIDE]);
+  media.offer("call", "caller", secureOffer);
+  const answer = media.answer("call", "callee", plainAnswer);
+  take();
+  media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", crypto(1, KEY_B)));
+  expect(media.answer("call", "callee", plainAnswer)).toBe(answer);
+  const [rekeyed] = take() as [Extract<RelayCommand, { word: "change" }>];
+  expect(Object.keys(rekeyed.set)).toEqual(["rx"]);
+  const gcm = Buffer.alloc(28, 9).toString("base64");
+  media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", crypto(1, gcm, "AEAD_AES_128_GCM")));
+  media.answer("call", "callee", plainAnswer);
+  const [changed] = take() as [Extract<RelayCommand, { word: "change" }>];
+  expect(changed.set.tx).toMatchObject({ suite: "AEAD_AES_128_GCM", keepsRollover: true });
+});
+
+test("several keys with identifiers, and the least of their lifetimes, reach the relay", () => {
+  const { media, take } = call();
+  const keys = `inline:${KEY_A}|2^20|1:4;inline:${KEY_B}|2^18|2:4`;
+  const line = `a=crypto:1 AES_CM_128_HMAC_SHA1_80 ${keys}`;
+  media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", line));
+  media.answer("call", "callee", plainAnswer);
+  const { rx, tx } = opened(take()).sides[0];
+  expect([rx?.mki, rx?.lifetimePackets, rx?.others?.map(({ mki }) => mki)]).toEqual([
+    Uint8Array.of(0, 0, 0, 1),
+    2 ** 18,
+    [Uint8Array.of(0, 0, 0, 2)],
+  ]);
+  expect(Buffer.from(rx?.others?.[0]?.key.reveal() ?? []).toString("base64")).toBe(KEY_B);
+  expect([tx?.mki, tx?.lifetimePackets]).toEqual([undefined, undefined]);
+  // The same lines again are the same keys; another second key is a new context.
+  media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", line));
+  media.answer("call", "callee", plainAnswer);
+  expect(take()).toEqual([]);
+  media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 0 8", line.replace("2:4", "3:4")));
+  media.answer("call", "callee", plainAnswer);
+  expect(take()).toMatchObject([{ word: "change", set: { rx: { others: [{ mki: Uint8Array.of(0, 0, 0, 3) }] } } }]);
+});
+
+test("a lifetime of ours is said with the key, and held to", () => {
+  const { media, take } = call([{ ...OUTSIDE, media: { ...OUTSIDE.media, rules: { srtpLifetime: 20 } } }, INSIDE]);
+  media.offer("call", "caller", secureOffer);
+  const answer = media.answer("call", "callee", plainAnswer);
+  expect(lines(answer, "a=crypto:")[0]).toMatch(/\|2\^20$/);
+  expect(opened(take()).sides[0].tx?.lifetimePackets).toBe(2 ** 20);
 });
 
 test("a re-offer toward an SRTP leg repeats the agreed key alone", () => {

@@ -81,7 +81,11 @@ test("lines that we cannot honour are passed over, and the next is taken", () =>
       `5 AES_CM_128_HMAC_SHA1_80 inline:${key30} UNAUTHENTICATED_SRTP`,
       `6 AES_CM_128_HMAC_SHA1_80 inline:${key30} KDR=4`,
       `7 AES_CM_128_HMAC_SHA1_80 inline:${key30} SOMETHING=new`,
-      `8 AES_CM_128_HMAC_SHA1_80 inline:${key30}|1:4;inline:${base64(30)}|2:4`,
+      `8 AES_CM_128_HMAC_SHA1_80 inline:${key30}|1:4;inline:${base64(30)}|1:4`,
+      `11 AES_CM_128_HMAC_SHA1_80 inline:${key30}|1:4;inline:${base64(30)}|2:1`,
+      `12 AES_CM_128_HMAC_SHA1_80 inline:${key30}|1:4;inline:${base64(29)}|2:4`,
+      `13 AES_CM_128_HMAC_SHA1_80 inline:${key30};inline:${base64(30)}`,
+      `14 AES_CM_128_HMAC_SHA1_80 ${Array.from({ length: 9 }, (_, i) => `inline:${key30}|${i}:4`).join(";")}`,
       "constructor inline:x",
       `9 constructor inline:${key30}`,
       `10 AES_CM_128_HMAC_SHA1_32 inline:${key30} WSH=64 -SOMETHING=optional`,
@@ -89,6 +93,19 @@ test("lines that we cannot honour are passed over, and the next is taken", () =>
     ]),
   );
   expect(usable.map(({ tag, suite }) => [tag, suite])).toEqual([[10, "AES_CM_128_HMAC_SHA1_32"]]);
+});
+
+test("several keys are told apart by identifiers of one length; the least lifetime counts", () => {
+  const line = `1 AES_CM_128_HMAC_SHA1_80 inline:${key30}|2^31|1:4;inline:${base64(30)}|1000|2:4;inline:${key30}|3:4`;
+  const [usable] = usableCryptos(media([line]));
+  expect(usable).toMatchObject({ mki: Uint8Array.of(0, 0, 0, 1), lifetimePackets: 1_000 });
+  expect(usable?.others.map(({ mki, key }) => [mki[3], key.reveal().length])).toEqual([
+    [2, 30],
+    [3, 30],
+  ]);
+  expect(usableCryptos(media([`1 AES_CM_128_HMAC_SHA1_80 inline:${key30}`]))).toMatchObject([
+    { others: [], lifetimePackets: undefined },
+  ]);
 });
 
 test("a key never prints", () => {
