@@ -39,7 +39,7 @@ import type { Reunion } from "./introduction.ts";
 import { type JointEffect, type JointEvent, type JointState, jointFigure } from "./joint-state.ts";
 import { takePrack } from "./pracks.ts";
 import { bothWait } from "./preconditions.ts";
-import { Refresh } from "./refresh.ts";
+import { keyEnds, Refresh } from "./refresh.ts";
 import { Report } from "./report.ts";
 import { SILENT_TARGET_LIMIT } from "./setup.ts";
 import { Silence } from "./silence.ts";
@@ -219,7 +219,8 @@ export class Call implements LegOwner, Punctual {
         this.house.fact({ fact: "media.failed", call, reason: news.reason }, now);
         return this.#noMedia("media-failed", "Media failed", now);
       case "key-lifetime":
-        return this.#keyEnds(news, now);
+        if (keyEnds(this, news, now)) this.#noMedia("media-failed", "Key used up", now);
+        return;
       case "closed":
         this.report.counted(news);
         if (news.last) this.#tellEnd(now);
@@ -481,14 +482,6 @@ export class Call implements LegOwner, Punctual {
 
   badAnswer(by: Side, status: number, now: Millis): void {
     this.happen("bad answer", noUsableMedia(by, status), now);
-  }
-
-  /** A new key by re-INVITE; at a bad moment it is told again. Without one nothing more could be sent, and the call ends. */
-  #keyEnds({ side, stream, whose, packetsLeft }: MediaNews & { news: "key-lifetime" }, now: Millis): void {
-    this.house.fact({ fact: "media.key-lifetime", call: this.id, side, stream, whose, packetsLeft }, now);
-    if (packetsLeft === 0 && whose === "ours") return this.#noMedia("media-failed", "Key used up", now);
-    const leg = side === "caller" ? this.caller : this.callee;
-    if (leg?.dialog !== undefined) Refresh.start(this, leg, leg.dialog, now, true);
   }
 
   #noMedia(cause: "media-silent" | "media-failed", text: string, now: Millis): void {

@@ -4,6 +4,7 @@
  */
 import { type Millis, PeerError } from "../base/index.ts";
 import { type Dialog, type Leg, NOTHING, type Reinvite, type ReinviteOwner } from "../leg/index.ts";
+import type { MediaNews } from "../media/index.ts";
 import { INITIAL_MAX_FORWARDS, type Response } from "../message/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
@@ -70,4 +71,17 @@ export class Refresh implements ReinviteOwner {
     this.#call.house.media.withdraw(this.#call.id, leg.side === "caller" ? "callee" : "caller");
     this.#dialog.exchange = "settled";
   }
+}
+
+/**
+ * An SRTP key comes to its end: a new one by re-INVITE on that leg alone; at a bad moment it is told again. True: it has
+ * ended, nothing more can be sent under it.
+ */
+export function keyEnds(call: Call, news: MediaNews & { news: "key-lifetime" }, now: Millis): boolean {
+  const { side, stream, whose, packetsLeft } = news;
+  call.house.fact({ fact: "media.key-lifetime", call: call.id, side, stream, whose, packetsLeft }, now);
+  if (packetsLeft === 0 && whose === "ours") return true;
+  const leg = side === "caller" ? call.caller : call.callee;
+  if (leg?.dialog !== undefined) Refresh.start(call, leg, leg.dialog, now, true);
+  return false;
 }
