@@ -147,8 +147,8 @@ double median(std::vector<double> values) {
 
 void report(Suite suite, const char* peer, std::vector<double> mine, std::vector<double> theirs) {
   const double a = median(std::move(mine)), b = median(theirs);
-  std::printf("{\"bench\":\"crypto.srtp.%.*s\",\"ours\":%.0f,\"peer\":\"%s\",\"theirs\":%.0f,\"ratio\":%.3f,\"unit\":\"cpu-ns/packet\",\"runs\":%zu}\n",
-              static_cast<int>(facts(suite).sdes_name.size()), facts(suite).sdes_name.data(), a, peer, b, a / b, theirs.size());
+  std::printf("{\"bench\":\"media.crypto.%.*s%s\",\"ours\":%.0f,\"peer\":\"%s\",\"theirs\":%.0f,\"ratio\":%.3f,\"unit\":\"cpu-ns/packet\",\"runs\":%zu}\n",
+              static_cast<int>(facts(suite).sdes_name.size()), facts(suite).sdes_name.data(), peer[0] == 'i' ? ".bare" : "", a, peer, b, a / b, theirs.size());
 }
 
 }  // namespace
