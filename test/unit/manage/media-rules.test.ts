@@ -23,6 +23,15 @@ test("a peer has its own members in place of its realm's, and the realm's where 
   expect(read(`"ptime": 20`, "").peers.get("p")?.media).toEqual({ ptimeMs: 20 });
 });
 
+test("ICE and browsers are a matter of realm and peer, the ways of keys of a peer alone", () => {
+  const settings = read(`"ice": "lite", "webrtc": true`, `"ice": "off", "srtpKeys": ["dtls"]`);
+  expect(settings.realms.get("a")?.media.rules).toEqual({ ice: "lite", webrtc: true });
+  expect(settings.peers.get("p")?.media).toEqual({ ice: "off", webrtc: true, srtpKeys: ["dtls"] });
+  expect(read("", `"webrtc": false`).peers.get("p")?.media).toEqual({ webrtc: false });
+  expect(faults(`"ice": "full"`)).toEqual([expect.stringContaining('realms.a.media.ice: "full" is not known')]);
+  expect(faults(`"srtpKeys": ["dtls"]`)).toEqual([expect.stringContaining("realms.a.media.srtpKeys")]);
+});
+
 test("what is no codec, no attribute, or never one that crosses, is a fault with a place", () => {
   expect(faults(`"codecs": { "order": ["opus", "a b"] }`)).toEqual([
     'x.jsonc:1:177: realms.a.media.codecs.order[1]: "a b" is no codec; write one as in opus, L16/44100 or video/*',
