@@ -60,8 +60,9 @@ demo: ## two softphones call each other through the box, and their tones are mea
 image: ## the bootable appliance
 	@echo "make image: there is no appliance yet" >&2; exit 1
 
-fuzz: install ## hostile bytes against the parsers, FOR=60s
+fuzz: install ## hostile bytes against the parsers, then against the kernel program, FOR=60s each
 	@$(NODE) test/fuzz/run.ts "$(FOR)"
+	@if [ -x build/native/io/flow_program_test ]; then build/native/io/flow_program_test --fuzz "$(FOR)"; fi
 	@$(NODE) test/fuzz/native.ts "$(FOR)"
 
 sim: install ## the box in virtual time: SEED= replays one world, CALLS= plays so many calls

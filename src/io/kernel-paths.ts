@@ -27,7 +27,9 @@ export function kernelLines(settings: Settings, relay: Pick<Relay, "kernelPaths"
         continue;
       }
       if (isLoopback(address) && media.path === "auto") continue;
-      const reason = isLoopback(address) ? "a loopback address" : (found?.reason ?? relay.kernelProblem);
+      const reason = isLoopback(address)
+        ? "a loopback address"
+        : found?.reason || relay.kernelProblem || "not attached yet";
       lines.push({ level: media.path === "xdp" ? "warn" : "info", realm, address, path: "socket", reason });
     }
   }

@@ -4,6 +4,11 @@
 #include <net/if.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include "../../shared/check.h"
@@ -302,12 +307,69 @@ TEST("hostile bytes: whatever is changed or cut, a packet that goes on is whole 
   EXPECT(forwarded > 1'000);
 }
 
+/* What people have thrown at other relays: payloads to begin with. */
+std::vector<Bytes> seeds() {
+  std::vector<Bytes> found = {frames::rtp(1), frames::rtp(1, 0), {0x80, 201, 0, 1, 1, 2, 3, 4}};
+  std::error_code missing;
+  const char* const folder = SALLYPORT_TESTDATA "/fuzz-seeds";
+  for (auto at = std::filesystem::recursive_directory_iterator(folder, missing); !missing && at != std::filesystem::recursive_directory_iterator(); at.increment(missing)) {
+    if (!at->is_regular_file() || at->file_size() > 1'400) continue;
+    std::ifstream file(at->path(), std::ios::binary);
+    found.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  }
+  return found;
+}
+
+/* Frames of all families with payloads that are spoilt, and headers that are spoilt. What passes up is untouched; what goes
+ * on is whole, bears our addresses, and has a right checksum if it came with one. */
+void fuzz(int seconds) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(seconds);
+  const std::vector<Bytes> payloads = seeds();
+  std::random_device entropy;
+  const unsigned seed = entropy();
+  std::mt19937 dice(seed);
+  std::uint64_t tried = 0, forwarded = 0;
+  while (Clock::now() < end && check::failures == 0) {
+    const std::uint16_t vlan = dice() % 3 == 0 ? 5 : 0;
+    Flow flow(dice() % 2, dice() % 2, dice() % 2, vlan);
+    flow.install();
+    for (int i = 0; i < 500 && check::failures == 0; ++i, ++tried) {
+      Shape shape = flow.shape(payloads[dice() % payloads.size()]);
+      shape.vlan = vlan;
+      if (shape.payload.size() >= 12 && dice() % 4 != 0) std::copy_n(frames::rtp(2).begin(), 12, shape.payload.begin());
+      for (unsigned n = dice() % 3; n > 0 && !shape.payload.empty(); --n) shape.payload[dice() % shape.payload.size()] = static_cast<std::uint8_t>(dice());
+      const bool clean = dice() % 2;
+      Bytes frame = frames::frame_of(shape);
+      for (unsigned n = clean ? 0 : dice() % 5; n > 0; --n) frame[dice() % std::min<std::size_t>(frame.size(), 80)] = static_cast<std::uint8_t>(dice());
+      if (!clean && dice() % 3 == 0) frame.resize(14 + dice() % (frame.size() - 13));
+      program->state(kSlot)->highest = flow.words.highest;
+      const Run out = run(frame);
+      if (out.action == -1) continue;
+      EXPECT(out.action == XDP_PASS || out.action == XDP_DROP || out.action == XDP_TX);
+      if (out.action == XDP_PASS) EXPECT(out.frame == frame);
+      if (out.action != XDP_TX) continue;
+      const Seen seen = frames::read(out.frame);
+      EXPECT(seen.whole && seen.ip_sum_right && same(seen.from, flow.words.from) && same(seen.to, flow.words.to) && seen.hop_limit == 64);
+      if (clean) EXPECT(seen.udp_sum_right && seen.payload == shape.payload);
+      forwarded += 1;
+    }
+  }
+  std::printf("kernel program: seed %u: %llu frames from %zu seeds, %llu forwarded, %d failed\n", seed, static_cast<unsigned long long>(tried),
+              payloads.size(), static_cast<unsigned long long>(forwarded), check::failures);
+}
+
 int main(int count, char** words) {
   std::string why;
   program = io::XdpProgram::load(64, why);
   if (!program) {
     std::printf("skipped: the kernel does not take the program: %s\n", why.c_str());
     return geteuid() == 0 ? 1 : kWithoutPrivileges;
+  }
+  if (count == 3 && std::string(words[1]) == "--fuzz") {
+    const std::string time = words[2];
+    fuzz(std::stoi(time) * (time.back() == 'h' ? 3'600 : time.back() == 'm' ? 60 : 1));
+    return check::failures != 0;
   }
   return check::run(count, words);
 }

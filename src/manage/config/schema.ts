@@ -130,7 +130,10 @@ const Media = Type.Object(
     }),
     ports: text("UDP ports for media, as in 20000-29999. A call with audio and video takes four."),
     path: Type.Optional(
-      word("How packets travel. Default auto, which is socket so far.", ["auto", "socket", "af_xdp", "xdp"]),
+      word(
+        "How packets travel. auto (default) and xdp: the kernel forwards what needs no encryption, sockets carry the rest; socket: they carry all. af_xdp is socket so far.",
+        ["auto", "socket", "af_xdp", "xdp"],
+      ),
     ),
     silenceSeconds: Type.Optional(
       count("How long a side may bring no media before the call is cleared. 0: for ever. Default 60.", 0, 86_400),
