@@ -34,14 +34,10 @@ export class SourceRates {
     return this.#young.size + this.#old.size;
   }
 
-  /**
-   * May this come in? `known`: is it somebody who is not to be limited (a peer, a registered phone)? Asked only when the
-   * rate is used up, and then once a second. `limited` is told when a source goes over, not of each message.
-   */
-  take(ip: string, now: Millis, known: () => boolean, limited: (source: string) => void): boolean {
+  /** May this come in? False: only if it comes from somebody who is not to be limited, see `exempt`. */
+  take(ip: string, now: Millis): boolean {
     if (this.perSecond === 0) return true;
-    const source = sourceOf(ip);
-    const bucket = this.#bucket(source, now);
+    const bucket = this.#bucket(sourceOf(ip), now);
     const burst = this.perSecond * BURST_SECONDS;
     bucket.left = Math.min(burst, bucket.left + ((now - bucket.at) * this.perSecond) / SECOND);
     bucket.at = now;
@@ -50,14 +46,20 @@ export class SourceRates {
       if (bucket.left >= this.perSecond) bucket.dropped = 0; // It has been quiet: the next time is news.
       return true;
     }
-    if (now < bucket.exemptUntil) return true;
-    if (known()) {
-      bucket.exemptUntil = now + SECOND;
-      return true;
-    }
-    if (bucket.dropped === 0) limited(source);
+    return now < bucket.exemptUntil;
+  }
+
+  /** A peer or a registered phone: it is not asked again for a second. */
+  exempt(ip: string, now: Millis): void {
+    this.#bucket(sourceOf(ip), now).exemptUntil = now + SECOND;
+  }
+
+  /** A message was dropped. The source, when that is news. */
+  dropped(ip: string, now: Millis): string | undefined {
+    const source = sourceOf(ip);
+    const bucket = this.#bucket(source, now);
     bucket.dropped += 1;
-    return false;
+    return bucket.dropped === 1 ? source : undefined;
   }
 
   #bucket(source: string, now: Millis): Bucket {

@@ -318,12 +318,15 @@ export class Transport {
 
   /** Nothing of what a stranger sends faster than he may is looked at. */
   #mayEnter(hop: Hop, { realm }: Listener, now: Millis): boolean {
-    if (realm.trust === "full") return true;
-    const known = (): boolean => this.#user.known?.(hop, now) === true;
-    const limited = (source: string): void =>
-      this.#emit({ out: "fact", fact: { fact: "source.limited", realm: realm.name, source } });
-    if (this.#rates.take(hop.remote.ip, now, known, limited)) return true;
+    const { ip } = hop.remote;
+    if (realm.trust === "full" || this.#rates.take(ip, now)) return true;
+    if (this.#user.known?.(hop, now) === true) {
+      this.#rates.exempt(ip, now);
+      return true;
+    }
     this.#own.add("source.over-rate");
+    const source = this.#rates.dropped(ip, now);
+    if (source !== undefined) this.#emit({ out: "fact", fact: { fact: "source.limited", realm: realm.name, source } });
     return false;
   }
 

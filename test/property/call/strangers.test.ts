@@ -4,6 +4,8 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Settings } from "../../../src/base/index.ts";
+import { domainSettings, PHONE_ROUTES, usersNamed } from "../../support/phones.ts";
 import { audio, headerOf } from "../../support/scripted-party.ts";
 import { twoSides } from "../../support/stage.ts";
 
@@ -48,6 +50,23 @@ describe("outside of any dialog", () => {
       for (const answer of answers) expect(answer.length, method).toBeLessThanOrEqual(text.length * 1.5);
     }
   });
+});
+
+test("with phones registering here: REGISTER is asked for a password whoever is named, and all else stays as it was", () => {
+  for (const method of METHODS) {
+    const answers = new Set(
+      ["bob", "2000", "nobody", "+4930123"].map((user) => {
+        const { stage, mallory } = besieged(withPhones);
+        const before = stage.sent.inside.length;
+        stage.deliver(mallory, requestOf({ method, user }));
+        stage.pass(40_000);
+        expect(stage.sent.inside.length).toBe(before);
+        return mallory.got.map((text) => plain(text).replace(/nonce="[^"]*"/g, "nonce")).join("\n");
+      }),
+    );
+    expect(answers.size, method).toBe(1);
+    if (method === "REGISTER") expect([...answers][0]).toMatch(/^SIP\/2\.0 401 /);
+  }
 });
 
 describe("inside of a dialog that somebody else has", () => {
@@ -103,13 +122,24 @@ describe("inside of a dialog that somebody else has", () => {
 });
 
 /** A box with strangers at its door, and a call under way for them to disturb. */
-function besieged() {
-  const { stage } = talking();
+function besieged(change?: (settings: Settings) => Settings) {
+  const { stage } = talking(change);
   return { stage, mallory: stage.party("mallory", MALLORY) };
 }
 
-function talking() {
-  const scene = twoSides();
+/** bob has an account at the box. */
+function withPhones(settings: Settings): Settings {
+  const users = usersNamed("bob");
+  const domain = domainSettings({ domain: "203.0.113.1", registrar: undefined, users });
+  const registration = {
+    domains: new Map([[domain.domain, domain]]),
+    ...{ file: undefined, bindings: 100, perSecond: 100, pushGateway: undefined },
+  };
+  return { ...settings, routes: [...settings.routes, ...PHONE_ROUTES], registration };
+}
+
+function talking(change?: (settings: Settings) => Settings) {
+  const scene = twoSides(change === undefined ? {} : { change });
   const { stage, alice, bob } = scene;
   alice.invite("bob");
   bob.answer(200, { sdp: audio(bob.place.ip) });

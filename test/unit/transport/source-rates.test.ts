@@ -1,8 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { SourceRates } from "../../../src/transport/source-rates.ts";
 
-const NOBODY = (): boolean => false;
-
 describe("the rate of a stranger", () => {
   test("lets a burst of four seconds in, then what a second allows", () => {
     const rates = new SourceRates(10);
@@ -23,17 +21,21 @@ describe("the rate of a stranger", () => {
     const rates = new SourceRates(10);
     const told: string[] = [];
     for (const now of [0, 100, 200, 20_000])
-      for (let i = 0; i < 100; i++) rates.take("192.0.2.1", now, NOBODY, (source) => told.push(source));
+      for (let i = 0; i < 100; i++) {
+        const source = rates.take("192.0.2.1", now) ? undefined : rates.dropped("192.0.2.1", now);
+        if (source !== undefined) told.push(source);
+      }
     expect(told).toEqual(["192.0.2.1", "192.0.2.1"]);
   });
 
   test("does not hold for those who are known, who are asked about once a second", () => {
     const rates = new SourceRates(10);
     let asked = 0;
-    const known = (): boolean => ++asked > 0;
-    let taken = 0;
-    for (let i = 0; i < 1_000; i++) if (rates.take("192.0.2.1", i, known, () => {})) taken += 1;
-    expect(taken).toBe(1_000);
+    for (let i = 0; i < 1_000; i++) {
+      if (rates.take("192.0.2.1", i)) continue;
+      asked += 1;
+      rates.exempt("192.0.2.1", i);
+    }
     expect(asked).toBe(1);
   });
 
@@ -50,6 +52,6 @@ describe("the rate of a stranger", () => {
 
 function taken(rates: SourceRates, ip: string, count: number, now: number): number {
   let entered = 0;
-  for (let i = 0; i < count; i++) if (rates.take(ip, now, NOBODY, () => {})) entered += 1;
+  for (let i = 0; i < count; i++) if (rates.take(ip, now)) entered += 1;
   return entered;
 }
