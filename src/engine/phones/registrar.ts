@@ -24,6 +24,7 @@ import {
   Gatekeeper,
   type HeldBinding,
   hostIn,
+  isSameFlow,
   keep,
   RegisterRate,
   type RegisterRequest,
@@ -275,7 +276,9 @@ export class Registrar implements RelayOwner, Punctual {
     if (known !== undefined && request.cseq.number < known.seq) return this.#desk.refuse(visit, 500, now);
     if (known?.upstream?.state === "held" && now < known.upstream.refreshAt) return this.#fromCache(visit, known, now);
     if (this.#isAway(peer, now)) return this.#survive(visit, peer, known, now);
-    if (!this.#rateOf(peer.name).take(known !== undefined, now)) {
+    // Whoever comes from where a phone of his stands is no stranger, though it may have been switched on anew.
+    const familiar = held.some(({ flow, contact }) => contact === asked.wishes[0]?.uri && isSameFlow(flow, hop));
+    if (!this.#rateOf(peer.name).take(familiar, now)) {
       // It has its grant from the registrar yet: another time will do.
       const left = known?.upstream === undefined ? 0 : known.upstream.until - now;
       if (known !== undefined && left > SECOND * domain.shortestSeconds) return this.#fromCache(visit, known, now);
