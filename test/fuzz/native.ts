@@ -18,7 +18,7 @@ const TARGETS: Readonly<Record<string, { longest: number; seeds?: string }>> = {
   crypto_srtp_fuzz: { longest: 4_096 },
   relay_stun_fuzz: { longest: 11_000, seeds: "pjsip-stun" },
   relay_front_fuzz: { longest: 4_096 },
-  relay_rtcp_fuzz: { longest: 2_048 },
+  relay_rtcp_fuzz: { longest: 2_048, seeds: "janus-rtcp_fuzzer" },
   relay_media_fuzz: { longest: 4_096 },
 };
 
