@@ -65,6 +65,7 @@ const limited = new Set<Fact["fact"]>([
   "phone.registered",
   "phone.gone",
   "phone.refused",
+  "registrations.failed",
   "message.bad",
   "connection.refused",
   "tls.failed",
