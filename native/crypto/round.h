@@ -48,6 +48,7 @@ void prefetch_contexts(const Jobs& jobs) noexcept {
   for (const auto& entry : jobs) {
     const SrtpJob& job = job_of(entry);
     __builtin_prefetch(job.context, 1);
+    if (job.context) __builtin_prefetch(job.context->slots());
     __builtin_prefetch(job.data, 1);
     __builtin_prefetch(job.data + job.size, 1);
   }

@@ -1,8 +1,8 @@
 /**
  * What the native relay costs by itself: cryptography a relayed packet beside the bare library and beside OpenSSL EVP with
  * contexts kept per key, and CPU and memory of twenty thousand open calls. The programs do the measuring (native/crypto/bench,
- * native/io/bench), interleaved and as medians; here they are run and their lines taken. Opening so many calls wants a
- * hard limit of 80,000 descriptors, or the right to raise it.
+ * native/io/bench), interleaved and as medians; here they are run and their lines taken. Where
+ * descriptors are too few for so many, fewer calls are opened, and `opened` tells how many.
  */
 import { execFileSync } from "node:child_process";
 import type { Bench, BenchLine } from "./bench.ts";
