@@ -33,7 +33,7 @@ struct Places {
 };
 Places places_for(relay::PairKind kind, bool receive) noexcept {
   const bool audio = kind == relay::PairKind::kAudio;
-  if (receive) return audio ? Places{2, 12} : Places{relay::kOtherSources, crypto::kRetiredLimit};
+  if (receive) return audio ? Places{1, 10} : Places{relay::kOtherSources, crypto::kRetiredLimit};
   return audio ? Places{1, relay::kAudioSources - 1} : Places{relay::kOtherSources, 0};
 }
 
