@@ -12,14 +12,21 @@ namespace sallyport::io {
 
 /// The kernel leaves 256 bytes before a packet; behind those a full Ethernet packet and its SRTP tag find room.
 inline constexpr std::uint32_t kFrameBytes = 2'048;
-/// Limit: queues that may hold frames of one store.
+/// Limit: queues of one packet thread; what arrives on others stays with the sockets.
 inline constexpr std::uint8_t kQueueLimit = 128;
+/// Limit: entries of each ring. A receive ring that is full loses packets, counted by the kernel; one of transmission
+/// makes the flow take the socket, or lose the packet where that one would overtake.
+inline constexpr std::uint32_t kRingEntries = 2'048;
+/// Frames a queue brings into its store: those that wait to be filled, and as many on their way out.
+inline constexpr std::uint32_t kFramesPerQueue = 2 * kRingEntries;
 
 class FrameStore {
  public:
   enum : std::uint8_t { kFree = 0xff, kOurs = 0xfe };  // Else: the number of the queue whose rings hold it.
 
-  explicit FrameStore(std::uint32_t frames) : count_(frames), holders_(frames, kFree) {
+  /// For so many queues at once.
+  explicit FrameStore(std::uint32_t queues) : FrameStore(queues, queues * kFramesPerQueue) {}
+  FrameStore(std::uint32_t queues, std::uint32_t frames) : share_limit_(queues), count_(frames), holders_(frames, kFree) {
     void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     memory_ = static_cast<std::uint8_t*>(memory);
@@ -31,6 +38,7 @@ class FrameStore {
   FrameStore& operator=(const FrameStore&) = delete;
 
   std::uint8_t* memory() const noexcept { return memory_; }
+  std::uint32_t share_limit() const noexcept { return share_limit_; }
   std::size_t bytes() const noexcept { return std::size_t{count_} * kFrameBytes; }
   std::uint32_t free_count() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
 
@@ -67,7 +75,10 @@ class FrameStore {
     }
   }
 
+  std::uint32_t shared_by = 0;  ///< Queues, at the moment.
+
  private:
+  std::uint32_t share_limit_;
   std::uint32_t count_;
   std::uint8_t* memory_ = nullptr;
   std::vector<std::uint8_t> holders_;

@@ -3,16 +3,16 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "af_xdp_flows.h"
 #include "af_xdp_headers.h"
 #include "af_xdp_parse.h"
+#include "zero_table.h"
 
 namespace sallyport::io {
 namespace {
 
-/// A flow that a ring brought packets of so lately is one of the ring's: what its socket brings is younger.
-constexpr std::uint64_t kByRingNs = 50'000'000;
 /// Limit: datagrams one turn takes from the rings beside those of the sockets.
 constexpr std::uint32_t kRingBatch = kBatch;
 
@@ -26,25 +26,25 @@ struct Way {
   std::uint8_t dscp = 0;
   std::uint8_t queue_after = 0;  ///< Number + 1 of the queue that `header` sends by; 0: the socket.
   bool known = false;
+  bool ring_was_last = false;  ///< Its last packet came by a ring.
   std::uint32_t hops_generation = 0;
   std::uint32_t socket_turn = 0;  ///< In which its socket was used last.
   std::uint64_t ring_position = 0;  ///< XskQueue::sent() after its last packet.
-  std::uint64_t ring_heard_ns = 0;
   HeaderTemplate header;
 };
 
 class AfXdpPort final : public RingPort {
  public:
   AfXdpPort(std::uint32_t flows, std::unique_ptr<PacketPort> inner, const RingOptions& options)
-      : inner_(std::move(inner)), hops_(options.hops), index_(flows), ways_(flows) {
-    open_queues(options);
+      : inner_(std::move(inner)), ground_(*options.ground), busy_poll_(options.busy_poll), index_(flows), ways_(flows) {
+    settle();
     removed.reserve(flows);
     batch_.reserve(kBatch + kRingBatch);
     late_.reserve(kBatch);
     held_.reserve(kRingBatch);
   }
   ~AfXdpPort() override {
-    for (const auto& queue : queues_) inner_->unwatch(queue->fd());
+    for (std::size_t number = 0; number < queues_.size(); ++number) close_queue(number);
   }
 
   PortKind kind() const noexcept override { return inner_->kind(); }
@@ -63,6 +63,7 @@ class AfXdpPort final : public RingPort {
     way.known = true;
     way.to = {};  // The header is made anew.
     index_.put(local, flow);
+    ground_.carry(flow, local);
   }
   void mark(std::uint32_t first, std::uint8_t dscp) noexcept override {
     for (std::uint32_t flow = first; flow < first + 2; ++flow) {
@@ -72,7 +73,10 @@ class AfXdpPort final : public RingPort {
   }
   void remove(std::uint32_t flow) noexcept override {
     Way& way = ways_[flow];
-    if (way.known) index_.remove(way.local, flow);
+    if (way.known) {
+      index_.remove(way.local, flow);
+      ground_.drop(flow);
+    }
     way = {};
     inner_->remove(flow);
   }
@@ -81,9 +85,8 @@ class AfXdpPort final : public RingPort {
   void send(const relay::Datagram& datagram) noexcept override;
 
   std::vector<QueueFacts> queues() const override {
-    std::vector<QueueFacts> facts;
-    for (const auto& queue : queues_) facts.push_back({queue->place(), queue->fd(), queue->mode(), queue->busy_polls()});
-    return facts;
+    const std::lock_guard lock(facts_mutex_);
+    return facts_;
   }
   std::uint64_t counter(RingCounter which) const noexcept override { return counters_[which].load(std::memory_order_relaxed); }
 
@@ -92,19 +95,20 @@ class AfXdpPort final : public RingPort {
     std::uint32_t before_sockets = 0;  ///< Packets there before the sockets were asked.
     std::uint32_t asked_twice = 0;     ///< Of those it holds: what is still nobody's flow's is dropped.
   };
-  void open_queues(const RingOptions& options);
+  void settle() noexcept;
+  void open_queue(const XskPlace& place, std::size_t queues);
+  std::unique_ptr<XskQueue> try_queue(const XskPlace& place, std::uint8_t number, std::size_t queues);
+  void close_queue(std::size_t number) noexcept;
+  void tell_facts();
   void kick(XskQueue& queue) noexcept;
+  void turn_rings() noexcept;
   bool look() noexcept;
   bool anything() const noexcept;
   void free_held() noexcept;
-  void take_sockets(std::span<const relay::Datagram> from_sockets, std::uint64_t now_ns) noexcept;
-  void take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit, std::uint64_t now_ns) noexcept;
+  void take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit) noexcept;
   enum class Taken : std::uint8_t { kYes, kLater, kNobodys };
-  Taken take_frame(XskQueue& queue, const xdp_desc& packet, bool may_begin, std::uint64_t now_ns) noexcept;
+  Taken take_frame(XskQueue& queue, const xdp_desc& packet, bool may_begin) noexcept;
   void drop_frame(XskQueue& queue, const xdp_desc& packet, RingCounter why) noexcept;
-  bool by_ring(const Way& way, std::uint64_t now_ns) const noexcept {
-    return way.ring_heard_ns != 0 && now_ns - way.ring_heard_ns < kByRingNs;
-  }
   void find_way(Way& way, std::uint32_t flow, const endpoint& to) noexcept;
   bool leave_by_ring(Way& way, const relay::Datagram& datagram) noexcept;
   void leave_by_socket(Way& way, const relay::Datagram& datagram) noexcept;
@@ -113,14 +117,20 @@ class AfXdpPort final : public RingPort {
   }
 
   std::unique_ptr<PacketPort> inner_;
-  HopFinder* hops_;
+  RingGround& ground_;
+  const bool busy_poll_;
   FlowIndex index_;
-  std::vector<Way> ways_;
+  ZeroTable<Way> ways_;
   std::vector<std::unique_ptr<FrameStore>> stores_;
-  std::vector<std::unique_ptr<XskQueue>> queues_;  // After the stores: they go first.
-  std::vector<Ring> rings_;
+  std::vector<std::unique_ptr<XskQueue>> queues_;  ///< Null: gone. After the stores, since they go first.
+  std::vector<Ring> rings_;                        ///< As many.
+  std::vector<std::uint8_t> gone_;                 ///< Numbers of queues to be closed when the turn is over.
+  std::uint32_t places_generation_ = 0;
+  mutable std::mutex facts_mutex_;
+  std::vector<QueueFacts> facts_;
   std::size_t first_queue_ = 0;  ///< Whose turn it is to be first.
   std::uint32_t turn_ = 1;
+  std::uint32_t by_sockets_ = 0;  ///< In this turn.
   std::vector<relay::Datagram> batch_;
   std::vector<relay::Datagram> late_;
   struct Frame {
@@ -131,51 +141,114 @@ class AfXdpPort final : public RingPort {
   std::atomic<std::uint64_t> counters_[kRingCounterCount] = {};
 };
 
-/// Without a copy is tried first. All queues share one memory where the kernel lets them, so that a packet may leave by
-/// another NIC without a copy; one that wants another mode than the first gets a memory of its own.
-void AfXdpPort::open_queues(const RingOptions& options) {
-  const auto frames = static_cast<std::uint32_t>(options.places.size() * kFramesPerQueue);
-  for (const XskPlace& place : options.places) {
-    if (queues_.size() == kQueueLimit) return;
-    const auto number = static_cast<std::uint8_t>(queues_.size());
-    std::unique_ptr<XskQueue> queue;
-    int error = 0;
-    for (const auto& other : queues_) {
-      queue = XskQueue::open({.place = place, .number = number, .share_with = other->fd(), .busy_poll = options.busy_poll}, other->store(), error);
-      if (queue || error == EBUSY) break;
+/// Other queues are to be had, or some are gone.
+void AfXdpPort::settle() noexcept {
+  const std::uint32_t generation = ground_.places_generation();
+  if (places_generation_ == generation) return;
+  places_generation_ = generation;
+  try {
+    const std::vector<XskPlace> wanted = ground_.places();
+    for (std::size_t number = 0; number < queues_.size(); ++number) {
+      if (queues_[number] && std::ranges::find(wanted, queues_[number]->place()) == wanted.end()) close_queue(number);
     }
-    for (const XskMode mode : {XskMode::kZeroCopy, XskMode::kCopy}) {
-      if (queue || error == EBUSY) break;
-      auto store = std::make_unique<FrameStore>(frames);
-      queue = XskQueue::open({.place = place, .number = number, .mode = mode, .busy_poll = options.busy_poll}, *store, error);
-      if (queue) stores_.push_back(std::move(store));
+    for (const XskPlace& place : wanted) {
+      const bool have = std::ranges::any_of(queues_, [&](const auto& queue) { return queue && queue->place() == place; });
+      if (!have) open_queue(place, wanted.size());
     }
-    if (!queue) continue;
-    inner_->watch(queue->fd());
-    queues_.push_back(std::move(queue));
+    tell_facts();
+  } catch (const std::bad_alloc&) {
+    count(kRing_refused);  // Memory for rings: the sockets do without.
   }
-  rings_.resize(queues_.size());
+}
+
+void AfXdpPort::open_queue(const XskPlace& place, std::size_t queues) {
+  std::size_t number = 0;
+  while (number < queues_.size() && queues_[number]) number += 1;
+  if (number == kQueueLimit) return count(kRing_refused);
+  auto queue = try_queue(place, static_cast<std::uint8_t>(number), queues);
+  if (!queue || !ground_.connect(place, queue->fd())) return count(kRing_refused);
+  inner_->watch(queue->fd());
+  if (number == queues_.size()) {
+    queues_.emplace_back();
+    rings_.emplace_back();
+  }
+  queues_[number] = std::move(queue);
+  rings_[number] = {};
+}
+
+/// Without a copy is tried first. All queues share one memory where the kernel lets them, so that a packet may leave by
+/// another NIC without a copy; one that wants another mode than the first gets a memory of its own, for all that are like
+/// it: `queues` at most.
+std::unique_ptr<XskQueue> AfXdpPort::try_queue(const XskPlace& place, std::uint8_t number, std::size_t queues) {
+  std::unique_ptr<XskQueue> queue;
+  int error = 0;
+  for (const auto& other : queues_) {
+    if (!other || other->store().shared_by == other->store().share_limit()) continue;
+    queue = XskQueue::open({.place = place, .number = number, .share_with = other->fd(), .busy_poll = busy_poll_}, other->store(), error);
+    if (queue) return queue;
+  }
+  for (const XskMode mode : {XskMode::kZeroCopy, XskMode::kCopy}) {
+    auto store = std::make_unique<FrameStore>(static_cast<std::uint32_t>(queues));
+    queue = XskQueue::open({.place = place, .number = number, .mode = mode, .busy_poll = busy_poll_}, *store, error);
+    if (queue) return stores_.push_back(std::move(store)), std::move(queue);
+  }
+  return nullptr;
+}
+
+void AfXdpPort::close_queue(std::size_t number) noexcept {
+  std::unique_ptr<XskQueue>& queue = queues_[number];
+  if (!queue) return;
+  FrameStore& store = queue->store();
+  ground_.disconnect(queue->place());
+  inner_->unwatch(queue->fd());
+  queue.reset();
+  store.reclaim(static_cast<std::uint8_t>(number));
+  for (Way& way : ways_) {
+    if (way.queue_after == number + 1) way.queue_after = 0, way.to = {};
+  }
+}
+
+void AfXdpPort::tell_facts() {
+  const std::lock_guard lock(facts_mutex_);
+  facts_.clear();
+  for (const auto& queue : queues_) {
+    if (queue) facts_.push_back({queue->place(), queue->mode(), queue->busy_polls()});
+  }
 }
 
 void AfXdpPort::kick(XskQueue& queue) noexcept {
-  if (queue.kick() != 0) count(kRing_nicDown);
+  const int error = queue.kick();
+  if (error == 0) return;
+  count(kRing_nicDown);
+  if (error != ENETDOWN) gone_.push_back(queue.number());
 }
 
 /// Notes how much each ring holds before the sockets are asked; is there anything?
 bool AfXdpPort::look() noexcept {
   bool any = false;
   for (std::size_t i = 0; i < queues_.size(); ++i) {
-    rings_[i].before_sockets = queues_[i]->received().available();
+    rings_[i].before_sockets = queues_[i] ? queues_[i]->received().available() : 0;
     any = any || rings_[i].before_sockets != 0;
   }
   return any;
 }
 
 bool AfXdpPort::anything() const noexcept {
+  return std::ranges::any_of(queues_, [](const auto& queue) { return queue && queue->received().available() != 0; });
+}
+
+/// What was put on the rings leaves; frames come back, and are handed over for packets to come.
+void AfXdpPort::turn_rings() noexcept {
+  settle();
   for (const auto& queue : queues_) {
-    if (queue->received().available() != 0) return true;
+    if (!queue) continue;
+    kick(*queue);
+    queue->reap();
+    queue->refill();
   }
-  return false;
+  if (gone_.empty()) return;
+  for (const std::uint8_t number : gone_) close_queue(number);
+  gone_.clear();
 }
 
 void AfXdpPort::free_held() noexcept {
@@ -187,47 +260,45 @@ void AfXdpPort::free_held() noexcept {
 
 std::span<relay::Datagram> AfXdpPort::receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept {
   turn_ += 1;
-  for (const auto& queue : queues_) {
-    kick(*queue);
-    queue->reap();
-    queue->refill();
-  }
+  by_sockets_ = 0;
+  turn_rings();
   const bool ready = look();
   const auto from_sockets = inner_->receive(now_ns, ready ? 0 : timeout_ns);
   free_held();  // What was to leave by sockets has left.
   removed.insert(removed.end(), inner_->removed.begin(), inner_->removed.end());
   inner_->removed.clear();
-  if (!ready && !anything()) return from_sockets;
-
+  if (!ready && !anything()) {
+    for (const relay::Datagram& datagram : from_sockets) ways_[datagram.flow].ring_was_last = false;
+    return from_sockets;
+  }
   batch_.clear();
   late_.clear();
-  take_sockets(from_sockets, now_ns);
+  // Of a flow whose last packet came by a ring what its socket brings is younger than what the rings still hold; of any
+  // other flow it is older.
+  for (const relay::Datagram& datagram : from_sockets) {
+    (ways_[datagram.flow].ring_was_last ? late_ : batch_).push_back(datagram);
+  }
   const auto share = static_cast<std::uint32_t>(kRingBatch / queues_.size());
   for (std::size_t i = 0; i < queues_.size(); ++i) {
     const std::size_t at = (first_queue_ + i) % queues_.size();
-    take_ring(*queues_[at], rings_[at], share, now_ns);
+    if (queues_[at]) take_ring(*queues_[at], rings_[at], share);
   }
   first_queue_ += 1;
+  for (const relay::Datagram& datagram : late_) ways_[datagram.flow].ring_was_last = false;
   batch_.insert(batch_.end(), late_.begin(), late_.end());
   return batch_;
 }
 
-void AfXdpPort::take_sockets(std::span<const relay::Datagram> from_sockets, std::uint64_t now_ns) noexcept {
-  for (const relay::Datagram& datagram : from_sockets) {
-    (by_ring(ways_[datagram.flow], now_ns) ? late_ : batch_).push_back(datagram);
-  }
-}
-
 /// A packet of no flow we know stays once, with all behind it: the command that opens the flow may have been given before
 /// the packet came, and is obeyed between two turns.
-void AfXdpPort::take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit, std::uint64_t now_ns) noexcept {
+void AfXdpPort::take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit) noexcept {
   ConsumerRing<xdp_desc>& received = queue.received();
   const std::uint32_t available = received.available();
   const std::uint32_t count = std::min(available, limit);
   std::uint32_t at = 0;
   for (; at < count; ++at) {
     const xdp_desc& packet = received.peek(at);
-    const Taken taken = take_frame(queue, packet, at < ring.before_sockets, now_ns);
+    const Taken taken = take_frame(queue, packet, at < ring.before_sockets);
     if (taken == Taken::kLater) break;
     if (taken == Taken::kYes) continue;
     if (at >= ring.asked_twice) {
@@ -248,8 +319,8 @@ void AfXdpPort::drop_frame(XskQueue& queue, const xdp_desc& packet, RingCounter 
   count(why);
 }
 
-/// Later: it is the first of its flow that a ring brings, and its socket was asked before it came.
-AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, bool may_begin, std::uint64_t now_ns) noexcept {
+/// Later: the packet before it came by its socket, which was asked before this one came and may hold more.
+AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, bool may_begin) noexcept {
   FrameStore& store = queue.store();
   if (!store.holds(packet.addr) || packet.addr % kFrameBytes + packet.len > kFrameBytes) return Taken::kYes;
   std::uint8_t* const bytes = store.memory() + packet.addr;
@@ -262,8 +333,8 @@ AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, 
   const std::uint32_t flow = index_.find(parsed.to);
   if (flow == FlowIndex::kNone) return Taken::kNobodys;
   Way& way = ways_[flow];
-  if (!may_begin && !by_ring(way, now_ns)) return Taken::kLater;
-  way.ring_heard_ns = now_ns;
+  if (!may_begin && !way.ring_was_last) return Taken::kLater;
+  way.ring_was_last = true;
   const std::uint32_t frame = FrameStore::frame_of(packet.addr);
   store.hand(frame, FrameStore::kOurs);
   held_.push_back({&store, frame});
@@ -279,29 +350,28 @@ AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, 
 
 void AfXdpPort::send(const relay::Datagram& datagram) noexcept {
   Way& way = ways_[datagram.out_flow];
-  if (queues_.empty() || hops_ == nullptr || !way.known) return inner_->send(datagram);
-  if (way.hops_generation != hops_->generation() || !same(way.to, datagram.to)) find_way(way, datagram.out_flow, datagram.to);
+  if (queues_.empty() || !way.known) return inner_->send(datagram);
+  if (way.hops_generation != ground_.hops_generation() || !same(way.to, datagram.to)) find_way(way, datagram.out_flow, datagram.to);
   const bool fits = way.queue_after != 0 && way.socket_turn != turn_ && datagram.size <= way.header.payload_limit();
   if (!fits || !leave_by_ring(way, datagram)) leave_by_socket(way, datagram);
 }
 
 void AfXdpPort::find_way(Way& way, std::uint32_t flow, const endpoint& to) noexcept {
-  way.hops_generation = hops_->generation();
+  way.hops_generation = ground_.hops_generation();
   way.to = to;
-  const next_hop hop = hops_->find(way.local, to);
+  const next_hop hop = ground_.next(way.local, to);
+  const auto leads = [&](const auto& queue) { return queue && hop.usable && queue->place().interface == hop.interface; };
   // One queue a flow, or it would overtake itself.
-  std::uint32_t queues = 0;
-  for (const auto& queue : queues_) queues += queue->place().interface == hop.interface;
+  const auto choice = static_cast<std::uint32_t>(std::ranges::count_if(queues_, leads));
+  std::uint32_t skip = choice == 0 ? 0 : flow % choice;
   std::uint8_t found = 0;
-  std::uint32_t skip = queues == 0 ? 0 : flow % queues;
   for (const auto& queue : queues_) {
-    if (!hop.usable || queue->place().interface != hop.interface) continue;
-    if (skip-- != 0) continue;
+    if (!leads(queue) || skip-- != 0) continue;
     found = static_cast<std::uint8_t>(queue->number() + 1);
     break;
   }
   if (found != way.queue_after) {
-    if (way.queue_after != 0) kick(*queues_[way.queue_after - 1u]);
+    if (way.queue_after != 0) kick(*queues_[way.queue_after - 1u]);  // What it put there leaves before what follows.
     way.ring_position = 0;
   }
   way.queue_after = found;
@@ -349,6 +419,8 @@ void AfXdpPort::leave_by_socket(Way& way, const relay::Datagram& datagram) noexc
     if (queue.taken() < way.ring_position) kick(queue);
     if (queue.taken() < way.ring_position) return count(kRing_heldBack);
   }
+  if (by_sockets_ == kBatch) return count(kRing_heldBack);  // More the sockets do not take in one turn.
+  by_sockets_ += 1;
   way.socket_turn = turn_;
   count(kRing_bySocket);
   inner_->send(datagram);

@@ -18,14 +18,25 @@
 
 namespace sallyport::io {
 
-/// Where datagrams go next. Asked by a packet thread: it must not block.
-class HopFinder {
+/// What rings stand on: NICs with our program on them, and the way to every destination. Asked by a packet thread: no
+/// answer may be waited for.
+class RingGround {
  public:
-  virtual ~HopFinder() = default;
-  /// Moves whenever an answer given may no longer hold, or one not given may be had.
-  virtual std::uint32_t generation() const noexcept = 0;
+  virtual ~RingGround() = default;
+  /// Moves whenever other queues are to be had, or some are gone. Asked every turn.
+  virtual std::uint32_t places_generation() const noexcept = 0;
+  virtual std::vector<XskPlace> places() = 0;
+  /// A socket is bound there: from now on the program may give it packets. False: it will not.
+  virtual bool connect(const XskPlace& place, int socket) noexcept = 0;
+  virtual void disconnect(const XskPlace& place) noexcept = 0;
+  /// What is sent to `local` belongs to this flow: it is to come by rings, where its NIC has some.
+  virtual void carry(std::uint32_t flow, const endpoint& local) noexcept = 0;
+  virtual void drop(std::uint32_t flow) noexcept = 0;
+
+  /// Moves whenever an answer of `next` may no longer hold, or one not given may be had.
+  virtual std::uint32_t hops_generation() const noexcept = 0;
   /// `usable` 0: not known yet. The kernel finds out when the socket sends there.
-  virtual next_hop find(const endpoint& from, const endpoint& to) noexcept = 0;
+  virtual next_hop next(const endpoint& from, const endpoint& to) noexcept = 0;
 };
 
 /// What the rings did and did not. Written by the packet thread alone.
@@ -39,7 +50,8 @@ class HopFinder {
   X(unknownFlow) /* Came for a flow that is gone. */                                                                     \
   X(malformed)   /* Were no UDP datagrams, or lied about their length or sender. */                                      \
   X(badChecksum) /* Were spoilt on their way. */                                                                         \
-  X(nicDown)     /* Times a NIC would not send: down, or gone. */
+  X(nicDown)     /* Times a NIC would not send: down, or gone. */                                                        \
+  X(refused)     /* Queues that could not be had. */
 enum RingCounter : std::uint32_t {
 #define X(name) kRing_##name,
   SALLYPORT_RING_COUNTERS(X)
@@ -49,28 +61,26 @@ enum RingCounter : std::uint32_t {
 
 struct QueueFacts {
   XskPlace place;
-  int fd = -1;
   XskMode mode = XskMode::kCopy;
   bool busy_polls = false;
 };
 
 class RingPort : public PacketPort {
  public:
-  /// Queues that could be had. Their descriptors stay the port's; whoever fills the kernel program's map needs them.
+  /// Queues whose rings are in use. From any thread.
   virtual std::vector<QueueFacts> queues() const = 0;
   /// From any thread.
   virtual std::uint64_t counter(RingCounter which) const noexcept = 0;
 };
 
 struct RingOptions {
-  std::vector<XskPlace> places;
-  /// May be null until HopFinder exist: then all leaves by sockets.
-  HopFinder* hops = nullptr;
+  /// Null: no rings. Outlives the port.
+  RingGround* ground = nullptr;
   /// Only where the thread has a core of its own: else three times the cost.
   bool busy_poll = false;
 };
 
-/// Takes `inner` over. No place that can be had is no error: then all goes through `inner`.
+/// Takes `inner` over. No queue that can be had is no error: then all goes through `inner`.
 std::unique_ptr<RingPort> make_ring_port(std::uint32_t flows, std::unique_ptr<PacketPort> inner, const RingOptions& options);
 
 }  // namespace sallyport::io

@@ -50,6 +50,7 @@ std::unique_ptr<XskQueue> XskQueue::open(const Wish& wish, FrameStore& store, in
 }
 
 XskQueue::~XskQueue() {
+  store_.shared_by -= 1;
   for (const Mapping& mapping : mappings_) {
     if (mapping.at) munmap(mapping.at, mapping.bytes);
   }

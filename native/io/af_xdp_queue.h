@@ -15,17 +15,12 @@
 
 namespace sallyport::io {
 
-/// Limit: entries of each ring. A receive ring that is full loses packets, counted by the kernel; one of transmission
-/// makes the flow take the socket, or lose the packet where that one would overtake.
-inline constexpr std::uint32_t kRingEntries = 2'048;
-/// Frames a queue brings into its store: those that wait to be filled, and as many on their way out.
-inline constexpr std::uint32_t kFramesPerQueue = 2 * kRingEntries;
-
 enum class XskMode : std::uint8_t { kZeroCopy, kCopy };
 
 struct XskPlace {
   std::uint32_t interface = 0;  ///< Its index.
   std::uint32_t queue = 0;
+  bool operator==(const XskPlace&) const = default;
 };
 
 class XskQueue {
@@ -70,7 +65,9 @@ class XskQueue {
   xdp_statistics statistics() const noexcept;
 
  private:
-  XskQueue(const Wish& wish, FrameStore& store) noexcept : place_(wish.place), number_(wish.number), store_(store) {}
+  XskQueue(const Wish& wish, FrameStore& store) noexcept : place_(wish.place), number_(wish.number), store_(store) {
+    store_.shared_by += 1;
+  }
   int start(const Wish& wish);
   int map_rings();
   int bind_to(const Wish& wish, std::uint16_t flags);

@@ -108,7 +108,7 @@ bool PacketThread::prepare() noexcept {
     if (!port_ && choice_ != PortChoice::kIoUring) port_ = make_epoll_port(flows);
     if (!port_) return false;
     kind_ = port_->kind();
-    if (!ring_options_.places.empty()) {
+    if (ring_options_.ground != nullptr) {
       auto rings = make_ring_port(flows, std::move(port_), ring_options_);
       rings_ = rings.get();
       port_ = std::move(rings);

@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { type Bench, compare } from "./bench.ts";
 import { type Engine, haveRtpengine, startOurs, startRtpengine } from "./media/engines.ts";
+import type { Suite } from "./media/work.ts";
 import {
   addresses,
   boxMac,
@@ -68,19 +69,28 @@ export interface Cost {
   readonly busy: number;
 }
 
-/** An engine that lost packets was starved of its core by somebody else: it gets another try, three in all. */
-export async function measured(flood: string, start: () => Promise<Engine>, sessions: number): Promise<Cost> {
+/**
+ * An engine that lost packets was starved of its core by somebody else: it gets another try, three in all. `from`: what
+ * the caller encrypts by.
+ */
+export async function measured(
+  flood: string,
+  start: () => Promise<Engine>,
+  sessions: number,
+  from?: Suite,
+): Promise<Cost> {
   for (let attempt = 1; ; attempt += 1) {
-    const cost = await measure(flood, await start(), sessions);
+    const cost = await measure(flood, await start(), sessions, from);
     if (cost.lost < LOST_AT_MOST || attempt === 3) return cost;
   }
 }
 
-async function measure(flood: string, engine: Engine, sessions: number): Promise<Cost> {
+async function measure(flood: string, engine: Engine, sessions: number, from: Suite | undefined): Promise<Cost> {
   try {
-    send(flood, engine, WARM_PACKETS, sessions, 1);
+    send(flood, engine, WARM_PACKETS, sessions, 1, from);
     const before = processNs(engine.pid) + kernelNs();
-    const { sent, received, seconds } = send(flood, engine, PACKETS, sessions, Math.ceil(WARM_PACKETS / sessions) + 1);
+    const next = Math.ceil(WARM_PACKETS / sessions) + 1;
+    const { sent, received, seconds } = send(flood, engine, PACKETS, sessions, next, from);
     const used = processNs(engine.pid) + kernelNs() - before;
     const digits = (value: number) => Number(value.toFixed(3));
     return { ns: used / received, lost: digits((sent - received) / sent), busy: digits(used / (seconds * 1e9)) };
@@ -89,7 +99,14 @@ async function measure(flood: string, engine: Engine, sessions: number): Promise
   }
 }
 
-function send(flood: string, engine: Engine, packets: number, sessions: number, sequence: number) {
+function send(
+  flood: string,
+  engine: Engine,
+  packets: number,
+  sessions: number,
+  sequence: number,
+  from: Suite | undefined,
+) {
   // rtpengine gives a flow up whose queue is never empty for fifty reads, so a single one is paced below that.
   const [window, rate] = sessions === 1 ? [32, 20_000] : [256, 0];
   const words = [
@@ -111,7 +128,7 @@ function send(flood: string, engine: Engine, packets: number, sessions: number, 
     {
       input: engine.ports.join("\n"),
       encoding: "utf8",
-      env: { ...process.env, SEQUENCE: String(sequence) },
+      env: { ...process.env, SEQUENCE: String(sequence), ...(from === undefined ? {} : { SRTP: from }) },
     },
   );
   const [sent = 0, received = 0, seconds = 0] = out.trim().split(" ").map(Number);
@@ -129,6 +146,7 @@ export function compileFlood(): string {
     "-o",
     program,
     new URL("media/flood.cpp", import.meta.url).pathname,
+    "-lsrtp2",
   ]);
   return program;
 }

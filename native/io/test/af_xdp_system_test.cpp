@@ -25,29 +25,83 @@ namespace {
 
 enum class Path { kSocket, kNative, kGeneric };
 
-struct TestHops final : HopFinder {
-  std::uint32_t generation() const noexcept override { return moved.load(); }
-  next_hop find(const endpoint&, const endpoint& to) noexcept override {
+/// Two cables' worth of it, all told by the test. Everything that arrives is redirected.
+struct TestGround final : RingGround {
+  /// Asked at the beginning of every turn: who holds `turn` holds the packet thread.
+  std::uint32_t places_generation() const noexcept override {
+    const std::lock_guard lock(turn);
+    return places_moved.load();
+  }
+  std::vector<XskPlace> places() override {
     const std::lock_guard lock(mutex);
-    for (const auto& [ip, hop] : known) {
+    return there;
+  }
+  bool connect(const XskPlace& place, int socket) noexcept override {
+    const std::lock_guard lock(mutex);
+    sockets[{place.interface, place.queue}] = socket;
+    return redirects[place.interface]->put(place.queue, socket);
+  }
+  void disconnect(const XskPlace& place) noexcept override {
+    const std::lock_guard lock(mutex);
+    sockets.erase({place.interface, place.queue});
+    if (redirects.contains(place.interface)) redirects[place.interface]->remove(place.queue);
+  }
+  void carry(std::uint32_t, const endpoint&) noexcept override { carried += 1; }
+  void drop(std::uint32_t) noexcept override { carried -= 1; }
+  std::uint32_t hops_generation() const noexcept override { return hops_moved.load(); }
+  next_hop next(const endpoint&, const endpoint& to) noexcept override {
+    const std::lock_guard lock(mutex);
+    for (const auto& [ip, hop] : hops) {
       if (std::memcmp(at(ip, 0).ip, to.ip, 16) == 0) return hop;
     }
     return {};
   }
-  void learn(const std::string& ip, const next_hop& hop) {
+
+  void learn(const Cable& cable) {
     const std::lock_guard lock(mutex);
-    known[ip] = hop;
-    moved += 1;
+    for (const bool six : {false, true}) hops[cable.far_ip(six)] = cable.hop();
+    hops_moved += 1;
   }
   void forget() {
     const std::lock_guard lock(mutex);
-    known.clear();
-    moved += 1;
+    hops.clear();
+    hops_moved += 1;
   }
+  void attach(const Cable& cable, bool generic, unsigned queues) {
+    const std::lock_guard lock(mutex);
+    redirects[cable.interface()] = std::make_unique<Redirect>(cable.interface(), generic);
+    EXPECT(redirects[cable.interface()]->good());
+    for (std::uint32_t queue = 0; queue < queues; ++queue) there.push_back({cable.interface(), queue});
+    places_moved += 1;
+  }
+  void detach(unsigned interface) {
+    const std::lock_guard lock(mutex);
+    std::erase_if(there, [&](const XskPlace& place) { return place.interface == interface; });
+    redirects.erase(interface);
+    places_moved += 1;
+  }
+  /// Without it what arrives there passes up to the sockets.
+  void redirect(const Cable& cable, bool on) {
+    const std::lock_guard lock(mutex);
+    const unsigned interface = cable.interface();
+    if (on) redirects[interface]->put(0, sockets[{interface, 0}]);
+    else redirects[interface]->remove(0);
+  }
+
+  mutable std::mutex turn;
   std::mutex mutex;
-  std::map<std::string, next_hop> known;
-  std::atomic<std::uint32_t> moved{1};
+  std::vector<XskPlace> there;
+  std::map<unsigned, std::unique_ptr<Redirect>> redirects;
+  std::map<std::pair<unsigned, std::uint32_t>, int> sockets;
+  std::map<std::string, next_hop> hops;
+  std::atomic<std::uint32_t> places_moved{1}, hops_moved{1};
+  std::atomic<int> carried{0};
 };
+
+void until(const std::function<bool()>& so) {
+  for (int i = 0; i < 5'000 && !so(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT(so());
+}
 
 constexpr std::uint16_t kFarPort = 40'000;
 
@@ -64,28 +118,19 @@ struct Box {
     HostOptions options;
     options.max_pairs = 8;
     options.counters = counters.data();
+    options.notify = [](void*) {};
     options.port = sockets;
     if (path != Path::kSocket) {
       for (Cable* cable : cables) {
-        for (std::uint32_t queue = 0; queue < queues; ++queue) options.rings.places.push_back({cable->interface(), queue});
-        for (const bool six : {false, true}) hops.learn(cable->far_ip(six), cable->hop());
+        ground.attach(*cable, path == Path::kGeneric, queues);
+        ground.learn(*cable);
       }
-      options.rings.hops = &hops;
+      options.rings.ground = &ground;
     }
     host = std::make_unique<RelayHost>(options);
     EXPECT(host->problem().empty());
-    if (path == Path::kSocket) return;
-    for (Cable* cable : cables) redirects.push_back(std::make_unique<Redirect>(cable->interface(), path == Path::kGeneric));
-    connect_rings();
+    if (path != Path::kSocket) EXPECT(host->ring_queues().size() == 2 * queues);
   }
-  void connect_rings() {
-    EXPECT(host->ring_queues().size() == host_queues());
-    for (const QueueFacts& queue : host->ring_queues()) {
-      const bool second = queue.place.interface == cables[1]->interface();
-      EXPECT(redirects[second]->good() && redirects[second]->put(queue.place.queue, queue.fd));
-    }
-  }
-  std::size_t host_queues() const { return host->ring_queues().size(); }
 
   SideWords side(int which, bool six, std::uint8_t dscp) const {
     SideWords words;
@@ -113,8 +158,7 @@ struct Box {
   Cable* cables[2];
   const std::uint16_t port = next_port();
   std::vector<std::uint64_t> counters;
-  TestHops hops;
-  std::vector<std::unique_ptr<Redirect>> redirects;
+  TestGround ground;
   std::unique_ptr<RelayHost> host;
 };
 
@@ -321,6 +365,169 @@ TEST("rings give out what the sockets give out: IPv4 and IPv6, RTP and SRTP, los
     EXPECT(lines.size() == all[six].size());
     for (const std::string& line : lines) EXPECT(line == (six ? "46\t64\t1" : "46\t64\t1\t1"));
   }
+}
+
+TEST("a call that moves between sockets and rings with packets waiting in both loses none and mixes up none") {
+  Cable first("spax", 1), second("spay", 2);
+  for (const PortChoice sockets : {PortChoice::kIoUring, PortChoice::kEpoll}) {
+    Box box(Path::kNative, first, second, 1, sockets);
+    box.open(0, box.side(0, false, 0), box.side(1, true, 0));
+    std::mt19937 dice(11);
+    std::uint32_t put = 0, out = 0, mixed_up = 0;
+    const auto pieces = [&](std::uint32_t count) {
+      while (count-- != 0) first.put(frame_in(first, false, rtp(put++), box.port));
+      // Within one poll the kernel itself lets redirected packets overtake those that pass up.
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    };
+    bool by_ring = true;
+    pieces(1);
+    EXPECT(!second.get().empty());
+    out = 1;
+    for (int round = 0; round < 300; ++round) {
+      {
+        const std::lock_guard turn(box.ground.turn);
+        pieces(dice() % 4);
+        by_ring = !by_ring;
+        box.ground.redirect(first, by_ring);
+        if (dice() % 2) dice() % 2 ? box.ground.learn(second) : box.ground.forget();
+        pieces(1 + dice() % 4);
+      }
+      for (; out < put; ++out) {
+        const Bytes payload = payload_of(second.get());
+        if (payload.size() != 172) break;
+        mixed_up += static_cast<std::uint32_t>(payload[2] << 8 | payload[3]) != out;
+      }
+      if (out < put) break;
+    }
+    EXPECT(out == put && mixed_up == 0);
+    for (const RingCounter which : {kRing_received, kRing_sent}) EXPECT(box.ring(which) > put / 4 && box.ring(which) < put * 3 / 4);
+    EXPECT(box.ring(kRing_copied) > 100 && box.ring(kRing_heldBack) == 0);
+  }
+}
+
+TEST("a packet longer than the way takes leaves by the socket, in its turn; strangers' and hostile frames are counted") {
+  Cable first("spax", 1), second("spay", 2);
+  Box box(Path::kNative, first, second);
+  SideWords a = box.side(0, false, 0), b = box.side(1, false, 0);
+  b.tx = key_words(crypto::Suite::kAeadAes128Gcm, 11);
+  box.open(0, a, b);
+  Libsrtp hears(key_words(crypto::Suite::kAeadAes128Gcm, 11), false);
+  const std::vector<std::size_t> sizes = {160, 1'444, 160, 1'460, 160};  // 1,444 + 12 + 16 + 28: the MTU.
+  std::uint32_t sequence = 0;
+  for (const std::size_t size : sizes) first.put(frame_in(first, false, rtp(sequence++, size), box.port));
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT(hears.with(srtp_unprotect, payload_of(second.get())) == rtp(i, sizes[i]));
+  // The fourth comes as two fragments: the kernel's business.
+  EXPECT(!second.get().empty());
+  EXPECT(!second.get(100).empty() || true);
+  until([&] { return box.ring(kRing_received) == 5; });
+  EXPECT(box.ring(kRing_bySocket) >= 1 && box.ring(kRing_bySocket) + box.ring(kRing_sent) == 5);
+
+  Bytes spoilt = frame_in(first, false, rtp(9), box.port);
+  spoilt[60] ^= 1;
+  first.put(spoilt);
+  Bytes lying = frame_in(first, false, rtp(9), box.port);
+  lying[38] = 0x7f;
+  first.put(lying);
+  first.put(frame_in(first, false, rtp(9), static_cast<std::uint16_t>(box.port + 1'000)));
+  first.put(frame_in(first, false, rtp(9), box.port, 999));
+  until([&] { return box.counter(0, relay::k_droppedStranger) == 1; });
+  EXPECT(box.ring(kRing_badChecksum) == 1 && box.ring(kRing_malformed) == 1 && box.ring(kRing_unknownFlow) == 1);
+}
+
+TEST("RTCP on a port of its own and a new mark take the rings as well; a closed call is dropped there") {
+  Cable first("spax", 1), second("spay", 2);
+  Box box(Path::kNative, first, second);
+  SideWords a = box.side(0, true, 34), b = box.side(1, false, 46);
+  for (SideWords* words : {&a, &b}) {
+    words->side.local.rtcp_port += 1;
+    words->side.remote.rtcp_port += 1;
+    std::memcpy(words->side.cname.data(), "box", 3);
+    words->side.cname_size = 3;
+  }
+  box.open(0, a, b);
+  EXPECT(box.ground.carried == 4 || (until([&] { return box.ground.carried == 4; }), true));
+  const Bytes report{0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 202, 0, 3, 0, 0, 0, 7, 1, 4, 'n', 'a', 'm', 'e', 0, 0};
+  first.put(frame_in(first, true, report, static_cast<std::uint16_t>(box.port + 1), kFarPort + 1));
+  const Bytes out = second.get();
+  EXPECT(out.size() > 42 && (out[36] << 8 | out[37]) == kFarPort + 1 && (out[34] << 8 | out[35]) == box.port + 1);
+  EXPECT(payload_of(out).size() == 24 && box.ring(kRing_sent) == 1);
+  SideWords set;
+  set.side.dscp = 10;
+  EXPECT(box.host->change(0, 1, relay::kChangeDscp, set));
+  box.host->wake();
+  first.put(frame_in(first, true, rtp(1), box.port));
+  const Bytes marked = second.get();
+  EXPECT(marked.size() > 42 && marked[15] == 10 << 2 && box.ring(kRing_sent) == 2);
+  box.host->close(0);
+  box.host->wake();
+  until([&] { return box.ground.carried == 0; });
+  first.put(frame_in(first, true, rtp(2), box.port));
+  until([&] { return box.ring(kRing_unknownFlow) == 1; });
+}
+
+TEST("a NIC that goes down and up, or away and is there again: its calls wait or take the sockets, the others go on") {
+  auto first = std::make_unique<Cable>("spax", 1);
+  auto second = std::make_unique<Cable>("spay", 2);
+  Box box(Path::kNative, *first, *second);
+  box.open(0, box.side(0, false, 0), box.side(1, false, 0));
+  std::uint32_t sequence = 0;
+  const auto passes = [&](Cable& from, Cable& to) {
+    const Bytes packet = rtp(++sequence);
+    from.put(frame_in(from, false, packet, box.port));
+    return payload_of(to.get(1'000)) == packet;
+  };
+  EXPECT(passes(*first, *second) && passes(*second, *first));
+  shell("ip link set spay0 down");
+  for (int i = 0; i < 40; ++i) first->put(frame_in(*first, false, rtp(++sequence), box.port));
+  until([&] { return box.ring(kRing_nicDown) > 0; });
+  shell("ip link set spay0 up");
+  shell("ip neigh replace 10.99.2.2 lladdr 02:00:00:00:99:22 dev spay0 nud permanent");
+  first->put(frame_in(*first, false, rtp(++sequence), box.port));
+  for (Bytes last; !(last = payload_of(second->get(500))).empty();) {}  // What had waited in the ring.
+  EXPECT(passes(*first, *second) && passes(*second, *first));
+
+  // Away: the other NIC's packets are still heard, and nothing of them is lost inside.
+  const unsigned gone = second->interface();
+  second.reset();
+  for (int i = 0; i < 5; ++i) first->put(frame_in(*first, false, rtp(++sequence), box.port));
+  until([&] { return box.host->ring_queues().size() == 1 || box.ring(kRing_nicDown) > 1; });
+  box.ground.detach(gone);
+  box.host->wake();
+  until([&] { return box.host->ring_queues().size() == 1; });
+
+  second = std::make_unique<Cable>("spay", 2);
+  box.cables[1] = second.get();
+  box.ground.attach(*second, false, 1);
+  box.ground.learn(*second);
+  until([&] { return first->put(frame_in(*first, false, rtp(++sequence), box.port)), box.host->ring_queues().size() == 2; });
+  for (Bytes last; !(last = payload_of(second->get(300))).empty();) {}
+  const std::uint64_t sent = box.ring(kRing_sent);
+  for (int i = 0; i < 20; ++i) EXPECT(passes(*first, *second) && passes(*second, *first));
+  EXPECT(box.ring(kRing_sent) == sent + 40 && box.ring(kRing_copied) == 0);
+}
+
+TEST("several queues a NIC: all are heard, each call by one of them, in order") {
+  Cable first("spax", 1, 2), second("spay", 2, 2);
+  Box box(Path::kNative, first, second, 2);
+  for (std::uint32_t pair = 0; pair < 4; ++pair) {
+    SideWords a = box.side(0, false, 0), b = box.side(1, false, 0);
+    for (SideWords* words : {&a, &b}) words->side.local.rtp_port = words->side.local.rtcp_port = static_cast<std::uint16_t>(box.port + 100 + pair * 2);
+    box.open(pair, a, b);
+  }
+  for (std::uint32_t sequence = 0; sequence < 50; ++sequence) {
+    for (std::uint32_t pair = 0; pair < 4; ++pair) first.put(frame_in(first, false, rtp(sequence), static_cast<std::uint16_t>(box.port + 100 + pair * 2)));
+  }
+  std::map<int, std::vector<Bytes>> came;
+  for (int i = 0; i < 200; ++i) {
+    const Bytes frame = second.get();
+    if (frame.size() > 42) came[frame[34] << 8 | frame[35]].push_back(payload_of(frame));
+  }
+  EXPECT(came.size() == 4);
+  for (const auto& [port, payloads] : came) {
+    EXPECT(payloads.size() == 50);
+    for (std::uint32_t i = 0; i < payloads.size(); ++i) EXPECT(payloads[i] == rtp(i));
+  }
+  EXPECT(box.ring(kRing_sent) == 200 && box.ring(kRing_copied) == 0);
 }
 
 int main(int count, char** words) {

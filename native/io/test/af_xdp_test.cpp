@@ -129,7 +129,7 @@ TEST("a ring holds its size and no more, and nothing is seen before it is publis
 }
 
 TEST("no frame is anybody's twice, and those of a queue that is gone come back") {
-  FrameStore store(64);
+  FrameStore store(1, 64);
   std::vector<std::uint32_t> ours;
   std::uint32_t frame;
   for (int i = 0; i < 40; ++i) EXPECT(store.take(frame, 3));

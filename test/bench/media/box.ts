@@ -1,15 +1,15 @@
 /**
- * The relay under test as a process of its own: `box.ts SESSIONS plain|srtp`. Opens the pairs, prints the ports that
- * face the caller as one JSON array, and relays until its input ends. With KERNEL=1 the kernel may forward; asked by a line
- * on its input, it prints for how many callers it does.
+ * The relay under test as a process of its own: `box.ts WORK`, a Work as JSON. Opens the pairs, prints the ports that
+ * face the caller as one JSON array, and relays until its input ends. With KERNEL=1 the kernel may forward, with RINGS=1
+ * packets come and go by AF_XDP; asked by a line on its input, it prints for how many callers it does.
  */
 import { Secret } from "../../../src/base/index.ts";
 import { startRelay } from "../../../src/io/relay.ts";
 import type { RelaySide } from "../../../src/media/relay-command.ts";
 import { addresses } from "./topology.ts";
+import { calleeKey, callerKey, type Work } from "./work.ts";
 
-const sessions = Number(process.argv[2]);
-const secure = process.argv[3] === "srtp";
+const { sessions, from, to } = JSON.parse(process.argv[2] ?? "") as Work;
 const FIRST_PORT = 10_000;
 
 const common = {
@@ -35,6 +35,7 @@ const relay = startRelay({
   port: process.env["PORT"] === "epoll" ? "epoll" : "auto",
   packetLimits: { audio: 0, other: 0 }, // A bench's flows are none of people.
   kernelAddresses: process.env["KERNEL"] === "1" ? [addresses.boxCaller, addresses.boxCallee] : [],
+  ringAddresses: process.env["RINGS"] === "1" ? [addresses.boxCaller, addresses.boxCallee] : [],
   onEvents: (events) => {
     for (const event of events) if (event.event === "failed") throw new Error(event.reason);
   },
@@ -42,18 +43,22 @@ const relay = startRelay({
 const at = (ip: string, port: number) => ({ ip, rtpPort: port, rtcpPort: port });
 for (let pair = 0; pair < sessions; pair += 1) {
   const port = FIRST_PORT + pair * 2;
-  const master = new Uint8Array(30).map((_, i) => (i + pair) & 0xff);
   relay.handle({
     word: "open",
     pair,
     kind: "audio",
     sides: [
-      { ...common, local: at(addresses.boxCaller, port), remote: at(addresses.caller, 40_000 + pair) },
+      {
+        ...common,
+        local: at(addresses.boxCaller, port),
+        remote: at(addresses.caller, 40_000 + pair),
+        rx: from && { suite: from, key: new Secret(callerKey(from, pair)) },
+      },
       {
         ...common,
         local: at(addresses.boxCallee, port),
         remote: at(addresses.callee, 20_000 + pair * 2),
-        tx: secure ? { suite: "AES_CM_128_HMAC_SHA1_80", key: new Secret(master) } : undefined,
+        tx: to && { suite: to, key: new Secret(calleeKey(to, pair)) },
       },
     ],
   });

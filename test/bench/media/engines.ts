@@ -3,6 +3,11 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { NG_PORT } from "./rtpengine.ts";
 import { addresses, BOX, BOX_CORE, inside } from "./topology.ts";
+import type { Suite, Work } from "./work.ts";
+
+/** RTP passed on, or to SRTP of the suite that everybody has. */
+export type Kind = "plain" | "srtp";
+const suiteOf = (kind: Kind): Suite | undefined => (kind === "srtp" ? "AES_CM_128_HMAC_SHA1_80" : undefined);
 
 export interface Engine {
   readonly pid: number;
@@ -20,7 +25,7 @@ export interface KernelEngine extends Engine {
 }
 
 export async function startKernel(sessions: number): Promise<KernelEngine> {
-  const child = spawn("ip", inBox(process.execPath, script("box.ts"), String(sessions), "plain"), {
+  const child = spawn("ip", inBox(process.execPath, script("box.ts"), JSON.stringify({ sessions })), {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, KERNEL: "1" },
   });
@@ -40,14 +45,28 @@ export async function startKernel(sessions: number): Promise<KernelEngine> {
   };
 }
 
-export async function startOurs(sessions: number, kind: "plain" | "srtp"): Promise<Engine> {
-  const child = spawn("ip", inBox(process.execPath, script("box.ts"), String(sessions), kind), {
+export function startOurs(sessions: number, kind: Kind): Promise<Engine> {
+  return startBox({ sessions, from: undefined, to: suiteOf(kind) });
+}
+
+/** With AF_XDP on both cables. */
+export function startRings(work: Work): Promise<Engine> {
+  return startBox(work, { RINGS: "1" });
+}
+
+async function startBox(work: Work, env: Record<string, string> = {}): Promise<Engine> {
+  const child = spawn("ip", inBox(process.execPath, script("box.ts"), JSON.stringify(work)), {
     stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...env },
   });
   return { pid: child.pid!, ports: await firstLine(child), stop: () => stopped(child, () => child.stdin!.end()) };
 }
 
-export async function startRtpengine(sessions: number, kind: "plain" | "srtp"): Promise<Engine> {
+export function startRtpengine(sessions: number, kind: Kind): Promise<Engine> {
+  return startRtpengineFor({ sessions, from: undefined, to: suiteOf(kind) });
+}
+
+export async function startRtpengineFor(work: Work): Promise<Engine> {
   const options = [
     "--foreground", "--table=-1", "--config-file=none", "--num-threads=1", "--log-level=2", "--log-stderr",
     `--interface=outer/${addresses.boxCaller}`, `--interface=inner/${addresses.boxCallee}`, `--listen-ng=127.0.0.1:${NG_PORT}`,
@@ -56,7 +75,7 @@ export async function startRtpengine(sessions: number, kind: "plain" | "srtp"): 
   const child = spawn("ip", inBox("rtpengine", ...options), { stdio: "ignore" });
   const stop = () => stopped(child, () => child.kill("SIGTERM"));
   try {
-    const out = inside(BOX, process.execPath, script("rtpengine.ts"), String(sessions), kind);
+    const out = inside(BOX, process.execPath, script("rtpengine.ts"), JSON.stringify(work));
     return { pid: child.pid!, ports: JSON.parse(out) as number[], stop };
   } catch (error) {
     await stop();

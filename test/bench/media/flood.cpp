@@ -5,7 +5,10 @@
 ///   flood offload IF...                             receive by NAPI (a thread can then be pinned), checksums in software
 ///   flood run OUT IN MAC FROM TO PACKETS WINDOW RATE
 ///                                                   ports to send to on stdin, one flow each; RATE packets a second at
-///                                                   most, 0: any; prints "sent received seconds"
+///                                                   most, 0: any; prints "sent received seconds". In the environment:
+///                                                   SEQUENCE of each flow's first packet; SRTP, a suite: libsrtp
+///                                                   encrypts every packet before the first one leaves, each flow under
+///                                                   a key of its own (key.ts has the same)
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +17,7 @@
 #include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <srtp2/srtp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +33,8 @@
 namespace {
 
 constexpr std::size_t kFrameBytes = 214;  // G.711, 20 ms: 14 + 20 + 8 + 12 + 160.
+constexpr std::size_t kRtpAt = 42;
+constexpr std::size_t kTagBytes = 16;  // The longest.
 constexpr unsigned kBurst = 32;
 constexpr double kLostAfterSeconds = 0.05;  // No packet came out for so long: those in flight are given up.
 constexpr double kAtMostSeconds = 20;
@@ -91,6 +97,61 @@ Frame frame_of(const ether_addr& to, const char* from_ip, const char* to_ip, uns
   return frame;
 }
 
+/// Of the flow's n-th packet.
+void number(Frame& frame, unsigned sequence) {
+  put16(&frame[kRtpAt + 2], sequence & 0xffff);
+  put32(&frame[kRtpAt + 4], sequence * 160);
+}
+
+using Secured = std::array<unsigned char, kFrameBytes + kTagBytes>;
+struct SecuredFrame {
+  Secured bytes;
+  std::size_t size;
+};
+
+srtp_t session_of(const std::string& suite, unsigned flow) {
+  srtp_policy_t policy{};
+  if (suite == "AEAD_AES_128_GCM") srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp);
+  else if (suite == "AES_CM_128_HMAC_SHA1_80") srtp_crypto_policy_set_rtp_default(&policy.rtp);
+  else fprintf(stderr, "flood: no suite %s\n", suite.c_str()), exit(2);
+  policy.rtcp = policy.rtp;
+  unsigned char master[30];
+  for (unsigned i = 0; i < sizeof master; ++i) master[i] = static_cast<unsigned char>(3 * i + flow + 1);
+  policy.key = master;
+  policy.ssrc.type = ssrc_any_outbound;
+  policy.window_size = 1'024;
+  srtp_t session = nullptr;
+  if (srtp_create(&session, &policy) != srtp_err_status_ok) exit(1);
+  return session;
+}
+
+/// All that will be sent, in order: to encrypt costs more than to send.
+std::vector<SecuredFrame> secure(const std::string& suite, const std::vector<Frame>& frames, unsigned long long packets, unsigned first) {
+  srtp_init();
+  std::vector<SecuredFrame> made(packets);
+  for (unsigned flow = 0; flow < frames.size(); ++flow) {
+    srtp_t session = session_of(suite, flow);
+    Frame frame = frames[flow];
+    unsigned sequence = first;
+    for (unsigned long long at = flow; at < packets; at += frames.size()) {
+      number(frame, sequence++);
+      SecuredFrame& out = made[at];
+      memcpy(out.bytes.data(), frame.data(), kFrameBytes);
+      int size = static_cast<int>(kFrameBytes - kRtpAt);
+      if (srtp_protect(session, &out.bytes[kRtpAt], &size) != srtp_err_status_ok) exit(1);
+      out.size = kRtpAt + static_cast<std::size_t>(size);
+      put16(&out.bytes[38], static_cast<unsigned>(size) + 8);
+      put16(&out.bytes[16], static_cast<unsigned>(size) + 28);
+      unsigned sum = static_cast<unsigned>(out.bytes[24] << 8 | out.bytes[25]);  // RFC 1624, for a longer packet.
+      sum = (~sum & 0xffff) + (0xffff & ~static_cast<unsigned>(kFrameBytes - 14)) + static_cast<unsigned>(size) + 28;
+      while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+      put16(&out.bytes[24], ~sum);
+    }
+    srtp_dealloc(session);
+  }
+  return made;
+}
+
 unsigned long long counted(int fd) {
   char text[32] = {};
   return pread(fd, text, sizeof text - 1, 0) > 0 ? strtoull(text, nullptr, 10) : 0;
@@ -116,11 +177,15 @@ int run(char** words) {
   const double rate = atof(words[7]);
   const unsigned first = getenv("SEQUENCE") ? static_cast<unsigned>(atoi(getenv("SEQUENCE"))) : 0;
 
-  std::array<std::array<Frame, kBurst>, 1> copies;
+  const char* const suite = getenv("SRTP");
+  std::vector<SecuredFrame> secured;
+  if (suite != nullptr) secured = secure(suite, frames, packets, first);
+
+  std::array<Frame, kBurst> copies;
   std::array<iovec, kBurst> pieces;
   std::array<mmsghdr, kBurst> headers{};
   for (unsigned i = 0; i < kBurst; ++i) {
-    pieces[i] = {copies[0][i].data(), kFrameBytes};
+    pieces[i] = {copies[i].data(), kFrameBytes};
     headers[i].msg_hdr.msg_iov = &pieces[i];
     headers[i].msg_hdr.msg_iovlen = 1;
   }
@@ -137,12 +202,15 @@ int run(char** words) {
     if (flight + (window < kBurst ? window : kBurst) / 2 > window) continue;
     if (rate > 0 && static_cast<double>(sent) > (now - start) * rate) continue;
     const unsigned most = rate > 0 ? 8 : kBurst;
-    const unsigned burst = static_cast<unsigned>(window - flight < most ? window - flight : most);
+    const unsigned long long left = packets - sent, room = window - flight < most ? window - flight : most;
+    const auto burst = static_cast<unsigned>(room < left ? room : left);
     for (unsigned i = 0; i < burst; ++i) {
-      copies[0][i] = frames[(sent + i) % frames.size()];
-      const auto sequence = static_cast<unsigned>((sent + i) / frames.size()) + first;
-      put16(&copies[0][i][44], sequence & 0xffff);
-      put32(&copies[0][i][46], sequence * 160);
+      if (suite != nullptr) {
+        if (sent + i < packets) pieces[i] = {secured[sent + i].bytes.data(), secured[sent + i].size};
+        continue;
+      }
+      copies[i] = frames[(sent + i) % frames.size()];
+      number(copies[i], static_cast<unsigned>((sent + i) / frames.size()) + first);
     }
     const int taken = sendmmsg(out, headers.data(), burst, 0);
     if (taken > 0) sent += static_cast<unsigned>(taken);

@@ -1,31 +1,30 @@
 /**
- * Opens sessions at an rtpengine over its NG protocol: `rtpengine.ts SESSIONS plain|srtp`, in the namespace of the box.
- * Prints the ports that face the caller as one JSON array.
+ * Opens sessions at an rtpengine over its NG protocol: `rtpengine.ts WORK`, a Work as JSON, in the namespace of the
+ * box. Prints the ports that face the caller as one JSON array.
  */
 import dgram from "node:dgram";
 import { once } from "node:events";
 import { setTimeout as after } from "node:timers/promises";
 import { addresses } from "./topology.ts";
+import { calleeKey, callerKey, type Suite, type Work } from "./work.ts";
 
 type Bencoded = string | number | readonly Bencoded[] | { readonly [key: string]: Bencoded };
 
 export const NG_PORT = 22_661;
-const SUITE = "AES_CM_128_HMAC_SHA1_80";
 
 if (process.argv[1] === import.meta.filename) {
-  const sessions = Number(process.argv[2]);
-  const secure = process.argv[3] === "srtp";
+  const work = JSON.parse(process.argv[2] ?? "") as Work;
   const socket = dgram.createSocket("udp4");
   socket.connect(NG_PORT, "127.0.0.1");
   await once(socket, "connect");
   await ready(socket);
   const ports: number[] = [];
-  for (let i = 0; i < sessions; i += 1) ports.push(await openSession(socket, i, secure));
+  for (let i = 0; i < work.sessions; i += 1) ports.push(await openSession(socket, i, work));
   socket.close();
   console.log(JSON.stringify(ports));
 }
 
-async function openSession(socket: dgram.Socket, number: number, secure: boolean): Promise<number> {
+async function openSession(socket: dgram.Socket, number: number, { from, to }: Work): Promise<number> {
   const call = {
     "call-id": `bench-${number}`,
     "from-tag": "caller",
@@ -33,27 +32,32 @@ async function openSession(socket: dgram.Socket, number: number, secure: boolean
     "rtcp-mux": ["demux"],
     flags: ["trust-address", "asymmetric"],
   };
-  const profile = secure ? "RTP/SAVP" : "RTP/AVP";
   const offered = await ask(socket, {
     ...call,
     command: "offer",
     direction: ["outer", "inner"],
-    "transport-protocol": profile,
+    "transport-protocol": profile(to),
     DTLS: "off",
-    SDES: [`only-${SUITE}`],
-    sdp: description(addresses.caller, 40_000 + number, "RTP/AVP"),
+    SDES: to === undefined ? [] : [`only-${to}`],
+    sdp: description(addresses.caller, 40_000 + number, from) + (from ? crypto("1", from, callerKey(from, number)) : ""),
   });
-  const tag = new RegExp(`a=crypto:(\\d+) ${SUITE} `).exec(offered)?.[1];
-  const key = Buffer.from(Array.from({ length: 30 }, (_, i) => (i + number) & 0xff)).toString("base64");
-  const crypto = secure ? `a=crypto:${tag} ${SUITE} inline:${key}\r\n` : "";
+  const tag = new RegExp(`a=crypto:(\\d+) ${to} `).exec(offered)?.[1] ?? "";
   const answered = await ask(socket, {
     ...call,
     command: "answer",
     "to-tag": "callee",
-    "transport-protocol": "RTP/AVP",
-    sdp: description(addresses.callee, 20_000 + number * 2, profile) + crypto,
+    "transport-protocol": profile(from),
+    sdp: description(addresses.callee, 20_000 + number * 2, to) + (to ? crypto(tag, to, calleeKey(to, number)) : ""),
   });
   return Number(/m=audio (\d+) /.exec(answered)?.[1]);
+}
+
+function profile(suite: Suite | undefined): string {
+  return suite === undefined ? "RTP/AVP" : "RTP/SAVP";
+}
+
+function crypto(tag: string, suite: Suite, master: Uint8Array): string {
+  return `a=crypto:${tag} ${suite} inline:${Buffer.from(master).toString("base64")}\r\n`;
 }
 
 /** It takes a moment to start, and says to nobody when it has. */
@@ -69,8 +73,8 @@ async function ready(socket: dgram.Socket): Promise<void> {
   }
 }
 
-function description(ip: string, port: number, profile: string): string {
-  return `v=0\r\no=- 1 1 IN IP4 ${ip}\r\ns=-\r\nc=IN IP4 ${ip}\r\nt=0 0\r\nm=audio ${port} ${profile} 0\r\na=rtpmap:0 PCMU/8000\r\n`;
+function description(ip: string, port: number, suite: Suite | undefined): string {
+  return `v=0\r\no=- 1 1 IN IP4 ${ip}\r\ns=-\r\nc=IN IP4 ${ip}\r\nt=0 0\r\nm=audio ${port} ${profile(suite)} 0\r\na=rtpmap:0 PCMU/8000\r\n`;
 }
 
 async function ask(
