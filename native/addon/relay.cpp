@@ -187,9 +187,9 @@ bool read_addresses(const Js& js, napi_value list, std::vector<relay::Ip>& out) 
 
 napi_value set_kernel_addresses(napi_env env, napi_callback_info info) {
   const Call call(env, info);
-  std::vector<relay::Ip> addresses;
-  if (call.count < 1 || !read_addresses(call.js, call.arguments[0], addresses)) return nullptr;
-  if (!call.running->stopped) call.running->host->set_kernel_addresses(addresses);
+  std::vector<relay::Ip> addresses, rings;
+  if (call.count < 2 || !read_addresses(call.js, call.arguments[0], addresses) || !read_addresses(call.js, call.arguments[1], rings)) return nullptr;
+  if (!call.running->stopped) call.running->host->set_kernel_addresses(addresses, rings);
   return nullptr;
 }
 
@@ -208,6 +208,8 @@ napi_value kernel_paths(napi_env env, napi_callback_info info) {
     js.set(object, "interface", js.make_text(fact.interface));
     js.set(object, "mode", js.make_text(kModes[static_cast<std::size_t>(fact.mode)]));
     js.set(object, "reason", js.make_text(fact.reason));
+    js.set(object, "rings", js.make_number(fact.ring_queues));
+    js.set(object, "zeroCopy", js.make_boolean(fact.rings && fact.zero_copy));
     napi_set_element(env, list, at++, object);
   }
   return list;
@@ -226,8 +228,9 @@ bool read_options(const Js& js, napi_value object, io::HostOptions& out) {
     if (!js.as_number(core, 0, 1'023, number)) return false;
     out.cores.push_back(static_cast<int>(number));
   }
-  napi_value kernel_addresses, limits;
+  napi_value kernel_addresses, ring_addresses, limits;
   if (js.has(object, "kernelAddresses", kernel_addresses) && !read_addresses(js, kernel_addresses, out.kernel_addresses)) return false;
+  if (js.has(object, "ringAddresses", ring_addresses) && !read_addresses(js, ring_addresses, out.ring_addresses)) return false;
   if (js.has(object, "packetLimits", limits)) {
     std::int64_t audio, other;
     if (!js.number(limits, "audio", 0, 1'000'000, audio) || !js.number(limits, "other", 0, 1'000'000, other)) return false;

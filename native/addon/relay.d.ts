@@ -130,6 +130,8 @@ export interface NativeRelayOptions {
   readonly port: "auto" | "io_uring" | "epoll";
   /** Our media addresses whose flows the kernel may forward. [] or absent: none, and nothing is loaded into it. Limit: 256. */
   readonly kernelAddresses?: readonly string[];
+  /** Our media addresses whose packets come and go by AF_XDP rings. [] or absent: none. Needs a lone packet thread. Limit: 256. */
+  readonly ringAddresses?: readonly string[];
   /** RTP packets a second that are accepted from a side of such a pair; more are dropped. 0 or absent: any number. */
   readonly packetLimits?: { readonly audio: number; readonly other: number };
   onEvents(batch: readonly NativeEvent[]): void;
@@ -143,6 +145,10 @@ export interface NativeKernelPath {
   readonly mode: "none" | "native" | "generic";
   /** With `none`: why. */
   readonly reason: string;
+  /** Queues of that interface that have AF_XDP rings. */
+  readonly rings: number;
+  /** False: the kernel copies packets between them and the driver. */
+  readonly zeroCopy: boolean;
 }
 
 export interface NativeRelay {
@@ -162,8 +168,8 @@ export interface NativeRelay {
   /** Puts a digit into what goes to that side. */
   digit(pair: number, side: 0 | 1, digit: NativeDigit): boolean;
   close(pair: number): boolean;
-  /** Other addresses whose flows the kernel may forward; those that are new are attached to soon. */
-  setKernelAddresses(addresses: readonly string[]): void;
+  /** Other addresses whose flows the kernel may forward, and that have rings; those that are new are attached to soon. */
+  setKernelAddresses(addresses: readonly string[], ringAddresses: readonly string[]): void;
   /** What became of each. */
   kernelPaths(): NativeKernelPath[];
   /** Makes the packet threads look at what was queued: once a turn is enough, and each time costs a wake-up. */

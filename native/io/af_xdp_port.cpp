@@ -344,6 +344,7 @@ AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, 
   datagram.data = bytes + parsed.payload_at;
   datagram.size = parsed.payload_size;
   datagram.room = static_cast<std::uint32_t>(store.start(frame) + kFrameBytes - datagram.data);
+  datagram.by_ring = true;
   count(kRing_received);
   return Taken::kYes;
 }
@@ -359,7 +360,7 @@ void AfXdpPort::send(const relay::Datagram& datagram) noexcept {
 void AfXdpPort::find_way(Way& way, std::uint32_t flow, const endpoint& to) noexcept {
   way.hops_generation = ground_.hops_generation();
   way.to = to;
-  const next_hop hop = ground_.next(way.local, to);
+  const next_hop hop = ground_.next(flow, way.local, to);
   const auto leads = [&](const auto& queue) { return queue && hop.usable && queue->place().interface == hop.interface; };
   // One queue a flow, or it would overtake itself.
   const auto choice = static_cast<std::uint32_t>(std::ranges::count_if(queues_, leads));

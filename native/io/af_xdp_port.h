@@ -35,8 +35,9 @@ class RingGround {
 
   /// Moves whenever an answer of `next` may no longer hold, or one not given may be had.
   virtual std::uint32_t hops_generation() const noexcept = 0;
-  /// `usable` 0: not known yet. The kernel finds out when the socket sends there.
-  virtual next_hop next(const endpoint& from, const endpoint& to) noexcept = 0;
+  /// The way of what leaves by this flow. `usable` 0: not known yet; the kernel finds out when the socket sends there. It is
+  /// kept fresh until the flow asks again, or is dropped.
+  virtual next_hop next(std::uint32_t flow, const endpoint& from, const endpoint& to) noexcept = 0;
 };
 
 /// What the rings did and did not. Written by the packet thread alone.

@@ -9,13 +9,13 @@ namespace sallyport::io {
 
 using relay::Offered;
 
-std::unique_ptr<KernelPath> KernelPath::start(std::uint32_t flows, const std::vector<relay::Ip>& addresses, std::string& why) {
+std::unique_ptr<KernelPath> KernelPath::start(std::uint32_t flows, const std::vector<relay::Ip>& addresses, std::string& why,
+                                              const std::vector<relay::Ip>& rings) {
   auto program = XdpProgram::load(flows, why);
   if (!program) return nullptr;
-  std::unique_ptr<KernelPath> made(new KernelPath);
+  std::unique_ptr<KernelPath> made(new KernelPath(flows));
   made->program_ = std::move(program);
-  made->flows_.resize(flows);
-  for (const relay::Ip& ip : addresses) made->places_[ip] = {};
+  made->ask_for(addresses, rings);
   made->hops_ = std::make_unique<NextHops>(
       [path = made.get()](Routes& routes, std::uint32_t number, const next_hop& hop) { path->publish(routes, number, hop); },
       [path = made.get()](Routes& routes) { path->settle(routes); });
@@ -24,20 +24,26 @@ std::unique_ptr<KernelPath> KernelPath::start(std::uint32_t flows, const std::ve
 
 KernelPath::~KernelPath() { hops_.reset(); }
 
-void KernelPath::set_addresses(const std::vector<relay::Ip>& addresses) {
-  {
-    const std::lock_guard lock(mutex_);
-    for (const relay::Ip& ip : addresses) places_.try_emplace(ip);
-    std::erase_if(places_, [&](const auto& entry) { return std::ranges::find(addresses, entry.first) == addresses.end(); });
-  }
+void KernelPath::set_addresses(const std::vector<relay::Ip>& addresses, const std::vector<relay::Ip>& rings) {
+  ask_for(addresses, rings);
   hops_->look_again();
+}
+
+void KernelPath::ask_for(const std::vector<relay::Ip>& addresses, const std::vector<relay::Ip>& rings) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [ip, place] : places_) place.forwards = place.rings = false;
+  for (const relay::Ip& ip : addresses) places_[ip].forwards = true;
+  for (const relay::Ip& ip : rings) places_[ip].rings = true;
+  std::erase_if(places_, [](const auto& entry) { return !entry.second.forwards && !entry.second.rings; });
+  places_generation_ += 1;
 }
 
 std::vector<PathFact> KernelPath::facts() const {
   const std::lock_guard lock(mutex_);
   std::vector<PathFact> facts;
   for (const auto& [ip, place] : places_) {
-    PathFact fact{.ip = ip, .interface = "", .mode = PathFact::Mode::kNone, .reason = place.reason};
+    PathFact fact{.ip = ip, .interface = "", .mode = PathFact::Mode::kNone, .reason = place.reason,
+                  .index = place.interface, .forwards = place.forwards, .rings = place.rings};
     if (const auto nic = nics_.find(place.interface); nic != nics_.end()) {
       fact.interface = nic->second.name;
       fact.reason = nic->second.problem;
@@ -60,7 +66,12 @@ void KernelPath::settle(Routes& routes) {
   for (const relay::Ip& ip : addresses) {
     Place place = place_of(routes, ip);
     const std::lock_guard lock(mutex_);
-    if (const auto known = places_.find(ip); known != places_.end()) known->second = std::move(place);
+    const auto known = places_.find(ip);
+    if (known == places_.end()) continue;
+    if (known->second.interface != place.interface || known->second.vlan != place.vlan) places_generation_ += 1;
+    place.forwards = known->second.forwards;
+    place.rings = known->second.rings;
+    known->second = std::move(place);
   }
   std::vector<unsigned> gone;
   {
@@ -73,6 +84,7 @@ void KernelPath::settle(Routes& routes) {
     program_->detach(index);
     nics_.erase(index);
     devices_.erase(index);
+    places_generation_ += 1;
   }
 }
 
@@ -93,7 +105,7 @@ KernelPath::Place KernelPath::place_of(Routes& routes, const relay::Ip& ip) {
 
 /// Native where the driver takes the program and would also send what it forwards; else generic, which every driver takes.
 void KernelPath::attach(Routes& routes, const Link& link) {
-  Nic nic{.name = link.name, .mode = AttachMode::kNative, .attached = false, .problem = ""};
+  Nic nic{.number = FLOW_NICS, .name = link.name, .mode = AttachMode::kNative, .attached = false, .problem = ""};
   nic.problem = program_->attach(link.index, AttachMode::kNative);
   if (nic.problem.empty() && !routes.takes_frames(link)) {
     program_->detach(link.index);
@@ -105,7 +117,9 @@ void KernelPath::attach(Routes& routes, const Link& link) {
   }
   nic.attached = nic.problem.empty();
   const std::lock_guard lock(mutex_);
+  nic.number = free_number();
   nics_[link.index] = nic;
+  places_generation_ += 1;
 }
 
 void KernelPath::publish(Routes& routes, std::uint32_t number, const next_hop& hop) {
@@ -133,7 +147,9 @@ Offered KernelPath::offer(relay::FlowNumber number, const relay::FlowWords& word
   {
     const std::lock_guard lock(mutex_);
     const auto place = places_.find(local);
-    if (place == places_.end() || !places_.contains(from)) return Offered::kNever;
+    const auto way_out = places_.find(from);
+    if (place == places_.end() || way_out == places_.end()) return Offered::kNever;
+    if (!place->second.forwards || !way_out->second.forwards) return Offered::kNever;
     const auto nic = nics_.find(place->second.interface);
     if (nic == nics_.end() || !nic->second.attached) return Offered::kNever;
     skb_mode = nic->second.mode == AttachMode::kGeneric;
@@ -166,7 +182,7 @@ void KernelPath::withdraw(relay::FlowNumber number) noexcept {
   Flow& flow = flows_[number];
   if (!flow.there) return;
   flow.there = false;
-  program_->remove_flow(flow.key);
+  if (!put_carried(number * 2)) program_->remove_flow(flow.key);
   hops_->release(flow.hop);
 }
 

@@ -14,17 +14,16 @@
 #include <vector>
 
 #include "../shared/flow.h"
-#include "af_xdp_port.h"
 #include "routes.h"
 
 namespace sallyport::io {
 
-class NextHops final : public HopFinder {
+class NextHops {
  public:
   /// `publish` is called by the thread for every hop that is new or changed; `rounds` once
   /// before this returns, then by the thread on every change of links and addresses, and every few seconds.
   NextHops(std::function<void(Routes&, std::uint32_t number, const next_hop&)> publish, std::function<void(Routes&)> rounds);
-  ~NextHops() override;
+  ~NextHops();
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
 
@@ -36,15 +35,13 @@ class NextHops final : public HopFinder {
   /// Never blocks but on another look-up. A pair of addresses not seen before is looked up soon. Limit: FLOW_HOPS at once;
   /// beyond, `never`.
   Found look_up(const endpoint& from, const endpoint& to) noexcept;
-  /// What a frame of user space needs of it.
-  next_hop find(const endpoint& from, const endpoint& to) noexcept override { return look_up(from, to).hop; }
   /// One more, or one less, uses it: those that nobody uses are forgotten after a while.
   void hold(std::uint32_t number) noexcept;
   void release(std::uint32_t number) noexcept;
   /// Something besides the kernel changed: all is looked at soon.
   void look_again() noexcept;
   /// Moves whenever an answer may have changed.
-  std::uint32_t generation() const noexcept override { return generation_.load(std::memory_order_acquire); }
+  std::uint32_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
 
  private:
   using Ways = std::pair<relay::Ip, relay::Ip>;  // From, to.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <iterator>
 
 #include "../relay/out_sources.h"
@@ -37,6 +38,21 @@ Places places_for(relay::PairKind kind, bool receive) noexcept {
   return audio ? Places{1, relay::kAudioSources - 1} : Places{relay::kOtherSources, 0};
 }
 
+/// Does the kernel keep everybody else off that core (isolcpus)? Then it is ours, and waiting may be busy.
+bool is_isolated(int core) {
+  FILE* const list = core < 0 ? nullptr : std::fopen("/sys/devices/system/cpu/isolated", "r");
+  bool found = false;
+  for (int first, last; list != nullptr && std::fscanf(list, "%d", &first) == 1;) {
+    last = first;
+    int next = std::fgetc(list);
+    if (next == '-' && std::fscanf(list, "%d", &last) == 1) next = std::fgetc(list);
+    found = found || (first <= core && core <= last);
+    if (next != ',') break;
+  }
+  if (list != nullptr) std::fclose(list);
+  return found;
+}
+
 }  // namespace
 
 RelayHost::RelayHost(const HostOptions& options)
@@ -48,8 +64,8 @@ RelayHost::RelayHost(const HostOptions& options)
       held_(options.max_pairs) {
   raise_descriptor_limit();
   if (!identity_) problem_ = "no certificate could be made: the machine gives no random numbers";
-  if (!options.kernel_addresses.empty()) {
-    kernel_ = KernelPath::start(max_pairs_ * 2, options.kernel_addresses, kernel_problem_);
+  if (!options.kernel_addresses.empty() || !options.ring_addresses.empty()) {
+    kernel_ = KernelPath::start(max_pairs_ * 2, options.kernel_addresses, kernel_problem_, options.ring_addresses);
   }
   std::vector<int> cores = options.cores;
   if (cores.empty()) cores.push_back(-1);
@@ -57,8 +73,10 @@ RelayHost::RelayHost(const HostOptions& options)
   if (identity_ && problem_.empty()) problem_ = handshakes_->problem();
   if (!problem_.empty()) return;
   for (const int core : cores) {
-    // Limit: rings need a lone packet thread so far: a queue's packets may be any thread's.
-    const RingOptions rings = cores.size() == 1 ? options.rings : RingOptions{};
+    RingOptions rings = options.rings;
+    if (kernel_ && !options.ring_addresses.empty()) rings.ground = kernel_.get();
+    if (cores.size() != 1) rings.ground = nullptr;
+    rings.busy_poll = is_isolated(core);
     threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()),
                                                       options.counters, notify_, notify_data_, options.packet_limits, kernel_.get()));
   }
@@ -85,9 +103,24 @@ std::uint64_t RelayHost::ring_counter(RingCounter which) const noexcept {
   return sum;
 }
 
-void RelayHost::set_kernel_addresses(const std::vector<relay::Ip>& addresses) {
-  if (kernel_) kernel_->set_addresses(addresses);
-  else if (!addresses.empty() && kernel_problem_.empty()) kernel_problem_ = "the program is loaded at the start, or not at all";
+std::vector<PathFact> RelayHost::kernel_facts() const {
+  std::vector<PathFact> facts = kernel_ ? kernel_->facts() : std::vector<PathFact>{};
+  const std::vector<QueueFacts> queues = ring_queues();
+  for (PathFact& fact : facts) {
+    if (!fact.rings) continue;
+    fact.zero_copy = true;
+    for (const QueueFacts& queue : queues) {
+      if (queue.place.interface != fact.index) continue;
+      fact.ring_queues += 1;
+      fact.zero_copy = fact.zero_copy && queue.mode == XskMode::kZeroCopy;
+    }
+  }
+  return facts;
+}
+
+void RelayHost::set_kernel_addresses(const std::vector<relay::Ip>& addresses, const std::vector<relay::Ip>& rings) {
+  if (kernel_) kernel_->set_addresses(addresses, rings);
+  else if (!(addresses.empty() && rings.empty()) && kernel_problem_.empty()) kernel_problem_ = "the program is loaded at the start, or not at all";
 }
 
 bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee) {

@@ -56,10 +56,12 @@ struct HostOptions {
   std::vector<int> cores;
   std::uint32_t max_pairs = 20'000;
   PortChoice port = PortChoice::kAuto;
-  /// Queue q is served by thread q modulo the number of threads.
+  /// Stands in for the kernel path in tests. Limit: rings need a lone packet thread, since a queue's packets may be any's.
   RingOptions rings;
   /// Media addresses whose flows may be forwarded by the kernel; none: none is, and nothing is loaded.
   std::vector<relay::Ip> kernel_addresses;
+  /// Media addresses whose packets come and go by AF_XDP; none: none do.
+  std::vector<relay::Ip> ring_addresses;
   relay::PacketLimits packet_limits;
   /// kCounterStride words a side, two sides a pair, zeroed; must outlive the host.
   std::uint64_t* counters = nullptr;
@@ -84,9 +86,9 @@ class RelayHost {
   std::uint64_t ring_counter(RingCounter which) const noexcept;
 
   /// Other addresses whose flows the kernel may forward.
-  void set_kernel_addresses(const std::vector<relay::Ip>& addresses);
+  void set_kernel_addresses(const std::vector<relay::Ip>& addresses, const std::vector<relay::Ip>& rings);
   /// What became of each; empty and `kernel_problem` where the kernel takes no program of ours.
-  std::vector<PathFact> kernel_facts() const { return kernel_ ? kernel_->facts() : std::vector<PathFact>{}; }
+  std::vector<PathFact> kernel_facts() const;
   const std::string& kernel_problem() const noexcept { return kernel_problem_; }
 
   /// False: the queue to the packet thread is full and nothing was done; try again.

@@ -29,8 +29,6 @@ constexpr std::uint64_t kNeverNs = 10 * kSecondNs;
 /// What a path has heard may be younger than the time of our turn.
 constexpr std::uint64_t since(std::uint64_t then_ns, std::uint64_t now_ns) noexcept { return now_ns > then_ns ? now_ns - then_ns : 0; }
 
-enum PathWord : std::uint64_t { kPathSocket, kPathKernel };
-
 endpoint rtp_of(const MediaAddress& address) noexcept {
   endpoint made{};
   std::memcpy(made.ip, address.ip.data(), address.ip.size());

@@ -53,6 +53,9 @@ struct Guard {
   std::uint32_t datagrams = kDtlsBurst;  ///< That may still come in this burst.
 };
 
+/// What the counter `path` says. FlowPath in the first column.
+enum PathWord : std::uint64_t { kPathSocket, kPathKernel, kPathRing };
+
 /// A direction that a faster path may carry: packets that arrive at the side it stands in.
 struct Offload {
   std::uint64_t taken_ns = 0;  ///< Since when the path has it; 0: it has not.

@@ -174,6 +174,7 @@ struct Datagram {
   std::uint32_t size = 0;  ///< In and out.
   std::uint32_t room = 0;  ///< Bytes that may be written at `data`.
   Verdict verdict = Verdict::kMalformed;
+  bool by_ring = false;        ///< In: AF_XDP brought it.
   bool rtcp = false;           ///< Out.
   std::uint32_t out_flow = 0;  ///< Out, when forwarded: the socket it leaves by.
   endpoint to{};               ///< Out, when forwarded.

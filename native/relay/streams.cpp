@@ -58,6 +58,7 @@ bool Relay::pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side_number, 
 
   count(pair.number, side_number, k_packets, 1);
   count(pair.number, side_number, k_bytes, datagram.size);
+  if (side.offload.taken_ns == 0) put(pair.number, side_number, k_path, datagram.by_ring ? kPathRing : kPathSocket);
   if (events == nullptr) {
     const std::uint32_t clock_hz = pair.kind == PairKind::kVideo ? 90'000 : static_clock_hz(payload_type);
     const Reception& reception = side.receptions.packet(ssrc, sequence, timestamp, clock_hz, now_ns);

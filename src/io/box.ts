@@ -16,7 +16,7 @@ import {
   touched,
 } from "../manage/index.ts";
 import { machineHash } from "./hash.ts";
-import { kernelAddresses, kernelLines } from "./kernel-paths.ts";
+import { kernelAddresses, kernelLines, ringAddresses } from "./kernel-paths.ts";
 import { KernelRandom } from "./kernel-random.ts";
 import { EngineLoop } from "./loop.ts";
 import { Pauses } from "./pauses.ts";
@@ -66,6 +66,7 @@ export class Box implements ControlledBox {
     this.#settings = settings;
     this.#relay = startRelay({
       kernelAddresses: kernelAddresses(settings),
+      ringAddresses: ringAddresses(settings),
       onEvents: (events) => this.#loop.relayEvents(events),
     });
     this.#engine = new Engine({
@@ -234,7 +235,7 @@ export class Box implements ControlledBox {
     }
     // The socket that answers this very request stays until the next start.
     this.#settings = { ...loaded.settings, control: this.#settings.control };
-    this.#relay.setKernelAddresses(kernelAddresses(this.#settings));
+    this.#relay.setKernelAddresses(kernelAddresses(this.#settings), ringAddresses(this.#settings));
     this.#reservation?.release();
     this.#reservation = reservePorts(mediaPorts(this.#settings));
     for (const warning of warnings) this.#log.line("warn", "configuration", { warning });

@@ -9,6 +9,13 @@ export function kernelAddresses(settings: Settings): string[] {
   return [...new Set(addresses)];
 }
 
+/** Rings are for who asks for them by name. */
+export function ringAddresses(settings: Settings): string[] {
+  const wanted = [...settings.realms.values()].filter(({ media }) => media.path === "af_xdp");
+  const addresses = wanted.flatMap(({ media }) => media.addresses.filter((ip) => !isLoopback(ip)));
+  return [...new Set(addresses)];
+}
+
 export interface KernelLine {
   readonly level: "info" | "warn";
   readonly [more: string]: string;
@@ -19,10 +26,15 @@ export function kernelLines(settings: Settings, relay: Pick<Relay, "kernelPaths"
   const paths = new Map(relay.kernelPaths().map((path) => [path.ip, path]));
   const lines: KernelLine[] = [];
   for (const { name: realm, media } of settings.realms.values()) {
-    if (media.path === "socket" || media.path === "af_xdp") continue;
+    if (media.path === "socket") continue;
     for (const address of media.addresses) {
       const found = paths.get(address);
-      if (found !== undefined && found.mode !== "none") {
+      if (media.path === "af_xdp" && found !== undefined && found.rings > 0) {
+        const mode = found.zeroCopy ? "zero-copy" : "copy";
+        lines.push({ level: "info", realm, address, path: "af_xdp", mode, interface: found.interface });
+        continue;
+      }
+      if (media.path !== "af_xdp" && found !== undefined && found.mode !== "none") {
         lines.push({ level: "info", realm, address, path: "xdp", mode: found.mode, interface: found.interface });
         continue;
       }
@@ -30,7 +42,7 @@ export function kernelLines(settings: Settings, relay: Pick<Relay, "kernelPaths"
       const reason = isLoopback(address)
         ? "a loopback address"
         : found?.reason || relay.kernelProblem || "not attached yet";
-      lines.push({ level: media.path === "xdp" ? "warn" : "info", realm, address, path: "socket", reason });
+      lines.push({ level: media.path === "auto" ? "info" : "warn", realm, address, path: "socket", reason });
     }
   }
   return lines;

@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly port?: "auto" | "io_uring" | "epoll";
   /** Media addresses whose flows the kernel may forward. Default: none. */
   readonly kernelAddresses?: readonly string[];
+  /** Media addresses whose packets come and go by AF_XDP. Default: none. */
+  readonly ringAddresses?: readonly string[];
   /** RTP packets a second accepted from one side, by kind of stream; 0: any number. Default: PACKET_LIMITS. */
   readonly packetLimits?: PacketLimits;
   onEvents(events: readonly RelayEvent[]): void;
@@ -51,7 +53,7 @@ const DEFAULT_MAX_PAIRS = 20_000;
  */
 const PACKET_LIMITS: PacketLimits = { audio: 2_000, other: 20_000 };
 /** As the words of the counters number them. */
-const PATHS: readonly FlowPath[] = ["socket", "xdp"];
+const PATHS: readonly FlowPath[] = ["socket", "xdp", "af_xdp"];
 /** A command that found the queue to the packet threads full is tried again this much later. */
 const RETRY_MS = 1;
 
@@ -80,6 +82,7 @@ export class Relay {
       maxPairs: options.maxPairs ?? DEFAULT_MAX_PAIRS,
       port: options.port ?? "auto",
       kernelAddresses: options.kernelAddresses ?? [],
+      ringAddresses: options.ringAddresses ?? [],
       packetLimits: options.packetLimits ?? PACKET_LIMITS,
       onEvents: (batch) => {
         if (!this.#stopped) this.#onEvents(batch.map((event) => this.#translate(event)));
@@ -111,8 +114,8 @@ export class Relay {
   }
 
   /** Other addresses; flows that the kernel has already stay there until something about them changes. */
-  setKernelAddresses(addresses: readonly string[]): void {
-    if (!this.#stopped) this.#native.setKernelAddresses(addresses);
+  setKernelAddresses(addresses: readonly string[], ringAddresses: readonly string[]): void {
+    if (!this.#stopped) this.#native.setKernelAddresses(addresses, ringAddresses);
   }
 
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */

@@ -209,7 +209,7 @@ export type RelayEvent =
     };
 
 /** `xdp`: the kernel forwards it. `socket` is where each flow begins, and where whatever is unusual goes. */
-export type FlowPath = "socket" | "xdp";
+export type FlowPath = "socket" | "xdp" | "af_xdp";
 
 /** What arrived from one side, what left to it, and what was dropped on arrival, by reason. */
 export interface SideCounters {

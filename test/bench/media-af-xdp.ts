@@ -5,10 +5,10 @@
  * tag, or of 256 bits. (Of the same suite on both sides rtpengine hands one key on to both, and has no work.)
  */
 import { type Bench, compare } from "./bench.ts";
-import { type Cost, compileFlood, measured } from "./media.ts";
 import { haveRtpengine, startRings, startRtpengineFor } from "./media/engines.ts";
 import { build, dismantle } from "./media/topology.ts";
 import type { Work } from "./media/work.ts";
+import { type Cost, compileFlood, measured } from "./media.ts";
 
 const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
 

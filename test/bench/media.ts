@@ -7,7 +7,6 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { type Bench, compare } from "./bench.ts";
 import { type Engine, haveRtpengine, startOurs, startRtpengine } from "./media/engines.ts";
-import type { Suite } from "./media/work.ts";
 import {
   addresses,
   boxMac,
@@ -19,6 +18,7 @@ import {
   kernelNs,
   processNs,
 } from "./media/topology.ts";
+import type { Suite } from "./media/work.ts";
 
 const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
 const WARM_PACKETS = 20_000;

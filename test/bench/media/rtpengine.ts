@@ -39,7 +39,8 @@ async function openSession(socket: dgram.Socket, number: number, { from, to }: W
     "transport-protocol": profile(to),
     DTLS: "off",
     SDES: to === undefined ? [] : [`only-${to}`],
-    sdp: description(addresses.caller, 40_000 + number, from) + (from ? crypto("1", from, callerKey(from, number)) : ""),
+    sdp:
+      description(addresses.caller, 40_000 + number, from) + (from ? crypto("1", from, callerKey(from, number)) : ""),
   });
   const tag = new RegExp(`a=crypto:(\\d+) ${to} `).exec(offered)?.[1] ?? "";
   const answered = await ask(socket, {

@@ -1,10 +1,6 @@
 /** What a relay under test is asked to do. */
 
-export type Suite =
-  | "AES_CM_128_HMAC_SHA1_80"
-  | "AES_CM_128_HMAC_SHA1_32"
-  | "AEAD_AES_128_GCM"
-  | "AEAD_AES_256_GCM";
+export type Suite = "AES_CM_128_HMAC_SHA1_80" | "AES_CM_128_HMAC_SHA1_32" | "AEAD_AES_128_GCM" | "AEAD_AES_256_GCM";
 
 /** What is sent and what is to come out; undefined: RTP. */
 export interface Work {
