@@ -174,6 +174,9 @@ void AfXdpPort::open_queue(const XskPlace& place, std::size_t queues) {
   }
   queues_[number] = std::move(queue);
   rings_[number] = {};
+  for (Way& way : ways_) {
+    if (way.known) way.to = {};  // Flows that took their sockets for want of it ask again.
+  }
 }
 
 /// Without a copy is tried first. All queues share one memory where the kernel lets them, so that a packet may leave by

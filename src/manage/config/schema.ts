@@ -131,7 +131,7 @@ const Media = Type.Object(
     ports: text("UDP ports for media, as in 20000-29999. A call with audio and video takes four."),
     path: Type.Optional(
       word(
-        "How packets travel. auto (default) and xdp: the kernel forwards what needs no encryption, sockets carry the rest; socket: they carry all. af_xdp is socket so far.",
+        "How packets travel. xdp: forwarded by the kernel; af_xdp: all by AF_XDP rings; auto: xdp where it can be; else, and with socket, by sockets. Default auto.",
         ["auto", "socket", "af_xdp", "xdp"],
       ),
     ),

@@ -4,7 +4,14 @@ import { boxSettings, realmSettings } from "../../support/settings.ts";
 
 const realm = (name: string, ip: string, path: "auto" | "socket" | "af_xdp" | "xdp") =>
   realmSettings(name, ip, { media: { path } });
-const native = (ip: string) => ({ ip, interface: "eth0", mode: "native" as const, reason: "", rings: 0, zeroCopy: false });
+const native = (ip: string) => ({
+  ip,
+  interface: "eth0",
+  mode: "native" as const,
+  reason: "",
+  rings: 0,
+  zeroCopy: false,
+});
 
 test("the kernel is asked for addresses of auto and xdp realms, once each, and never for loopback", () => {
   const settings = boxSettings([
@@ -42,7 +49,11 @@ test("the log says what came of each address; only a path asked for by name is w
 });
 
 test("rings are asked for where af_xdp is, and the log says whether packets are copied", () => {
-  const settings = boxSettings([realm("a", "192.0.2.1", "af_xdp"), realm("b", "192.0.2.2", "auto"), realm("c", "127.0.0.1", "af_xdp")]);
+  const settings = boxSettings([
+    realm("a", "192.0.2.1", "af_xdp"),
+    realm("b", "192.0.2.2", "auto"),
+    realm("c", "127.0.0.1", "af_xdp"),
+  ]);
   expect(ringAddresses(settings)).toEqual(["192.0.2.1"]);
   const ringed = { ...native("192.0.2.1"), rings: 2 };
   expect(kernelLines(settings, { kernelPaths: () => [ringed, native("192.0.2.2")], kernelProblem: "" })).toEqual([
