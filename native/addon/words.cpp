@@ -89,7 +89,7 @@ bool read_key(const Js& js, napi_value object, const char* name, io::KeyWords& o
   }
   std::int64_t lifetime;
   if (js.has(key, "lifetimePackets", member)) {
-    if (!js.as_number(member, 1, std::int64_t{1} << 48, lifetime)) return false;
+    if (!js.as_number(member, 0, std::int64_t{1} << 48, lifetime)) return false;
     out.lifetime_packets = static_cast<std::uint64_t>(lifetime);
   }
   if (js.has(key, "keepsRollover", member) && !js.boolean(key, "keepsRollover", out.keeps_rollover)) return false;

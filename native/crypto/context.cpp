@@ -32,7 +32,7 @@ bool in_range(const SrtpKeying& keying, Direction direction) noexcept {
   if (!keying.more.empty() && (direction != Direction::kReceive || keying.mki.empty())) return false;
   return keying.more.size() < kMasterKeyLimit && keying.master.size() == wanted && keying.mki.size() <= kMkiLimit &&
          keying.streams >= 1 && keying.streams <= kStreamLimit && keying.retired <= kRetiredLimit &&
-         keying.lifetime_packets >= 1 && keying.lifetime_packets <= kRtpLifetimePackets;
+         keying.lifetime_packets <= kRtpLifetimePackets;
 }
 
 ContextShape shape_of(const Backend& backend, const SrtpKeying& keying) noexcept {

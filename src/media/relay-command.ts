@@ -30,7 +30,7 @@ export interface SrtpKey extends MasterKey {
   readonly suite: SrtpSuite;
   /** Of `rx`: further keys that the peer may go over to, told apart by MKIs of one length. RFC 4568 §6.1. */
   readonly others?: readonly MasterKey[];
-  /** How many packets it is good for; absent: 2^48. We send none beyond; of a peer's key we only tell. RFC 3711 §9.2. */
+  /** How many packets it is good for, 0 to 2^48; absent: 2^48. We send none beyond; of a peer's key we only tell. RFC 3711 §9.2. */
   readonly lifetimePackets?: number;
   /** Of `tx` in a change: its rollover counters go on from the key before (RFC 3711 §3.3.1), else from 0. */
   readonly keepsRollover?: boolean;

@@ -3,7 +3,7 @@
 import { SteadyMap } from "../base/index.ts";
 import type { Line, Local } from "./line.ts";
 import type { PortBooks } from "./port-books.ts";
-import type { RelayCommand, RelaySide } from "./relay-command.ts";
+import type { RelayCommand, RelaySide, SrtpKey } from "./relay-command.ts";
 import { pairKind, relayChange, relaySide } from "./relay-plan.ts";
 import type { Relay, Session, State } from "./session.ts";
 
@@ -25,6 +25,11 @@ export class Relays {
   readonly #pairs = new SteadyMap<number, OpenPair>();
   /** Numbers that were used and are free again; beyond them the next number never used. */
   readonly #returned: number[] = [];
+  /**
+   * Keys that a closed pair of a living session sent under, each as it may go on: not at all. A new context would begin its
+   * indices again, and so use some of them twice.
+   */
+  readonly #spent = new WeakMap<SrtpKey, SrtpKey>();
   #next = 0;
 
   constructor(emit: (command: RelayCommand) => void, books: PortBooks, maxPairs: number) {
@@ -64,7 +69,7 @@ export class Relays {
       } else if (serves(relay, line)) {
         this.#change(session, state, relay, line, index);
       } else {
-        this.#close(session, index, relay);
+        this.#leave(session, index, relay);
         this.#open(session, state, index, line);
       }
     }
@@ -88,10 +93,7 @@ export class Relays {
   /** Another fork may take the stream that this one declined: then its ports must still be bound. */
   #end(session: Session, index: number, relay: Relay): void {
     const offered = session.pending?.offered[index];
-    if (offered === undefined || !serves(relay, offered)) {
-      this.#close(session, index, relay);
-      return;
-    }
+    if (offered === undefined || !serves(relay, offered)) return this.#leave(session, index, relay);
     for (const side of [0, 1] as const) {
       const before = relay.sides[side];
       this.#tell(relay, side, before, { ...before, receive: false, send: false, silenceLimitMs: 0 });
@@ -101,7 +103,7 @@ export class Relays {
   #open(session: Session, state: State, index: number, line: Line): void {
     const pair = this.#returned.pop() ?? this.#next++;
     const locals = [line.sides[0].local, line.sides[1].local] as const;
-    const sides = desired(session, state, line, index);
+    const sides = this.#desired(session, state, line, index);
     session.relays[index] = { pair, locals, sides, secured: [undefined, undefined] };
     session.pairs++;
     this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, codecs: line.codecs, closing: false });
@@ -109,7 +111,7 @@ export class Relays {
   }
 
   #change(session: Session, state: State, relay: Relay, line: Line, index: number): void {
-    const after = desired(session, state, line, index);
+    const after = this.#desired(session, state, line, index);
     (this.#pairs.get(relay.pair) as OpenPair).codecs = line.codecs;
     this.#tell(relay, 0, relay.sides[0], after[0]);
     this.#tell(relay, 1, relay.sides[1], after[1]);
@@ -123,6 +125,26 @@ export class Relays {
     this.#emit({ word: "change", pair: relay.pair, side, set });
   }
 
+  /** The call goes on without this pair. */
+  #leave(session: Session, index: number, relay: Relay): void {
+    for (const { tx } of relay.sides) if (tx !== undefined) this.#spent.set(tx, { ...tx, lifetimePackets: 0 });
+    this.#close(session, index, relay);
+  }
+
+  #desired(session: Session, { legs }: State, line: Line, index: number): [RelaySide, RelaySide] {
+    const { gates } = session;
+    const gate = gates?.[Math.min(index, gates.length - 1)];
+    return [
+      this.#unspent(relaySide(line, 0, legs[0], session.confirmed, gate)),
+      this.#unspent(relaySide(line, 1, legs[1], session.confirmed, gate)),
+    ];
+  }
+
+  #unspent(side: RelaySide): RelaySide {
+    const tx = side.tx === undefined ? undefined : this.#spent.get(side.tx);
+    return tx === undefined ? side : { ...side, tx };
+  }
+
   #close(session: Session, index: number, relay: Relay): void {
     session.relays[index] = undefined;
     session.locals = session.locals.filter((local) => !relay.locals.includes(local));
@@ -133,9 +155,3 @@ export class Relays {
 
 const serves = (relay: Relay | undefined, line: Line): boolean =>
   relay !== undefined && relay.locals[0] === line.sides[0].local && relay.locals[1] === line.sides[1].local;
-
-function desired(session: Session, { legs }: State, line: Line, index: number): [RelaySide, RelaySide] {
-  const { gates } = session;
-  const gate = gates?.[Math.min(index, gates.length - 1)];
-  return [relaySide(line, 0, legs[0], session.confirmed, gate), relaySide(line, 1, legs[1], session.confirmed, gate)];
-}

@@ -111,6 +111,10 @@ void lifetimes(SrtpEngine& engine, Suite suite) {
   keying.lifetime_packets = 10;
   auto tx = engine.open(Direction::kSend, keying);
   auto rx = engine.open(Direction::kReceive, keying);
+  keying.lifetime_packets = 0;
+  auto spent = engine.open(Direction::kSend, keying);
+  Bytes unsent = rtp(1, 1, Bytes(20)), untold = rtcp(5, Bytes(20));
+  EXPECT(protect(engine, *spent, unsent) == Verdict::kKeyExpired && protect(engine, *spent, untold, true) == Verdict::kKeyExpired);
   auto unbound = open(engine, Direction::kSend, suite, master);
   for (std::uint16_t i = 0; i < 20; ++i) {
     Bytes packet = rtp(i % 2, i, Bytes(20));

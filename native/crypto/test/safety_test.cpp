@@ -317,7 +317,7 @@ void refusals(SrtpEngine& engine) {
   keying.mki = long_mki;
   EXPECT(!engine.open(Direction::kSend, keying));
   keying.mki = {};
-  keying.lifetime_packets = 0;
+  keying.lifetime_packets = kRtpLifetimePackets + 1;
   EXPECT(!engine.open(Direction::kSend, keying));
 
   auto tx = open(engine, Direction::kSend, suite, master);

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { RelayCommand } from "../../../src/media/index.ts";
-import { type Bench, call, INSIDE, insideParty, lines, portsInUse, realm, sdp, statusOf } from "./kit.ts";
+import { type Bench, call, INSIDE, insideParty, KEY_A, lines, portsInUse, realm, sdp, statusOf } from "./kit.ts";
 
+const KEY_LINE = `a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:${KEY_A}`;
 const OPEN = realm("outside", "198.51.100.1");
 const caller = (...more: string[]) => sdp("203.0.113.5", "m=audio 4000 RTP/AVP 8", ...more);
 const callee = (...more: string[]) => sdp("10.0.0.9", "m=audio 7000 RTP/AVP 8", ...more);
@@ -124,6 +125,19 @@ test("a place that changes its kind gets other ports and another pair", () => {
     { word: "close", pair: 0 },
     { word: "open", pair: 1, kind: "video" },
   ]);
+});
+
+test("an early dialog that falls back to what it had left: the key of then may send nothing more", () => {
+  const { media, take } = call();
+  const early = { provisional: true };
+  media.offer("call", "caller", sdp("203.0.113.5", "m=audio 4000 RTP/SAVP 96", KEY_LINE));
+  media.answer("call", "callee", sdp("10.0.0.9", "m=audio 7000 RTP/AVP 96"), early);
+  media.offer("call", "callee", sdp("10.0.0.9", "m=video 7000 RTP/AVP 96"));
+  media.answer("call", "caller", sdp("203.0.113.5", "m=video 4000 RTP/SAVP 96", KEY_LINE), early);
+  media.withdraw("call", "callee");
+  const [first, moved, back] = take().flatMap((command) => (command.word === "open" ? [command.sides[0].tx] : []));
+  expect(back?.key.reveal()).toEqual(first?.key.reveal());
+  expect([first, moved, back].map((key) => key?.lifetimePackets)).toEqual([undefined, undefined, 0]);
 });
 
 test("a new offer with fewer m= lines is refused", () => {
