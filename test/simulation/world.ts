@@ -91,6 +91,8 @@ class World {
   readonly #invites = new Set<string>();
   readonly #streams = new Map<number, Side>();
   #outsideStream = 0;
+  /** A stream broke before it was up: what waited for it reached nobody, and is not sent again (RFC 3261 §18.4). */
+  #brokeRising = false;
   #nextStream = 2 ** 31;
   #wakeAt: Millis | undefined;
   #answered = 0;
@@ -143,6 +145,7 @@ class World {
         settings: simulatedSettings(this.#plan),
       });
     this.#referee.broke("outside");
+    this.#brokeRising ||= this.#streams.size > 0 && this.#outsideStream === 0;
     for (const connection of [...this.#streams.keys()]) {
       this.#streams.delete(connection);
       if (this.#outsideStream === connection) this.#outsideStream = 0;
@@ -337,7 +340,8 @@ class World {
     }
     if (this.#pairs.size > 0) this.#broken.add(`${this.#pairs.size} relay pairs are still open`);
     for (const branch of this.#invites) {
-      if (!this.#finals.has(branch)) this.#broken.add(`INVITE ${branch} got no final answer`);
+      const unreachable = this.#brokeRising && branch.includes(BOX.outside.mark);
+      if (!this.#finals.has(branch) && !unreachable) this.#broken.add(`INVITE ${branch} got no final answer`);
     }
     this.#referee.end();
     this.#checkOutcomes();
