@@ -60,13 +60,22 @@ export class Linphone {
     return this.child.line(/linphonec>|Ready/);
   }
 
-  /** Calls, and plays its tone when the call is up: what it played before then was for itself. */
+  /**
+   * Calls, and plays its tone when the call is up: what it played before then was for itself. A phone that has not heard
+   * yet that its last call is over refuses, and is asked again.
+   */
   async call(uri: string): Promise<void> {
-    const up = (): number => this.child.lines.filter((line) => line.includes("Media streams established")).length;
-    const before = up();
-    this.command(`call ${uri}`);
+    const count = (words: string): number => this.child.lines.filter((line) => line.includes(words)).length;
+    const [up, busy] = ["Media streams established", "Terminate or hold on the current call first"];
+    const before = count(up);
     const deadline = performance.now() + 20_000;
-    while (up() === before && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let refused = -1; count(up) === before && performance.now() < deadline; ) {
+      if (count(busy) > refused) {
+        refused = count(busy);
+        this.command(`call ${uri}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
     this.command(`play ${this.#tone}`);
   }
 
