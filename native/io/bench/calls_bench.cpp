@@ -141,12 +141,15 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Four sockets a call; the rest of the box needs some, too.
+/// Descriptors that are left to the rest of the process, and to the kernel's own rounding.
+constexpr rlim_t kOtherDescriptors = 2'000;
+
+/// Four sockets a call.
 std::uint32_t calls_that_fit(std::uint32_t wanted) {
   raise_descriptor_limit();
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(std::min<rlim_t>(wanted, (limit.rlim_cur - 200) / 4)));
+  return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(std::min<rlim_t>(wanted, (limit.rlim_cur - std::min(limit.rlim_cur, kOtherDescriptors)) / 4)));
 }
 
 }  // namespace
