@@ -3,13 +3,13 @@
  * acknowledged and ended. RFC 3261 §13.2, RFC 3262 §4.
  */
 import { type Destination, type Hop, type Millis, PeerError } from "../base/index.ts";
-import { type RequestDraft, Require, type Response, RSeq } from "../message/index.ts";
+import { type RequestDraft, type Response, RSeq } from "../message/index.ts";
 import type { Authentication } from "./challenged.ts";
 import type { Dialog } from "./dialog.ts";
 import { type Branch, Fork, type Sent } from "./fork.ts";
 import type { Leg } from "./leg.ts";
 import type { ClientOwner, ClientTransaction } from "./ports.ts";
-import type { PrackNote } from "./reliable.ts";
+import { type PrackNote, requires100rel } from "./reliable.ts";
 import { FORK_LIMIT } from "./timing.ts";
 
 export interface Progress {
@@ -236,6 +236,5 @@ export class Invitation implements ClientOwner {
 /** RFC 3262 §4: reliable is what says `Require: 100rel` and has an RSeq. */
 function reliableNumber(response: Response): number | undefined {
   if (!response.headers.has("rseq")) return undefined;
-  const required = response.getAll(Require).some((option) => option.toLowerCase() === "100rel");
-  return required ? response.get(RSeq) : undefined;
+  return requires100rel(response) ? response.get(RSeq) : undefined;
 }

@@ -3,12 +3,12 @@
  * ACK comes. RFC 3261 §13.3.1, RFC 3262 §3. The same for the INVITE that makes a leg and for those inside it.
  */
 import { type Hop, type Millis, type Punctual, TimerTable } from "../base/index.ts";
-import { type RAckValue, type Request, Require, type ResponseDraft, responseTo } from "../message/index.ts";
+import { type RAckValue, type Request, type ResponseDraft, responseTo } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { Loss } from "./leg-owner.ts";
 import { carriesSdp, fill, type Parcel } from "./parcel.ts";
 import type { LegHouse, ServerOwner, ServerTransaction } from "./ports.ts";
-import { type PrackNote, Reliable, type ReliableOwner, type Unacknowledged } from "./reliable.ts";
+import { type PrackNote, Reliable, type ReliableOwner, requires100rel, type Unacknowledged } from "./reliable.ts";
 import { markAnswer } from "./session-ids.ts";
 import { ACK_LIMIT, PRACK_LIMIT, T1, T2 } from "./timing.ts";
 
@@ -77,7 +77,7 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
   ): boolean {
     if (!this.pending) return false;
     const reliable = reliably ? this.#reliableOf(dialog) : undefined;
-    if (reliable?.full === true && this.#takesNothingElse) return false;
+    if (reliable?.full === true && requires100rel(this.request)) return false;
     const draft = this.#draft(dialog, status, parcel);
     if (reliable === undefined || reliable.full) {
       this.#server.respond(draft, now);
@@ -197,10 +197,6 @@ export class InviteServer implements ServerOwner, ReliableOwner, Punctual {
     if (held === dialog || (held === undefined && !dialog.leg.dialogs.some(rings))) {
       this.#owner.lost(this, "no-prack", now);
     }
-  }
-
-  get #takesNothingElse(): boolean {
-    return this.request.getAll(Require).some((option) => option.toLowerCase() === "100rel");
   }
 
   #isDead(dialog: Dialog): boolean {

@@ -3,10 +3,14 @@
  * its PRACK. RFC 3262 §3. Each fork counts for itself, as the phone behind it would.
  */
 import { below, type Millis, type Punctual, type Random, TimerTable } from "../base/index.ts";
-import type { RAckValue, ResponseDraft } from "../message/index.ts";
+import { type Message, type RAckValue, Require, type ResponseDraft } from "../message/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { LegHouse } from "./ports.ts";
 import { PRACK_LIMIT, RELIABLE_QUEUE_LIMIT, T1 } from "./timing.ts";
+
+/** Does it say `Require: 100rel`? RFC 3262 §3, §4. */
+export const requires100rel = (message: Message): boolean =>
+  message.getAll(Require).some((option) => option.toLowerCase() === "100rel");
 
 /** What the call wants to know again when the PRACK for a reliable 1xx comes. */
 export interface PrackNote {
