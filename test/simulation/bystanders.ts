@@ -131,7 +131,6 @@ export class Bystanders {
 
   /** A request outside of dialogs that is no INVITE. */
   asked(request: Sip, key: string, method: string, number: string, script: ErrandScript, random: Random): void {
-    const { mark } = this.#desk.options;
     if (script.to === "mute") return;
     const to = `${headerOf(request, "to")};tag=${this.#desk.tag(random)}`;
     const etag: Headers =
@@ -145,7 +144,7 @@ export class Bystanders {
       if (method !== "SUBSCRIBE" || script.status >= 300) {
         return this.#desk.wire.respond(request, key, script.status, to, script.to, etag);
       }
-      const notifier = new Notifier(this.#desk, request, to, number, script, random, mark);
+      const notifier = new Notifier(this.#desk, request, to, number, script, random);
       this.#notifiers.set(notifier.dialog, notifier);
       notifier.granted(request, key);
     };
@@ -189,7 +188,6 @@ class Notifier {
     number: string,
     script: ErrandScript,
     random: Random,
-    mark: string,
   ) {
     this.#desk = desk;
     this.#script = script;
@@ -198,7 +196,7 @@ class Notifier {
       local: to,
       localTag: tagIn(to),
       remote: headerOf(subscribe, "from"),
-      target: uriOf(headerOf(subscribe, "contact")) || mark,
+      target: uriOf(headerOf(subscribe, "contact")),
     };
     this.dialog = desk.keep(desk.newDialog(number, habitsOf(script.to), random, ids, "none"));
     this.dialog.route = headersOf(subscribe, "record-route");
