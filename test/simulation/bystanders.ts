@@ -181,14 +181,7 @@ class Notifier {
   #expiresAt: Millis = 0;
   #begun = false;
 
-  constructor(
-    desk: Desk,
-    subscribe: Sip,
-    to: string,
-    number: string,
-    script: ErrandScript,
-    random: Random,
-  ) {
+  constructor(desk: Desk, subscribe: Sip, to: string, number: string, script: ErrandScript, random: Random) {
     this.#desk = desk;
     this.#script = script;
     const ids = {
