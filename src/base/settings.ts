@@ -87,10 +87,16 @@ export interface ListenerSettings {
   readonly address: Address;
 }
 
-export interface TlsSettings {
-  /** Absolute paths. The files were readable and fitted each other when the configuration was checked. */
+/** Absolute paths. The files were readable and fitted each other when the configuration was checked. */
+export interface CertificateFiles {
   readonly certificate: string;
   readonly key: string;
+}
+
+/** The certificate of its own is shown when we connect, and to clients whose wish no other one meets. */
+export interface TlsSettings extends CertificateFiles {
+  /** Shown in its place to clients that ask for a name which one of these is for (SNI, RFC 6066 §3). */
+  readonly others?: readonly CertificateFiles[] | undefined;
   readonly ca: string | undefined;
   readonly verify: TlsVerify;
 }

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from "node:tls";
 import {
   addressText,
   familyOf,
@@ -13,7 +13,7 @@ import {
   type Settings,
 } from "../base/index.ts";
 import { isWildcard, namesOfClient, plainIp, prepare, reasonOf, type Streams, type StreamUser } from "./streams.ts";
-import { readIdentity, type TlsIdentity } from "./tls-context.ts";
+import { contextFor, readIdentity, type TlsIdentity } from "./tls-context.ts";
 import { openUdp } from "./udp.ts";
 import type { UdpDatagram, UdpPort } from "./udp-native.ts";
 import { webServer } from "./web-sockets.ts";
@@ -175,7 +175,7 @@ export class Listeners {
   }
 
   #tlsServer(listener: ListenerSettings, identity: TlsIdentity): TlsServer {
-    const server = createTlsServer(identity.server);
+    const server = createTlsServer({ ...identity.server, SNICallback: this.#chooser(listener.realm) });
     this.#watchHandshakes(server, listener);
     server.on("secureConnection", (socket) => {
       this.#endHandshake(handshakeKey(socket, listener));
@@ -192,7 +192,8 @@ export class Listeners {
   /** `identity`: over TLS. A handshake lasts until HTTP has made a WebSocket of it. */
   #webServer(listener: ListenerSettings, identity: TlsIdentity | undefined): Server {
     const { realm } = listener;
-    const server = webServer(identity?.server, {
+    const tls = identity && { ...identity.server, SNICallback: this.#chooser(realm) };
+    const server = webServer(tls, {
       origins: () => this.#realm(listener)?.origins ?? [],
       opened: (web, socket) => {
         this.#endHandshake(handshakeKey(socket, listener));
@@ -207,6 +208,14 @@ export class Listeners {
     });
     this.#watchHandshakes(server, listener);
     return server;
+  }
+
+  /** Which certificate a client is shown, by the name it asks for, as the settings of that moment say. */
+  #chooser(realm: string): NonNullable<TlsOptions["SNICallback"]> {
+    return (name, choose) => {
+      const identity = this.#identities.get(realm);
+      choose(null, identity && contextFor(identity, name));
+    };
   }
 
   #watchHandshakes(server: Server | TlsServer, listener: ListenerSettings): void {

@@ -1,9 +1,9 @@
 /** What a realm's TLS settings mean to node:tls. Files are read here, at start and at every reload. */
-import { constants } from "node:crypto";
+import { constants, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type ConnectionOptions, createSecureContext, type SecureContext, type TlsOptions } from "node:tls";
-import type { TlsSettings } from "../base/index.ts";
-import { belongsTo } from "./tls-names.ts";
+import type { CertificateFiles, TlsSettings } from "../base/index.ts";
+import { belongsTo, type Certificate, coversByWildcard } from "./tls-names.ts";
 
 /** Limit: a handshake that takes longer is broken off. */
 export const HANDSHAKE_LIMIT_MS = 10_000;
@@ -12,23 +12,37 @@ export const HANDSHAKE_LIMIT_MS = 10_000;
 export interface TlsIdentity {
   readonly verify: TlsSettings["verify"];
   readonly context: SecureContext;
+  readonly others: readonly OtherIdentity[];
   readonly server: TlsOptions;
+}
+
+/** A certificate beside the first one, for clients that ask for one of its names. */
+export interface OtherIdentity {
+  readonly certificate: Certificate;
+  readonly context: SecureContext;
 }
 
 /** Throws when a file cannot be read or used: `manage` has checked them, but they may have changed since. */
 export function readIdentity(settings: TlsSettings): TlsIdentity {
-  const files = {
-    cert: readFileSync(settings.certificate),
-    key: readFileSync(settings.key),
-    ...(settings.ca !== undefined && { ca: readFileSync(settings.ca) }),
+  const ca = settings.ca === undefined ? undefined : readFileSync(settings.ca);
+  const read = (from: CertificateFiles) => ({
+    cert: readFileSync(from.certificate),
+    key: readFileSync(from.key),
+    ...(ca !== undefined && { ca }),
     minVersion: "TLSv1.2" as const,
     // A peer that renegotiates can make us do public-key work for ever; nobody in SIP needs it.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
-  };
+  });
+  const files = read(settings);
+  const others = (settings.others ?? []).map((other) => {
+    const one = read(other);
+    return { certificate: new X509Certificate(one.cert), context: createSecureContext(one) };
+  });
   const isMutual = settings.verify === "mutual";
   return {
     verify: settings.verify,
     context: createSecureContext(files),
+    others,
     server: {
       ...files,
       requestCert: isMutual,
@@ -37,6 +51,13 @@ export function readIdentity(settings: TlsSettings): TlsIdentity {
     },
   };
 }
+
+/** What a client is shown that asks for `name`; `undefined`: the first certificate. RFC 6066 §3. */
+export const contextFor = (identity: TlsIdentity, name: string): SecureContext | undefined =>
+  (
+    identity.others.find(({ certificate }) => belongsTo(certificate, name)) ??
+    identity.others.find(({ certificate }) => coversByWildcard(certificate, name))
+  )?.context;
 
 /** `name`: what must stand in the server's certificate, unless `verify` is `none`. RFC 5922 §7.3. */
 export function clientOptions(identity: TlsIdentity, name: string): ConnectionOptions {

@@ -36,6 +36,21 @@ export function belongsTo(certificate: Certificate, name: string): boolean {
   return alternatives.some(({ kind, value }) => kind === "IP Address" && sameIp(value, name));
 }
 
+/**
+ * Whether a wildcard of the certificate stands for `name`: one label, the first. Never asked of a peer's certificate, only
+ * of our own when we choose which to show: a browser takes it for `wss:`, though RFC 5922 §7.2 lets no SIP element do so.
+ */
+export function coversByWildcard(certificate: Certificate, name: string): boolean {
+  const dot = bare(name).indexOf(".");
+  const pattern = `*${bare(name).slice(dot)}`;
+  return (
+    dot > 0 &&
+    (alternativeNames(certificate.subjectAltName) ?? []).some(
+      ({ kind, value }) => kind === "DNS" && bare(value) === pattern,
+    )
+  );
+}
+
 /** The host of `sip:example.com;transport=tcp`; nothing of `sips:` URIs and of those with a user. */
 function sipDomain(uri: string): string[] {
   const match = /^sip:([^@:;?/]+|\[[^\]@]+\])(?:[:;?][^@]*)?$/i.exec(uri);

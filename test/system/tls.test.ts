@@ -12,6 +12,7 @@ const folder = makeFolder("tls");
 const ours = new Authority(folder, "ours");
 const CARRIER = "carrier.example.test";
 const SBC = "sbc.example.test";
+const TENANT = "tenant.example.test";
 
 let box: Box;
 let pbx: SipParty;
@@ -21,13 +22,17 @@ beforeAll(async () => {
   pbx = await SipParty.start("127.0.0.1");
   port = await freePort("tcp");
   install(ours.issue(SBC));
+  install(ours.issue(TENANT), "tenant");
   box = await Box.start(folder, {
     name: "tls",
     realms: {
       outside: {
         trust: "none",
         listen: [`tls:127.0.0.1:${port}`],
-        tls: { certificate: "sbc.crt", key: "sbc.key", ca: "ours.pem", verify: "mutual" },
+        tls: {
+          ...{ certificate: "sbc.crt", key: "sbc.key", ca: "ours.pem", verify: "mutual" },
+          others: [{ certificate: "tenant.crt", key: "tenant.key" }],
+        },
         media: { address: "127.0.0.1", ports: "23000-23099" },
         srtp: "off",
       },
@@ -95,6 +100,20 @@ test("SIGHUP with a new certificate: new connections see it, those that are up g
   }
 });
 
+test("a client that asks for another of our names is shown the certificate of that name", async () => {
+  const identity = ours.issue(CARRIER);
+  const shown = async (name?: string): Promise<string> => {
+    const client = await Client.open(identity, name);
+    client.send("OPTIONS", 1);
+    expect(await client.final()).toMatch(/^SIP\/2.0 200 /);
+    const { subject } = client;
+    client.close();
+    return subject;
+  };
+  expect(await shown(TENANT)).toBe(TENANT);
+  for (const name of [undefined, SBC, "nobody.example.test"]) expect(await shown(name)).toBe(SBC);
+});
+
 test("SIGHUP with a certificate that does not fit its key: refused, and the old one serves on", async () => {
   const identity = ours.issue(CARRIER);
   const before = await Client.open(identity);
@@ -143,9 +162,9 @@ async function settled(read: () => Promise<number>): Promise<number> {
 }
 
 /** Certificate and key of the box, as the configuration names them. */
-function install({ cert, key }: Identity): void {
-  writeFileSync(join(folder, "sbc.crt"), cert);
-  writeFileSync(join(folder, "sbc.key"), key);
+function install({ cert, key }: Identity, name = "sbc"): void {
+  writeFileSync(join(folder, `${name}.crt`), cert);
+  writeFileSync(join(folder, `${name}.key`), key);
 }
 
 const FINAL = /SIP\/2\.0 [2-6]\d\d .*\r\n/;
@@ -162,9 +181,11 @@ class Client {
   #closed = false;
   #wake: () => void = () => {};
 
-  static open(identity: Identity | undefined): Promise<Client> {
+  /** `servername`: by which name it asks for us (SNI); none when absent. */
+  static open(identity: Identity | undefined, servername?: string): Promise<Client> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...identity });
+      const wish = servername === undefined ? {} : { servername };
+      const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...wish, ...identity });
       socket.once("secureConnect", () => resolve(new Client(socket)));
       socket.once("error", reject);
     });
@@ -190,6 +211,10 @@ class Client {
 
   get fingerprint(): string {
     return this.#socket.getPeerCertificate().fingerprint256;
+  }
+
+  get subject(): string {
+    return String(this.#socket.getPeerCertificate().subject.CN);
   }
 
   send(method: string, seq: number): void {

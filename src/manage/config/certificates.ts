@@ -1,6 +1,7 @@
 /** Are the TLS files there, do they fit each other, and are they valid now? */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import type { CertificateFiles, TlsSettings } from "../../base/index.ts";
 import type { Path } from "./fault.ts";
 import type { Findings } from "./findings.ts";
 
@@ -10,14 +11,15 @@ const DAY_MS = 86_400_000;
 /** A certificate that ends sooner than this is worth a warning. */
 const ENDS_SOON_MS = 14 * DAY_MS;
 
-interface Files {
-  readonly certificate: string;
-  readonly key: string;
-  readonly ca: string | undefined;
+/** `wallMs`: milliseconds since 1970. Reports faults below `path`. */
+export function checkTlsFiles(files: TlsSettings, path: Path, wallMs: number, findings: Findings): void {
+  checkPair(files, path, wallMs, findings);
+  for (const [index, other] of (files.others ?? []).entries())
+    checkPair(other, [...path, "others", index], wallMs, findings);
+  if (files.ca !== undefined) readCertificates(files.ca, [...path, "ca"], findings);
 }
 
-/** `wallMs`: milliseconds since 1970. Reports faults below `path`. */
-export function checkTlsFiles(files: Files, path: Path, wallMs: number, findings: Findings): void {
+function checkPair(files: CertificateFiles, path: Path, wallMs: number, findings: Findings): void {
   const leaf = checkCertificate(files.certificate, [...path, "certificate"], wallMs, findings);
   const key = checkKey(files.key, [...path, "key"], findings);
   if (leaf !== undefined && key !== undefined && !leaf.checkPrivateKey(key))
@@ -26,7 +28,6 @@ export function checkTlsFiles(files: Files, path: Path, wallMs: number, findings
       `${files.key} is not the key of ${files.certificate}`,
       "name the key it was made with",
     );
-  if (files.ca !== undefined) readCertificates(files.ca, [...path, "ca"], findings);
 }
 
 function checkCertificate(file: string, path: Path, wallMs: number, findings: Findings): X509Certificate | undefined {

@@ -178,11 +178,14 @@ function readHeaders(realm: ConfigRealm, path: Path, findings: Findings): string
 
 function readTls(realm: ConfigRealm, path: Path, context: ReadingContext): TlsSettings | undefined {
   if (realm.tls === undefined) return undefined;
-  const { certificate, key, ca, verify = "server" } = realm.tls;
+  const { certificate, key, ca, verify = "server", others = [] } = realm.tls;
   const absolute = (file: string): string => resolve(context.directory, file);
   const tls: TlsSettings = {
     certificate: absolute(certificate),
     key: absolute(key),
+    ...(others.length > 0 && {
+      others: others.map((one) => ({ certificate: absolute(one.certificate), key: absolute(one.key) })),
+    }),
     ca: ca === undefined ? undefined : absolute(ca),
     verify,
   };

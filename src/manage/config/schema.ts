@@ -20,10 +20,20 @@ const mark = (description: string) =>
     maxLength: 8,
   });
 
+const certificateFiles = {
+  certificate: text("PEM file: our certificate, then those between it and the root.", 4_096),
+  key: text("PEM file: the private key of the certificate, not encrypted.", 4_096),
+};
+
 const Tls = Type.Object(
   {
-    certificate: text("PEM file: our certificate, then those between it and the root.", 4_096),
-    key: text("PEM file: the private key of the certificate, not encrypted.", 4_096),
+    ...certificateFiles,
+    others: Type.Optional(
+      Type.Array(Type.Object(certificateFiles, closed), {
+        description: "Further certificates, each shown to clients that ask for a name it is for (SNI).",
+        maxItems: 64,
+      }),
+    ),
     ca: Type.Optional(text("PEM file: the certificates that we trust the other side by.", 4_096)),
     verify: Type.Optional(
       word(

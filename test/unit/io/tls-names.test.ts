@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { belongsTo, sipIdentities } from "../../../src/io/tls-names.ts";
+import { belongsTo, coversByWildcard, sipIdentities } from "../../../src/io/tls-names.ts";
 
 const certificate = (subjectAltName: string | undefined, subject = "O=Example\nCN=common.example.com") => ({
   subject,
@@ -40,4 +40,16 @@ test.each([
   ["IP Address:2001:DB8:0:0:0:0:0:1", "2001:db8::1", true],
 ])("%s belongs to %s: %s", (alternatives, name, verdict) => {
   expect(belongsTo(certificate(alternatives), name)).toBe(verdict);
+});
+
+test.each([
+  ["DNS:*.example.com", "sbc.Example.com.", true],
+  ["DNS:*.example.com", "example.com", false],
+  ["DNS:*.example.com", "a.sbc.example.com", false],
+  ["DNS:sbc.example.com", "sbc.example.com", false],
+  ["DNS:*", "localhost", false],
+  ["URI:sip:*.example.com", "sbc.example.com", false],
+  [undefined, "sbc.example.com", false],
+])("a wildcard of %s stands for %s: %s", (alternatives, name, covers) => {
+  expect(coversByWildcard(certificate(alternatives), name)).toBe(covers);
 });

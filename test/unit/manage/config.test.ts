@@ -390,6 +390,14 @@ describe("TLS files", () => {
     ]);
   });
 
+  test("of the certificates beside the first, each must fit its key", () => {
+    const others = `"others": [{ "certificate": "${otherTls.certificate}", "key": "${otherTls.key}" }, { "certificate": "${otherTls.certificate}", "key": "${tls.key}" }],`;
+    const text = sample().replace('"tls": {', `"tls": { ${others}`);
+    expect(faults(text)).toEqual([
+      expect.stringMatching(/: realms\.outside\.tls\.others\[1\]\.key: .* is not the key of /),
+    ]);
+  });
+
   test("a certificate is told when it has expired, is not valid yet, or soon ends", () => {
     const at = positionOf(sample(), `"${tls.certificate}"`);
     expect(faults(sample(), NOW + 900 * DAY_MS)).toEqual([
