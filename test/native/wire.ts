@@ -34,9 +34,9 @@ export class Peer {
     this.socket.send(bytes, port, ip);
   }
 
-  /** Resolves once `count` datagrams came in all; rejects after two seconds. */
+  /** Resolves once `count` datagrams came in all; rejects after ten seconds. */
   async until(count: number): Promise<readonly Datagram[]> {
-    const limit = AbortSignal.timeout(2_000);
+    const limit = AbortSignal.timeout(10_000);
     while (this.got.length < count) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve);
