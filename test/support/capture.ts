@@ -7,8 +7,17 @@ import { Child, run } from "./child.ts";
 /** Longer than the kernel holds a block back. */
 const BLOCK_LIMIT_MS = 700;
 
+export interface Datagram {
+  readonly source: string;
+  readonly sourcePort: number;
+  readonly port: number;
+  readonly dscp: number;
+  readonly payload: Buffer;
+}
+
 export class Capture {
   readonly #child: Child;
+  #datagrams: readonly Datagram[] | undefined;
   readonly file: string;
 
   private constructor(child: Child, file: string) {
@@ -34,6 +43,19 @@ export class Capture {
       size = now;
       await setTimeout(BLOCK_LIMIT_MS);
     }
+  }
+
+  /** Every UDP datagram, in order; those that an ICMP error quotes are left out. Asked of tshark once. */
+  datagrams(): readonly Datagram[] {
+    this.#datagrams ??= this.rows(
+      "udp && !icmp && !icmpv6",
+      ["ip.src", "ipv6.src", "udp.srcport", "udp.dstport", "ip.dsfield.dscp", "ipv6.tclass.dscp", "udp.payload"],
+      ["--disable-protocol", "sip", "--disable-protocol", "rtp"],
+    ).map(([v4 = "", v6 = "", from, to, mark4, mark6, payload = ""]) => ({
+      ...{ source: v4 || v6, sourcePort: Number(from), port: Number(to), dscp: Number(mark4 || mark6) },
+      payload: Buffer.from(payload.replaceAll(":", ""), "hex"),
+    }));
+    return this.#datagrams;
   }
 
   /** One row a packet, one string a field. */
