@@ -25,6 +25,9 @@ export function makeTls(folder: string): string {
   return tls;
 }
 
+/** Less than what vitest gives a hook, so that it is this failure which is told. */
+const READY_WITHIN_MS = 45_000;
+
 export class Box {
   readonly child: Child;
   readonly folder: string;
@@ -42,7 +45,12 @@ export class Box {
     const file = join(folder, "sallyport.json");
     writeFileSync(file, JSON.stringify({ ...config, control }, null, 2));
     const child = new Child(NODE, [join(ROOT, "src/main.ts"), "run", "--config", file], options);
-    await child.line(/"msg":"ready"/, 30_000);
+    try {
+      await child.line(/"msg":"ready"/, READY_WITHIN_MS);
+    } catch (error) {
+      await child.stop("SIGKILL"); // Or it would come up later, in the way of the next one.
+      throw error;
+    }
     return new Box(child, folder, control);
   }
 
