@@ -26,6 +26,8 @@ const IDLE_SECONDS = Number(process.env["NAT_IDLE_SECONDS"] ?? 30);
 /** They are called so often meanwhile. */
 const ONCE_SECONDS = 30;
 const ENOUGH = 1.5;
+/** No call lasts longer: baresip reads its whole tone for each, and does nothing else meanwhile. */
+const CALL_SECONDS = 120;
 
 interface Phone {
   readonly name: string;
@@ -241,7 +243,7 @@ async function baresip(name: string, hertz: number, netns: string, ip: string, p
     ...{ folder, name, ip, port, hertz, netns, transport: "udp", encryption: "none", firstRtpPort: ports },
     ca: join(tls, "ca.pem"),
     certificate: join(tls, "sbc.pem"),
-    seconds: IDLE_SECONDS + 600,
+    ...{ seconds: 2 * IDLE_SECONDS + 900, toneSeconds: CALL_SECONDS },
     console: 15_000 + (port % 100),
     ...(name === "pbx" ? {} : { account: account() }),
   });

@@ -35,6 +35,8 @@ export interface SoftphoneOptions {
   readonly dial?: string;
   /** Ends by itself after so long. */
   readonly seconds: number;
+  /** Of its tone, which it reads whole for each call, doing nothing else meanwhile; absent: for as long as it lives. */
+  readonly toneSeconds?: number;
   readonly netns?: string;
   /** It registers: as `user@domain`, by way of `proxy`, and comes again after so many seconds. */
   readonly account?: Account;
@@ -52,7 +54,7 @@ export class Softphone {
     this.#folder = join(options.folder, options.name);
     mkdirSync(this.#folder, { recursive: true });
     const tone = join(this.#folder, "tone.wav");
-    writeTone(tone, options.hertz, options.seconds + 5);
+    writeTone(tone, options.hertz, options.toneSeconds ?? options.seconds + 5);
     writeFileSync(join(this.#folder, "config"), configOf(options, this.#folder, tone));
     writeFileSync(join(this.#folder, "contacts"), "");
     writeFileSync(join(this.#folder, "accounts"), accountOf(options));
@@ -75,7 +77,7 @@ export class Softphone {
     const { ip, console: port, netns } = this.#options;
     const json = JSON.stringify({ command, params });
     // A netstring; the first byte of the answer says that it was read.
-    const script = 'exec 3<>"/dev/tcp/$1/$2"; printf "%d:%s," "$3" "$0" >&3; read -r -n 1 -t 5 <&3';
+    const script = 'exec 3<>"/dev/tcp/$1/$2"; printf "%d:%s," "$3" "$0" >&3; read -r -n 1 -t 30 <&3';
     run("bash", ["-c", script, json, ip, String(port), String(json.length)], netns === undefined ? {} : { netns });
   }
 

@@ -5,7 +5,7 @@
  */
 import { type DomainSettings, type Hop, hash32, type Millis, SECOND } from "../../base/index.ts";
 import { Contact, type NameAddr, type Request } from "../../message/index.ts";
-import { bearsTheSame, type HeldBinding } from "../../registration/index.ts";
+import { bearsTheSame, type HeldBinding, isSameFlow } from "../../registration/index.ts";
 import { contactText } from "./answers.ts";
 import type { PhoneHouse } from "./house.ts";
 import { longest } from "./visit.ts";
@@ -33,8 +33,9 @@ export class Quick {
 
   #bindingOf(request: Request, hop: Hop): HeldBinding | undefined {
     const { callId, headers } = request;
-    for (const one of this.#house.book.at(hop)) {
-      if (one.callId !== callId) continue;
+    // Written otherwise than we keep it, or over another flow: the long way. A flow may be shared by many, a user is not.
+    for (const one of this.#house.book.of(request.to.uri)) {
+      if (one.callId !== callId || !isSameFlow(one.flow, hop)) continue;
       return one.path.length === 0 && isAsBefore(one, request) && !headers.has("path") && !headers.has("require")
         ? one
         : undefined;
@@ -60,7 +61,7 @@ export class Quick {
     const { headers } = request;
     let text = "SIP/2.0 200 OK\r\n";
     for (const via of headers.rawAll("Via")) text += `Via: ${via}\r\n`;
-    const tag = hash32(request.callId, this.#seed).toString(36);
+    const tag = hash32(request.callId, this.#seed);
     text += `From: ${headers.raw("From")}\r\nTo: ${headers.raw("To")};tag=${tag}\r\nCall-ID: ${request.callId}\r\n`;
     text += `CSeq: ${headers.raw("CSeq")}\r\n`;
     for (const one of book.of(binding.aor)) text += `Contact: ${contactText(one, now)}\r\n`;
@@ -72,7 +73,7 @@ export class Quick {
 
 /** One Contact, the one that is bound, with nothing about it changed; and nothing that wants more than a plain 200. */
 function isAsBefore(binding: HeldBinding, request: Request): boolean {
-  if (request.to.uri !== binding.aor || request.toTag !== undefined) return false;
+  if (request.toTag !== undefined) return false;
   const [line, more] = request.headers.rawAll("Contact");
   if (line === undefined || more !== undefined || line.includes(",") || binding.regId > 0) return false;
   const contact = request.get(Contact) as NameAddr | "*";
