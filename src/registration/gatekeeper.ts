@@ -33,7 +33,13 @@ export interface GatekeeperOptions {
   readonly hash: Hash;
   readonly random: Random;
   /** Asks an HTTP source. Calls back once. */
-  readonly lookUp: (url: string, user: string, realm: string, done: (answer: UserAnswer, now: Millis) => void) => void;
+  readonly lookUp: (
+    url: string,
+    user: string,
+    realm: string,
+    done: (answer: UserAnswer, now: Millis) => void,
+    now: Millis,
+  ) => void;
 }
 
 export type Admission =
@@ -108,9 +114,9 @@ export class Gatekeeper {
       const table = users.table.reveal();
       return done((name) => table.ha1(user, name), now);
     }
-    this.#options.lookUp(users.url, user, digestRealm, (answer, at) => {
+    const told = (answer: UserAnswer, at: Millis): void =>
       done(answer === "failed" ? "failed" : (name) => digestIn(answer, name), at);
-    });
+    this.#options.lookUp(users.url, user, digestRealm, told, now);
   }
 
   #sweep(now: Millis): void {

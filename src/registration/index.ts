@@ -18,4 +18,5 @@ export type { TrunkBook } from "./trunk-book.ts";
 export { type TrunkEffect, type TrunkEvent, type TrunkState, trunkFigure } from "./trunk-state.ts";
 export { backOff, keepaliveAfter, refreshAfter, soon } from "./trunk-times.ts";
 export { Upstream, type UpstreamEvent, type UpstreamState, upstreamFigure } from "./upstream.ts";
+export { sipUriIn } from "./uris.ts";
 export { type Claim, challengesFor, claimIn, type Ha1Of, isRight } from "./verify.ts";

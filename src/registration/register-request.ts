@@ -1,7 +1,7 @@
 /** What a REGISTER asks for. RFC 3261 §10.2, RFC 5626 §4.2, RFC 8599 §4.1. Total: what is broken throws PeerError(400). */
 import { PeerError } from "../base/index.ts";
 import { Contact, Expires, formatNameAddr, type NameAddr, Path, type Request } from "../message/index.ts";
-import { aorOf, contactUri, ownText } from "./addresses.ts";
+import { aorOf, contactUri, ownText, sameContact } from "./addresses.ts";
 import type { PushParams } from "./bindings.ts";
 import { sipUriIn } from "./uris.ts";
 
@@ -71,12 +71,13 @@ function wishIn({ uri, params }: NameAddr, seconds: number): Wish {
 
 /** Two wishes for one Contact would leave it open which holds. */
 function checkTwins(wishes: readonly Wish[]): void {
-  const seen = new Set<string>();
-  for (const { uri } of wishes) {
-    if (seen.has(uri)) throw new PeerError(400, "Contact: one of them twice");
-    seen.add(uri);
+  for (const [at, one] of wishes.entries()) {
+    const twin = wishes.slice(0, at).some((other) => isSameFlowOf(one, other) || sameContact(one.uri, other.uri));
+    if (twin) throw new PeerError(400, "Contact: one of them twice");
   }
 }
+
+const isSameFlowOf = (a: Wish, b: Wish): boolean => a.regId > 0 && a.regId === b.regId && a.instance === b.instance;
 
 function pathIn(request: Request): readonly string[] {
   if (!request.headers.has("path")) return [];

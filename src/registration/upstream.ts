@@ -63,6 +63,14 @@ export class Upstream {
     this.fromTag = fromTag;
   }
 
+  /** For a binding that is made anew after this one's has ended: the registrar knows it by the same names. */
+  alive(): Upstream {
+    if (this.state !== "gone") return this;
+    const next = new Upstream(this.callId, this.fromTag);
+    next.seq = this.seq;
+    return next;
+  }
+
   happen(event: UpstreamEvent): void {
     this.state = upstreamFigure[this.state][event] ?? this.state;
   }

@@ -32,6 +32,7 @@ import {
   refreshed,
   registerIn,
   restored,
+  sipUriIn,
   Upstream,
   type UserAnswer,
   type Wish,
@@ -42,6 +43,7 @@ import { Directory } from "./directory.ts";
 import { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
 import { leaveRegistrar } from "./leaving.ts";
+import { LookUps } from "./look-ups.ts";
 import { Quick } from "./quick.ts";
 import { type Given, RelayedRegister, type RelayOwner } from "./relayed-register.ts";
 import { type RegistrationsView, viewOf } from "./view.ts";
@@ -50,8 +52,6 @@ import { Waking } from "./waking.ts";
 
 /** While the registrar is away phones come often, so that all is well soon after it is back. In seconds. */
 const SURVIVAL_SECONDS = 30;
-/** Limit: users whose digests are being asked for at once; more get 503. */
-const LOOK_UPS = 1_000;
 /** How long a binding of before a restart waits for its phone: longer than phones on UDP are granted. */
 const RESTORED_FOR: Millis = 90 * SECOND;
 const CALL_ID_CHARS = 24;
@@ -77,8 +77,7 @@ export class Registrar implements RelayOwner, Punctual {
   readonly #rates = new Map<string, RegisterRate>();
   /** REGISTERs under way. */
   readonly #visits = new Map<RelayedRegister, Visit>();
-  readonly #lookUps = new Map<number, (answer: UserAnswer, now: Millis) => void>();
-  #lastLookUp = 0;
+  readonly #lookUps: LookUps;
   /** Registrars that nobody answers for. */
   readonly #away = new Set<string>();
   readonly #counted = { cached: 0, relayed: 0, held: 0, survived: 0 };
@@ -86,11 +85,8 @@ export class Registrar implements RelayOwner, Punctual {
   constructor(options: RegistrarOptions) {
     const { settings, hash, random } = options;
     const book = new BindingBook(settings.registration?.bindings ?? 0);
-    const gatekeeper = new Gatekeeper({
-      hash,
-      random,
-      lookUp: (url, user, realm, done) => this.#lookUp(url, user, realm, done),
-    });
+    this.#lookUps = new LookUps(options.emit);
+    const gatekeeper = new Gatekeeper({ hash, random, lookUp: this.#lookUps.ask });
     const house = { ...options, book, gatekeeper } as { -readonly [K in keyof PhoneHouse]: PhoneHouse[K] };
     house.waking = new Waking(house);
     this.#house = house;
@@ -149,9 +145,7 @@ export class Registrar implements RelayOwner, Punctual {
 
   /** The digests of a user that was asked for. */
   user(id: number, answer: UserAnswer, now: Millis): void {
-    const done = this.#lookUps.get(id);
-    this.#lookUps.delete(id);
-    done?.(answer, now);
+    this.#lookUps.answered(id, answer, now);
   }
 
   /** Lines of the file, as they were kept; `awayMs`: since the box was there last. How many bindings stand again. */
@@ -288,11 +282,13 @@ export class Registrar implements RelayOwner, Punctual {
     }
     const contacts = asked.wishes.map((wish) => ({ wish, held: book.match(asked.aor, wish) }));
     const added = contacts.filter((one) => one.held === undefined && one.wish.seconds > 0).length;
-    // Before the registrar is asked: it would have taken what we cannot hold.
-    if (held.length + added > domain.contacts && added > 0) return this.#desk.refuse(visit, 403, now);
     if (book.full(added)) return this.#desk.refuse(visit, 503, now, [["Retry-After", "60"]]);
+    // The registrar would take what we cannot hold, so it is asked for nothing but the password: a stranger is not told
+    // how many phones somebody has.
+    const tooMany = added > 0 && held.length + added > domain.contacts;
     this.#counted.relayed += 1;
-    const relayed = new RelayedRegister(this.#house, this, { request, asked, domain, peer, contacts }, now);
+    const about = { request, asked, domain, peer, contacts: tooMany ? [] : contacts };
+    const relayed = new RelayedRegister(this.#house, this, about, now);
     this.#visits.set(relayed, visit);
     relayed.start(now);
   }
@@ -314,10 +310,13 @@ export class Registrar implements RelayOwner, Punctual {
   relayGranted(relayed: RelayedRegister, given: readonly Given[], now: Millis): void {
     const visit = this.#done(relayed, now);
     if (visit === undefined) return;
-    const { request, domain, hop } = visit;
+    const { request, domain, hop, asked } = visit;
+    if (given.length < asked.wishes.length) return this.#desk.refuse(visit, 403, now);
     const credentials = ownCredentials(request);
+    const taken = new Set(given.map(({ held }) => held?.upstream));
     const grants = given.map(({ wish, held, name, seconds, gruu }, index): Grant => {
-      const upstream = index === 0 ? relayed.upstream : (held?.upstream ?? this.#upstream());
+      const fresh = index === 0 && !taken.has(relayed.upstream) ? relayed.upstream : undefined;
+      const upstream = (held?.upstream ?? fresh ?? this.#upstream()).alive();
       upstream.happen("granted");
       upstream.until = now + seconds * SECOND;
       upstream.refreshAt = now + refreshAfter(this.#house.random, seconds);
@@ -339,6 +338,7 @@ export class Registrar implements RelayOwner, Punctual {
   relayRefused(relayed: RelayedRegister, response: Response, now: Millis): void {
     const visit = this.#done(relayed, now);
     if (visit === undefined) return;
+    this.#leaveLate(relayed, now);
     const { status } = response;
     if (status >= 500 && status < 600) {
       const known = this.#knownBy(visit);
@@ -448,7 +448,15 @@ export class Registrar implements RelayOwner, Punctual {
     const { upstream } = binding;
     if (domain === undefined || peer === undefined || upstream?.credentials === undefined) return;
     if (upstream.until <= now || this.#away.has(peer.name) || !this.#rateOf(peer.name).take(true, now)) return;
+    // The registrar is just being asked to take it again: an end sent after that would be the last word.
+    for (const { contacts } of this.#visits.keys()) if (contacts.some(({ held }) => held === binding)) return;
     leaveRegistrar(this.#house, { binding, domain, peer, upstream, credentials: upstream.credentials }, now);
+  }
+
+  /** What ended while the registrar was asked to take it again, and did not. */
+  #leaveLate({ contacts }: RelayedRegister, now: Millis): void {
+    const { book } = this.#house;
+    for (const { held } of contacts) if (held !== undefined && book.named(held.name) !== held) this.#leave(held, now);
   }
 
   // — Small things
@@ -456,8 +464,8 @@ export class Registrar implements RelayOwner, Punctual {
   #domainOf(request: Request, hop: Hop): DomainSettings | undefined {
     const { registration } = this.#house.settings;
     if (registration === undefined) return undefined;
-    const host = /@([^;>?]*)/.exec(request.to.uri)?.[1]?.toLowerCase() ?? "";
-    const domain = registration.domains.get(host);
+    // Whatever port it names: phones write there what they were told of their server.
+    const domain = registration.domains.get(sipUriIn(request.to.uri)?.host ?? "");
     return domain?.realm === hop.realm ? domain : undefined;
   }
 
@@ -475,16 +483,6 @@ export class Registrar implements RelayOwner, Punctual {
       this.#rates.set(peer, rate);
     }
     return rate;
-  }
-
-  #lookUp(url: string, user: string, realm: string, done: (answer: UserAnswer, now: Millis) => void): void {
-    this.#lastLookUp += 1;
-    const id = this.#lastLookUp;
-    this.#lookUps.set(id, done);
-    // Limit: the oldest is not waited for any more; its phone comes again.
-    const [oldest] = this.#lookUps.keys();
-    if (this.#lookUps.size > LOOK_UPS && oldest !== undefined) this.#lookUps.delete(oldest);
-    this.#house.emit({ out: "look-up", id, url, user, realm });
   }
 
   #upstream(): Upstream {

@@ -1,0 +1,75 @@
+/** Phones that register in ways that are odd and legal, and registrations that cross each other. RFC 3261 §10.3. */
+import { expect, test } from "vitest";
+import { Phone } from "../../support/phone.ts";
+import { AT_HOME, phonesAt } from "../../support/phones.ts";
+
+test.each(["sip:alice@example.test:5060", "sip:alice@EXAMPLE.test:5061", "sips:alice@example.test:5061;transport=tls"])(
+  "To may name the port that the phone was told: %s",
+  (uri) => {
+    const { stage, registrar, alice } = phonesAt();
+    registrar.asksDigest = false;
+    alice.send("REGISTER", "sip:example.test", [
+      `From: <${uri}>;tag=1`,
+      `To: <${uri}>`,
+      "Call-ID: with-port",
+      "CSeq: 1 REGISTER",
+      "Contact: <sip:alice@192.168.1.10:5060>",
+    ]);
+    expect(alice.status).toBe(200);
+    expect(stage.engine.view().registrations()).toMatchObject([{ user: "alice", domain: "example.test" }]);
+  },
+);
+
+test("a binding that ended while the registrar was asked is refreshed from the cache again afterwards", () => {
+  const { stage, registrar, alice } = phonesAt();
+  alice.register();
+  stage.pass(59_000);
+  const took = registrar.took.bind(registrar);
+  const late: string[] = [];
+  registrar.took = (text) => late.push(text);
+  alice.callId = "another";
+  alice.register();
+  stage.pass(2_000);
+  registrar.took = took;
+  for (const text of late) registrar.took(text);
+  expect(alice.status).toBe(200);
+  expect(stage.engine.view().registrations()).toMatchObject([{ user: "alice", registrar: "held" }]);
+  const [ours] = [...(registrar.bound.get("sip:alice@example.test")?.keys() ?? [])];
+  expect(ours).toBeDefined();
+  const asked = registrar.registers.length;
+  stage.pass(30_000);
+  alice.register();
+  expect(alice.status).toBe(200);
+  expect(registrar.registers.length).toBe(asked);
+});
+
+test("two contacts in one REGISTER stand each for itself at the registrar", () => {
+  const { stage, registrar, alice } = phonesAt();
+  registrar.asksDigest = false;
+  const [desk, mobile] = ["<sip:alice@192.168.1.10:5060>", "<sip:alice@192.168.1.11:5060>"];
+  alice.register({ contacts: [desk] });
+  alice.register({ contacts: [mobile, desk] });
+  alice.register({ contacts: [mobile], seconds: 0 });
+  expect(stage.engine.view().registrations()).toMatchObject([{ user: "alice", registrar: "held" }]);
+});
+
+test("contacts that are the same but for their spelling are one too many", () => {
+  const { stage, registrar, alice } = phonesAt();
+  registrar.asksDigest = false;
+  alice.register({ contacts: ["<sip:alice@192.168.1.10:5060>", "<sip:%61lice@192.168.1.10:5060>"] });
+  expect(alice.status).toBe(400);
+  const instance = '+sip.instance="<urn:uuid:1>";reg-id=1';
+  alice.register({ contacts: [`<sip:alice@192.168.1.10>;${instance}`, `<sip:alice@192.168.1.11>;${instance}`] });
+  expect(alice.status).toBe(400);
+  expect(stage.engine.view().registrations()).toEqual([]);
+});
+
+test("a stranger's REGISTER for a user who has all his contacts is answered as for anybody", () => {
+  const { stage, alice } = phonesAt({ domain: { contacts: 1 } });
+  alice.register();
+  expect(alice.status).toBe(200);
+  const thief = new Phone(stage, "alice", { ...AT_HOME, ip: "203.0.113.66" }, "example.test", "guessed");
+  thief.contact = "<sip:alice@203.0.113.66:5060>";
+  thief.register();
+  expect(thief.status).toBe(401);
+});
