@@ -1,6 +1,6 @@
 /**
  * Keeps bindings over a restart: a snapshot that is replaced as a whole, and behind it what has changed since, one JSON
- * object a line. A file that cannot be written is told once, and the box goes on without.
+ * object a line. A file that cannot be written is told, and the box goes on without until it can: then it begins anew.
  */
 import {
   closeSync,
@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  unlinkSync,
   utimesSync,
   writeSync,
 } from "node:fs";
@@ -20,6 +21,8 @@ import type { KeptLine, PhoneOutput } from "../engine/index.ts";
 const WRITE_EVERY_MS = 200;
 /** How often the file is told that the box is there. */
 const HEARTBEAT_MS = 20_000;
+/** After so many of these a file that could not be written is tried again: a snapshot of all phones takes its time. */
+const RETRY_BEATS = 3;
 /** Limit: lines behind the snapshot; with as many as bindings, but not less than this, a new snapshot is made. */
 const LEAST_LINES = 10_000;
 /** Limit: a file over this is not read. In bytes. */
@@ -47,7 +50,10 @@ export class RegistrationsFile {
   #snapshot: string[] | undefined;
   #timer: NodeJS.Timeout | undefined;
   #beat: NodeJS.Timeout | undefined;
+  /** It could not be written: nothing is kept until a new snapshot can be. */
   #broken = false;
+  #closed = false;
+  #beats = 0;
 
   constructor(options: RegistrationsOptions) {
     this.#options = options;
@@ -68,20 +74,24 @@ export class RegistrationsFile {
       }
       return { lines: [...last.values()], awayMs: Math.max(0, wallMs - mtimeMs) };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") this.#fail(error);
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") {
+        this.#fail(error);
+        this.#closed = true; // What cannot be read is not ours to replace.
+      }
       return { lines: [], awayMs: 0 };
     }
   }
 
   /** After `restore`: a file that begins with what stands now. */
-  start(): void {
+  start(heartbeatMs = HEARTBEAT_MS): void {
+    if (this.#closed) return;
     this.#compact();
-    this.#beat = setInterval(() => this.#touch(), HEARTBEAT_MS);
+    this.#beat = setInterval(() => this.#touch(), heartbeatMs);
     this.#beat.unref();
   }
 
   handle(output: Kept): void {
-    if (this.#broken) return;
+    if (this.#closed || (this.#broken && this.#snapshot === undefined)) return;
     const line = JSON.stringify(
       output.out === "keep" ? { at: Date.now(), keep: output.binding } : { at: Date.now(), forget: output.name },
     );
@@ -100,7 +110,7 @@ export class RegistrationsFile {
     this.#write();
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
-    this.#broken = true;
+    this.#closed = true;
   }
 
   #write(): void {
@@ -109,7 +119,7 @@ export class RegistrationsFile {
     const lines = this.#pending;
     this.#pending = [];
     try {
-      writeSync(this.#descriptor, `${lines.join("\n")}\n`, null, "latin1");
+      writeAll(this.#descriptor, lines);
       this.#lines += lines.length;
     } catch (error) {
       return this.#fail(error);
@@ -119,31 +129,34 @@ export class RegistrationsFile {
 
   /** Written beside, flushed, and put in its place in one step: there is always one whole file. */
   #compact(): void {
-    if (this.#broken) return;
     const lines: string[] = [];
     this.#snapshot = lines;
     this.#options.askAll();
     this.#snapshot = undefined;
     const { file } = this.#options;
     const next = `${file}.next`;
+    let descriptor: number | undefined;
     try {
       mkdirSync(dirname(file), { recursive: true, mode: DIRECTORY_MODE });
-      const descriptor = openSync(next, "w", MODE);
+      descriptor = openSync(next, "w", MODE);
       for (let at = 0; at < lines.length; at += LINES_AT_ONCE)
-        writeSync(descriptor, `${lines.slice(at, at + LINES_AT_ONCE).join("\n")}\n`, null, "latin1");
+        writeAll(descriptor, lines.slice(at, at + LINES_AT_ONCE));
       fsyncSync(descriptor);
       renameSync(next, file);
-      if (this.#descriptor !== undefined) closeSync(this.#descriptor);
-      this.#descriptor = descriptor; // It has been renamed with the file: what follows goes behind it.
-      this.#lines = lines.length;
-      this.#live = lines.length;
     } catch (error) {
-      this.#fail(error);
+      if (descriptor !== undefined) discard(next, descriptor);
+      return this.#fail(error);
     }
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = descriptor; // It has been renamed with the file: what follows goes behind it.
+    this.#lines = lines.length;
+    this.#live = lines.length;
+    this.#broken = false;
   }
 
   #touch(): void {
-    if (this.#descriptor === undefined) return;
+    if (this.#broken && ++this.#beats % RETRY_BEATS === 0) this.#compact();
+    if (this.#broken || this.#descriptor === undefined) return;
     const seconds = Date.now() / 1_000;
     try {
       utimesSync(this.#options.file, seconds, seconds);
@@ -161,6 +174,23 @@ export class RegistrationsFile {
 }
 
 const LINES_AT_ONCE = 1_000;
+
+/** All of it, or an error: the kernel takes a part where the disk is nearly full, and says no more than how much. */
+function writeAll(descriptor: number, lines: readonly string[]): void {
+  if (lines.length === 0) return;
+  const bytes = Buffer.from(`${lines.join("\n")}\n`, "latin1");
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+}
+
+/** What was begun is of no use, and takes room where there is none. */
+function discard(file: string, descriptor: number): void {
+  closeSync(descriptor);
+  try {
+    unlinkSync(file);
+  } catch {
+    // It is overwritten the next time.
+  }
+}
 
 function lineIn(
   text: string,

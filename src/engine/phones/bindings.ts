@@ -137,6 +137,7 @@ export class Bindings {
   restore(binding: HeldBinding, now: Millis): boolean {
     const { book } = this.#house;
     if (book.full(1) || book.named(binding.name) !== undefined) return false;
+    if (book.match(binding.aor, { ...binding, uri: binding.contact }) !== undefined) return false; // It came first.
     book.add(binding);
     this.#keeper.keep(binding, now);
     return true;
@@ -148,7 +149,8 @@ export class Bindings {
       const domain = settings.registration?.domains.get(binding.domain);
       const same =
         domain?.realm === binding.flow.realm && (domain.registrar === undefined) === (binding.upstream === undefined);
-      if (!same) this.remove(binding, "removed", now);
+      if (same) this.#keeper.keep(binding, now);
+      else this.remove(binding, "removed", now);
     }
   }
 

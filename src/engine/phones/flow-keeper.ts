@@ -135,10 +135,13 @@ export class FlowKeeper implements Punctual {
       this.#flows.delete(flowName(kept.hop)); // A reload has taken its reason away.
       return;
     }
-    if (kept.branch !== "" && kept.answers && kept.asked >= QUESTIONS) return this.#gone(kept, now);
+    const asks = domain.keepalive === "options";
+    if (asks && kept.branch !== "" && kept.answers && kept.asked >= QUESTIONS) return this.#gone(kept, now);
     this.#sent += 1;
-    if (domain.keepalive === "crlf") this.#house.transport.keepAlive(kept.hop);
-    else this.#ask(kept, binding, now);
+    if (domain.keepalive === "crlf") {
+      kept.branch = ""; // A reload may have come behind a question: nobody waits for its answer.
+      this.#house.transport.keepAlive(kept.hop);
+    } else this.#ask(kept, binding, now);
     if (kept.branch !== "" && kept.answers) this.#schedule(kept, now + ANSWER_LIMIT * 2 ** (kept.asked - 1));
     else this.#schedule(kept, this.#next(domain, now));
   }

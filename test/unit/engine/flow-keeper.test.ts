@@ -85,6 +85,30 @@ describe("a phone behind NAT", () => {
   });
 });
 
+test("a reload that wants flows kept keeps those that stand, and one that wants CRLFs asks nobody any more", () => {
+  const { stage, alice } = registered({ ...ASKING, keepalive: "off" });
+  const reload = (keepalive: DomainSettings["keepalive"]): void => {
+    const { registration } = stage.settings;
+    const domain = registration?.domains.get("example.test") as DomainSettings;
+    const domains = new Map([["example.test", { ...domain, keepalive }]]);
+    const settings = registration && { ...stage.settings, registration: { ...registration, domains } };
+    if (settings !== undefined) stage.step({ in: "reload", settings });
+  };
+  reload("options");
+  const took = alice.took;
+  answering(alice, stage);
+  stage.pass(100_000);
+  expect(keepalive(stage).answered).toBeGreaterThanOrEqual(3);
+  alice.took = took;
+  const { length } = optionsOf(alice);
+  while (optionsOf(alice).length === length) stage.pass(100);
+  reload("crlf");
+  const { sent } = keepalive(stage);
+  stage.pass(100_000);
+  expect(keepalive(stage).sent - sent).toBeLessThanOrEqual(6);
+  expect(keepalive(stage).lost).toBe(0);
+});
+
 test("a phone without NAT is not asked", () => {
   const { stage, alice } = phonesAt({ domain: ASKING });
   alice.contact = `<sip:alice@${AT_HOME.ip}:${AT_HOME.port}>`;

@@ -73,3 +73,14 @@ test("a stranger's REGISTER for a user who has all his contacts is answered as f
   thief.register();
   expect(thief.status).toBe(401);
 });
+
+test("what comes before the file of the last time is read is not doubled by it", () => {
+  const { stage, alice } = phonesAt();
+  alice.register();
+  const lines = [...stage.kept.values()].map((kept) => ({ text: JSON.stringify(kept), ageMs: 5_000 }));
+  const next = phonesAt({ seed: 2 });
+  const again = alice.on(next.stage);
+  again.register();
+  next.stage.step({ in: "restore", lines, awayMs: 5_000 });
+  expect(next.stage.engine.view().registrations()).toHaveLength(1);
+});

@@ -1,9 +1,20 @@
 /** The file that keeps bindings over a restart, and the two services that phones are asked about by HTTP. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { EngineInput, PhoneOutput } from "../../../src/engine/index.ts";
 import { PhoneServices } from "../../../src/io/phone-services.ts";
@@ -65,6 +76,65 @@ test("a place that cannot be written is told once", () => {
   kept.close();
   expect(failures.length).toBe(1);
   expect(failures[0]).toContain(join(folder, "two", "below"));
+});
+
+test("a disk that fills up leaves the file as it was, and what stands is written when there is room again", async () => {
+  const file = join(folder, "full");
+  const script = join(folder, "full.ts");
+  const source = fileURLToPath(new URL("../../../src/io/registrations.ts", import.meta.url));
+  // Beyond the limit the kernel takes a part of the bytes, and says so; then it takes none.
+  writeFileSync(
+    script,
+    `import { readFileSync } from "node:fs";
+    import { RegistrationsFile } from ${JSON.stringify(source)};
+    const all = Array.from({ length: 100 }, (_, i) => "name-" + i);
+    let failures = 0;
+    const kept = new RegistrationsFile({
+      file: ${JSON.stringify(file)},
+      askAll: () => all.forEach((name) => kept.handle({ out: "keep", binding: { name } })),
+      failed: () => failures++,
+    });
+    kept.start();
+    console.log(failures, readFileSync(${JSON.stringify(file)}, "latin1").length);
+    process.exit(0);`,
+  );
+  const first = fileAt(file, () => ["a", "b"]);
+  first.kept.start();
+  first.kept.close();
+  const before = readFileSync(file, "latin1");
+  const run = spawnSync("prlimit", ["--fsize=3000", process.execPath, script], { encoding: "utf8" });
+  expect(run.stdout).toBe(`1 ${before.length}\n`);
+  expect(readFileSync(file, "latin1")).toBe(before);
+});
+
+test("a file that could not be written is begun anew as soon as it can be", async () => {
+  const folderLater = join(folder, "later");
+  writeFileSync(folderLater, "in the way");
+  const file = join(folderLater, "file");
+  const { kept, failures } = fileAt(file, () => ["a", "b"]);
+  kept.start(5);
+  expect(failures.length).toBe(1);
+  kept.handle(keep("lost meanwhile"));
+  rmSync(folderLater);
+  await expect.poll(() => existsSync(file), { timeout: 10_000 }).toBe(true);
+  kept.handle(keep("c"));
+  kept.close();
+  const { lines } = fileAt(file).kept.read(Date.now());
+  expect(lines.map(({ text }) => JSON.parse(text).name)).toEqual(["a", "b", "c"]);
+  expect(failures.length).toBe(1);
+});
+
+test("what is there and cannot be read is told, and stays as it is", () => {
+  const file = join(folder, "huge");
+  writeFileSync(file, "not ours");
+  truncateSync(file, 2 ** 30 + 1);
+  const { kept, failures } = fileAt(file, () => ["a"]);
+  expect(kept.read(Date.now()).lines).toEqual([]);
+  kept.start();
+  kept.handle(keep("b"));
+  kept.close();
+  expect(failures.length).toBe(1);
+  expect(statSync(file).size).toBe(2 ** 30 + 1);
 });
 
 test("users by HTTP: digests, nobody, or no answer; a phone is woken by its parameters", async () => {
