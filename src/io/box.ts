@@ -234,7 +234,9 @@ export class Box implements ControlledBox {
       return this.#reject([(error as Error).message]);
     }
     // The socket that answers this very request stays until the next start.
+    const kept = this.#settings.registration?.file;
     this.#settings = { ...loaded.settings, control: this.#settings.control };
+    this.#moveRegistrations(kept);
     this.#relay.setKernelAddresses(kernelAddresses(this.#settings), ringAddresses(this.#settings));
     this.#reservation?.release();
     this.#reservation = reservePorts(mediaPorts(this.#settings));
@@ -256,14 +258,27 @@ export class Box implements ControlledBox {
 
   /** Before the box says that it is ready: the phones of before the restart are where they were. */
   #restoreRegistrations(): void {
-    const file = this.#settings.registration?.file;
-    if (file === undefined) return;
-    const failed = (reason: string): void => this.#log.fact({ fact: "registrations.failed", reason });
-    const kept = new RegistrationsFile({ file, failed, askAll: () => this.#loop.input({ in: "keep-all" }) });
+    const kept = this.#registrationsFile();
+    if (kept === undefined) return;
     const { lines, awayMs } = kept.read(Date.now());
     if (lines.length > 0) this.#loop.input({ in: "restore", lines, awayMs });
     this.#registrations = kept;
     kept.start();
+  }
+
+  /** A reload has named another file: what stands goes there from now on. */
+  #moveRegistrations(before: string | undefined): void {
+    if (this.#settings.registration?.file === before) return;
+    this.#registrations?.close();
+    this.#registrations = this.#registrationsFile();
+    this.#registrations?.start();
+  }
+
+  #registrationsFile(): RegistrationsFile | undefined {
+    const file = this.#settings.registration?.file;
+    if (file === undefined) return undefined;
+    const failed = (reason: string): void => this.#log.fact({ fact: "registrations.failed", reason });
+    return new RegistrationsFile({ file, failed, askAll: () => this.#loop.input({ in: "keep-all" }) });
   }
 
   #liveCalls(): number {

@@ -92,17 +92,22 @@ export class BindingBook {
     return this.#byName.values();
   }
 
-  /** The binding that this Contact of that user is, or would replace: RFC 5626 §6, else RFC 3261 §10.3 step 7. */
+  /**
+   * The binding that this Contact of that user is, or would replace: RFC 5626 §6, else RFC 3261 §10.3 step 7. A phone that
+   * has slept comes with the address of another connection; the token that it is woken by is its own (RFC 8599 §4.1).
+   */
   match(
     aor: string,
-    wish: { readonly uri: string; readonly instance: string | undefined; readonly regId: number },
+    wish: Pick<Binding, "instance" | "regId" | "push"> & { readonly uri: string },
   ): HeldBinding | undefined {
+    let woken: HeldBinding | undefined;
     for (const one of this.of(aor)) {
       if (wish.regId > 0 && one.regId > 0) {
         if (one.regId === wish.regId && one.instance === wish.instance) return one;
       } else if (sameContact(one.contact, wish.uri)) return one;
+      else if (isWokenAlike(one.push, wish.push)) woken ??= one;
     }
-    return undefined;
+    return woken;
   }
 
   /** The caller has looked at `full`. */
@@ -168,6 +173,9 @@ export class BindingBook {
     if (slot < this.#firstSlot) this.#firstSlot = slot;
   }
 }
+
+const isWokenAlike = (a: PushParams | undefined, b: PushParams | undefined): boolean =>
+  a !== undefined && b !== undefined && a.provider === b.provider && a.prid === b.prid && a.param === b.param;
 
 /** A connection of before a restart is nobody's. */
 const lives = ({ connection }: Hop): boolean => connection >= 0;

@@ -190,6 +190,14 @@ describe("a running box takes a new configuration", () => {
       });
   });
 
+  test("phones that may register from a reload on are kept over a restart as well", async () => {
+    const { port } = await writeConfig();
+    await start();
+    await writeConfig({ port, phones: "kept" });
+    expect(ask("reload").status).toBe(0);
+    expect(existsSync(join(folder, "kept"))).toBe(true);
+  });
+
   test("a port that is taken is refused, and the old ones are kept", async () => {
     const { port } = await writeConfig();
     await start();
@@ -210,6 +218,8 @@ interface Wishes {
   readonly srtp?: string;
   readonly port?: number;
   readonly into?: string;
+  /** Phones may register, and are kept in this file. */
+  readonly phones?: string;
 }
 
 /** One realm on a free port, UDP and TCP, and a peer that nobody answers for. */
@@ -218,6 +228,7 @@ async function writeConfig({
   srtp = "off",
   port,
   into = file,
+  phones,
 }: Wishes = {}): Promise<{ port: number }> {
   const listen = port ?? (await freePort("udp"));
   writeFileSync(
@@ -229,7 +240,12 @@ async function writeConfig({
       "listen": ["udp:127.0.0.1:${listen}", "tcp:127.0.0.1:${listen}"],
       "media": { "address": "127.0.0.1", "ports": "21000-21999" },
       "srtp": "${srtp}" } },
-  "peers": { "pbx": { "realm": "outside", "targets": ["udp:127.0.0.1:9"] } } }
+  "peers": { "pbx": { "realm": "outside", "targets": ["udp:127.0.0.1:9"] } }${
+    phones === undefined
+      ? ""
+      : `,
+  "registration": { "file": ${JSON.stringify(phones)}, "domains": { "example.test": { "realm": "outside", "registrar": "pbx" } } }`
+  } }
 `,
   );
   return { port: listen };

@@ -239,6 +239,34 @@ test("a sleeping phone is woken before it is called, and called by the way that 
   expect(phone.got.at(-1)).toMatch(/^INVITE sip:alice@192\.168\.1\.10:5060;pn-provider=apns/);
 });
 
+test("a phone that wakes with another port in its Contact is the one that was woken, by the token that it is woken by", () => {
+  const made = cast({ change: withGateway });
+  const gone = 2 ** 31 + 7;
+  const phone = new Phone(made.stage, "alice", { realm: "outside", ip: "198.51.100.30", port: 5061, tls: gone });
+  made.stage.connect(phone, gone);
+  phone.contact = PUSH;
+  phone.register({ seconds: 3_600 });
+  const name = nameOf(made, "alice");
+  made.stage.disconnect(phone);
+  made.stage.pass(100);
+  const inside = pbx(made);
+  inside.invite(name);
+  made.stage.leave(inside);
+  made.stage.join(made.registrar);
+  made.stage.leave(phone);
+  const next = gone + 1;
+  phone.place = { realm: "outside", ip: "198.51.100.30", port: 40_001, tls: next };
+  made.stage.join(phone);
+  made.stage.connect(phone, next);
+  phone.contact = PUSH.replace("5060", "40001");
+  phone.callId = "after-waking";
+  phone.register({ seconds: 3_600 });
+  made.stage.pass(1);
+  expect(phone.got.at(-1)).toMatch(/^INVITE sip:alice@192\.168\.1\.10:40001;pn-provider=apns/);
+  expect(made.stage.engine.view().registrations()).toHaveLength(1);
+  expect([...(made.registrar.bound.get("sip:alice@example.test")?.keys() ?? [])]).toHaveLength(1);
+});
+
 test("a phone that does not wake in its time is tried all the same; one whose connection is gone is not", () => {
   const made = cast({ change: withGateway });
   const phone = new Phone(made.stage, "alice", { realm: "outside", ip: "198.51.100.30", port: 5061, tls: 2 ** 31 + 7 });
