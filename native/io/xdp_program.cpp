@@ -18,6 +18,9 @@ namespace {
 
 std::string told(int error) { return strerrordesc_np(error < 0 ? -error : error); }
 
+/// RTP alone is forwarded, and has a state; what goes to a ring may be RTCP on a port of its own as well.
+constexpr std::uint32_t kKeysPerFlow = 2;
+
 /// libbpf speaks on stderr; what matters comes back as an error.
 int say_nothing(libbpf_print_level, const char*, va_list) { return 0; }
 
@@ -32,9 +35,8 @@ std::unique_ptr<XdpProgram> XdpProgram::load(std::uint32_t flows, std::string& w
     why = told(errno);
     return nullptr;
   }
-  for (const char* name : {"flows", "states"}) {
-    bpf_map__set_max_entries(bpf_object__find_map_by_name(made->object_, name), flows);
-  }
+  bpf_map__set_max_entries(bpf_object__find_map_by_name(made->object_, "flows"), flows * kKeysPerFlow);
+  bpf_map__set_max_entries(bpf_object__find_map_by_name(made->object_, "states"), flows);
   if (const int error = bpf_object__load(made->object_); error != 0) {
     why = told(error);
     return nullptr;

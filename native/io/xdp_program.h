@@ -20,7 +20,7 @@ enum class AttachMode : std::uint8_t { kNative, kGeneric };
 
 class XdpProgram {
  public:
-  /// `flows`: most flows at once; states are numbered 0 to flows - 1. Null, and `why` says what the kernel said.
+  /// `flows`: most flows at once, RTCP's beside them; states are numbered 0 to flows - 1. Null, and `why` says what the kernel said.
   static std::unique_ptr<XdpProgram> load(std::uint32_t flows, std::string& why);
   ~XdpProgram();
   XdpProgram(const XdpProgram&) = delete;

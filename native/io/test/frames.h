@@ -106,12 +106,36 @@ inline Bytes frame_of(const Shape& shape) {
   return frame;
 }
 
+/* The frame's datagram in two fragments, the first with `first` bytes of it (a multiple of 8). Neither tag nor options. */
+inline std::vector<Bytes> pieces(const Bytes& frame, std::size_t first) {
+  const bool four = get16(&frame[12]) == 0x0800;
+  const std::size_t udp = four ? 34 : 54, size = frame.size() - udp;
+  std::vector<Bytes> made;
+  for (const std::size_t from : {std::size_t{0}, first}) {
+    const std::size_t bytes = from == 0 ? first : size - first;
+    const bool more = from == 0;
+    Bytes piece(frame.begin(), frame.begin() + static_cast<long>(udp));
+    if (four) {
+      put16(&piece[16], 20 + bytes), put16(&piece[20], (more ? 0x2000 : 0) | from / 8), put16(&piece[24], 0);
+      put16(&piece[24], static_cast<std::uint16_t>(~sum(&piece[14], 20)));
+    } else {
+      put16(&piece[18], 8 + bytes), piece[20] = 44;
+      const std::size_t offset = from | (more ? 1 : 0);
+      piece.insert(piece.end(), {17, 0, static_cast<std::uint8_t>(offset >> 8), static_cast<std::uint8_t>(offset), 0x51, 0x52, 0x53, 0x54});
+    }
+    piece.insert(piece.end(), frame.begin() + static_cast<long>(udp + from), frame.begin() + static_cast<long>(udp + from + bytes));
+    made.push_back(std::move(piece));
+  }
+  return made;
+}
+
 /* What stands in a frame, read anew. */
 struct Seen {
   bool whole = false;      /* Every length fits and nothing lies behind. */
   bool ip_sum_right = false;
   bool udp_sum_right = false; /* Or there is none, on IPv4. */
   bool udp_sum_there = false;
+  Bytes frame; /* All of it. */
   Bytes ethernet;
   std::uint16_t vlan = 0;
   std::uint8_t tos = 0, hop_limit = 0;
@@ -123,6 +147,7 @@ struct Seen {
 inline Seen read(const Bytes& frame) {
   Seen seen;
   if (frame.size() < 18) return seen;
+  seen.frame = frame;
   seen.ethernet.assign(frame.begin(), frame.begin() + 12);
   std::size_t ip = 14;
   std::uint16_t type = get16(&frame[12]);
