@@ -30,7 +30,7 @@ inline void rest_ms(long ms) {
 }
 
 template <typename Holds>
-bool soon(Holds holds, int limit_ms = 5'000) {
+bool soon(Holds holds, int limit_ms = 10'000) {
   for (int waited = 0; waited < limit_ms; waited += 5, rest_ms(5)) {
     if (holds()) return true;
   }
@@ -95,14 +95,23 @@ struct Box {
   void put(Bytes payload) const { in.put(frames::frame_of(shape(std::move(payload)))); }
   Seen take(int wait_ms = 1'000) const { return out.take(callee, wait_ms); }
 
-  /* Talks until the path under test carries the caller's voice; returns the next sequence number. */
+  /* Talks until the path under test carries the caller's voice, and all that came is counted; returns the next number. */
   std::uint16_t settle(std::uint16_t sequence = 1) {
-    soon([&] {
+    std::uint64_t came = 0;
+    const auto arrives = [&] {
+      for (Seen seen = take(500); seen.whole; seen = take(500)) {
+        came += 1;
+        if (frames::get16(&seen.payload[2]) == sequence) return true;
+      }
+      return false;
+    };
+    EXPECT(soon([&] {
       put(frames::rtp(sequence));
-      if (take(200).whole) sequence += 1;
-      return sequence > 3 && counter(0, relay::k_path) == path_wanted();
-    });
-    EXPECT(counter(0, relay::k_path) == path_wanted());
+      const bool there = arrives();
+      sequence += 1;
+      return there && came > 2 && counter(0, relay::k_path) == path_wanted();
+    }));
+    EXPECT(soon([&] { return counter(0, relay::k_packets) == came; }));
     return sequence;
   }
 };

@@ -71,8 +71,10 @@ struct Call {
     const std::uint64_t wanted = secure && way != Way::kRings ? 0 : path_wanted();
     EXPECT(soon([&] {
       box.in.put(frame(made(sequence)));
-      if (!heard(200).empty()) sequence += 1;
-      return sequence > 65'302 && counter(relay::k_path) == wanted;
+      bool there = false;
+      for (Bytes came = heard(500); !there && !came.empty(); came = there ? came : heard(500)) there = came == frames::rtp(sequence);
+      sequence += 1;
+      return there && sequence > 65'302 && counter(relay::k_path) == wanted;
     }));
     return sequence;
   }
