@@ -62,7 +62,7 @@ function wishIn({ uri, params }: NameAddr, seconds: number): Wish {
     uri: ownText(uri),
     seconds: params.has("expires") ? clamped(numberIn(params.get("expires"))) : seconds,
     q: qIn(params.get("q")),
-    instance: instance === undefined ? undefined : ownText(bare(instance)),
+    instance: instance === undefined ? undefined : ownText(instance),
     // RFC 5626 §6: without an instance a reg-id says nothing.
     regId: instance === undefined ? 0 : regIdIn(regId),
     push: pushIn(parsed.params),
@@ -114,5 +114,3 @@ const clamped = (seconds: number | undefined): number => Math.min(seconds ?? DEF
 
 const numberIn = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
-
-const bare = (instance: string): string => instance.replace(/^"|"$/g, "");

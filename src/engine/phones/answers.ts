@@ -1,6 +1,6 @@
 /** What a phone is told of its registration. RFC 3261 §10.3 step 8, RFC 5626 §6, RFC 5627 §4.2. */
 import { type Millis, SECOND } from "../../base/index.ts";
-import { type Request, type ResponseDraft, responseTo, Supported } from "../../message/index.ts";
+import { quote, type Request, type ResponseDraft, responseTo, Supported } from "../../message/index.ts";
 import type { HeldBinding } from "../../registration/index.ts";
 
 /** RFC 5626 §4.4.1: how often a phone on a connection is to show itself, in seconds. */
@@ -29,10 +29,10 @@ export function contactText(binding: HeldBinding, now: Millis): string {
   const { contact, expiresAt, q, instance, regId, gruu } = binding;
   let text = `<${contact}>;expires=${Math.max(1, Math.ceil((expiresAt - now) / SECOND))}`;
   if (q !== ANY_Q) text += `;q=${q / ANY_Q}`;
-  if (instance !== undefined) text += `;+sip.instance="${instance}"`;
+  if (instance !== undefined) text += `;+sip.instance=${quote(instance)}`;
   if (regId > 0) text += `;reg-id=${regId}`;
-  if (gruu?.public !== undefined) text += `;pub-gruu="${gruu.public}"`;
-  if (gruu?.temporary !== undefined) text += `;temp-gruu="${gruu.temporary}"`;
+  if (gruu?.public !== undefined) text += `;pub-gruu=${quote(gruu.public)}`;
+  if (gruu?.temporary !== undefined) text += `;temp-gruu=${quote(gruu.temporary)}`;
   return text;
 }
 

@@ -79,12 +79,10 @@ function isAsBefore(binding: HeldBinding, request: Request): boolean {
   const contact = request.get(Contact) as NameAddr | "*";
   if (contact === "*" || contact.uri !== binding.contact || binding.q !== ANY_Q) return false;
   const { params } = contact;
-  return !params.has("q") && !params.has("reg-id") && bare(params.get("+sip.instance")) === binding.instance;
+  return !params.has("q") && !params.has("reg-id") && params.get("+sip.instance") === binding.instance;
 }
 
 const ANY_Q = 1_000;
-
-const bare = (text: string | undefined): string | undefined => text?.replace(/^"|"$/g, "");
 
 /** In seconds; 0: nothing that can be read at once. */
 function wantedSeconds(request: Request): number {

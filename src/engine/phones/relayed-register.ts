@@ -22,6 +22,7 @@ import {
   MinExpires,
   type NameAddr,
   parseUri,
+  quote,
   type Request,
   RequestDraft,
   type Response,
@@ -283,7 +284,7 @@ function uriFor(request: Request, { domain }: DomainSettings): string {
 function paramsOf({ q, instance }: Wish, seconds: number): string {
   let text = `;expires=${seconds}`;
   if (q !== 1_000) text += `;q=${q / 1_000}`;
-  if (instance !== undefined) text += `;+sip.instance="${instance}"`;
+  if (instance !== undefined) text += `;+sip.instance=${quote(instance)}`;
   return text;
 }
 

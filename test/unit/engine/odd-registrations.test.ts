@@ -1,6 +1,6 @@
 /** Phones that register in ways that are odd and legal, and registrations that cross each other. RFC 3261 §10.3. */
 import { expect, test } from "vitest";
-import { Phone } from "../../support/phone.ts";
+import { lineOf, Phone } from "../../support/phone.ts";
 import { AT_HOME, phonesAt } from "../../support/phones.ts";
 
 test.each(["sip:alice@example.test:5060", "sip:alice@EXAMPLE.test:5061", "sips:alice@example.test:5061;transport=tls"])(
@@ -83,4 +83,16 @@ test("what comes before the file of the last time is read is not doubled by it",
   again.register();
   next.stage.step({ in: "restore", lines, awayMs: 5_000 });
   expect(next.stage.engine.view().registrations()).toHaveLength(1);
+});
+
+test("what a phone hides in the quotes of its instance stays in quotes: no other Contact comes of it", () => {
+  const { registrar, alice } = phonesAt();
+  registrar.asksDigest = false;
+  const hidden = '<urn:uuid:1>\\",<sip:evil@203.0.113.66>;x=\\"';
+  alice.register({ contacts: [`<sip:alice@192.168.1.10:5060>;+sip.instance="${hidden}"`] });
+  expect(alice.status).toBe(200);
+  const told = lineOf(registrar.registers[0] ?? "", "Contact");
+  expect(told).toMatch(/^<sip:[\w-]{20}@10\.9\.0\.1:5060>;expires=3600;/);
+  expect(told.endsWith(`;+sip.instance="${hidden}"`)).toBe(true);
+  expect(alice.contacts).toEqual([`<sip:alice@192.168.1.10:5060>;expires=60;+sip.instance="${hidden}"`]);
 });
