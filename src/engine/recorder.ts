@@ -1,16 +1,17 @@
 /**
- * The last messages on every wire, for the two-leg ladder (`sallyport trace`). A ring of fixed size that holds
- * references to texts which exist anyway, so that recording costs next to nothing and is always on. Texts leave it as
- * summaries only: a body may hold keys.
+ * The last messages on every wire, for the two-leg ladder (`sallyport trace`): a ring of fixed size beside columns of
+ * fixed length, so that recording leaves nothing on the heap and is always on. Texts leave it as summaries only: a body
+ * may hold keys.
  *
- * Limit: the ring holds the last 4,096 messages, and fewer when they have more than 16 MiB; older ones are forgotten.
+ * Limit: the ring holds the last 4,096 messages, and fewer when they have more than 8 MiB; older ones are forgotten.
  */
 import { type Millis, withoutPasswords } from "../base/index.ts";
 import type { TransportInput } from "../transport/index.ts";
 import type { EngineOutput } from "./engine.ts";
+import { TextRing } from "./text-ring.ts";
 
 const RING_MESSAGES = 4_096;
-const RING_BYTES = 16 * 1_024 * 1_024;
+const RING_BYTES = 8 * 1_024 * 1_024;
 
 /** One message as it crossed a wire. */
 export interface TraceEntry {
@@ -26,28 +27,21 @@ export interface TraceEntry {
   readonly media: readonly string[];
 }
 
-interface Slot {
-  at: Millis;
-  realm: string;
-  remote: string;
-  sent: boolean;
-  text: string;
-}
-
 interface Wire {
   readonly realm: string;
-  readonly remote: string;
+  readonly ip: string;
+  readonly port: number;
 }
 
 export class Recorder {
-  readonly #slots: Slot[] = [];
+  readonly #texts = new TextRing(RING_BYTES, RING_MESSAGES);
+  readonly #times = new Float64Array(RING_MESSAGES);
+  readonly #ports = new Uint16Array(RING_MESSAGES);
+  readonly #sent = new Uint8Array(RING_MESSAGES);
+  readonly #realms: string[] = new Array<string>(RING_MESSAGES).fill("");
+  readonly #ips: string[] = new Array<string>(RING_MESSAGES).fill("");
   readonly #wires = new Map<number, Wire>();
   readonly #realmOf: (listener: string) => string;
-  /** Messages recorded since the start; the last of them is in slot `(#count - 1) % RING_MESSAGES`. */
-  #count = 0;
-  /** The number of the oldest message that is still held. */
-  #oldest = 0;
-  #bytes = 0;
 
   /** `realmOf`: the realm of a listener by its id. */
   constructor(realmOf: (listener: string) => string) {
@@ -59,10 +53,7 @@ export class Recorder {
       case "datagram":
         return this.#record(this.#realmOf(input.listener), input.remote.ip, input.remote.port, false, input.text, now);
       case "accepted":
-        this.#wires.set(input.connection, {
-          realm: this.#realmOf(input.listener),
-          remote: `${input.remote.ip}:${input.remote.port}`,
-        });
+        this.#wires.set(input.connection, { realm: this.#realmOf(input.listener), ...input.remote });
         return;
       case "data":
         return this.#recordWire(input.connection, false, input.text, now);
@@ -85,10 +76,7 @@ export class Recorder {
           now,
         );
       case "connect":
-        this.#wires.set(output.connection, {
-          realm: output.realm,
-          remote: `${output.remote.ip}:${output.remote.port}`,
-        });
+        this.#wires.set(output.connection, { realm: output.realm, ...output.remote });
         return;
       case "write":
         return this.#recordWire(output.connection, true, output.text, now);
@@ -102,9 +90,8 @@ export class Recorder {
   /** The messages whose Call-ID is in `callIds` (all when absent), oldest first. */
   entries(callIds?: ReadonlySet<string>): readonly TraceEntry[] {
     const entries: TraceEntry[] = [];
-    for (let number = this.#oldest; number < this.#count; number++) {
-      const slot = this.#slots[number % RING_MESSAGES] as Slot;
-      const entry = summary(slot);
+    for (let number = this.#texts.oldest; number < this.#texts.count; number++) {
+      const entry = this.#entry(number);
       if (entry !== undefined && (callIds === undefined || callIds.has(entry.callId))) entries.push(entry);
     }
     return entries;
@@ -112,51 +99,38 @@ export class Recorder {
 
   #recordWire(connection: number, sent: boolean, text: string, now: Millis): void {
     const wire = this.#wires.get(connection);
-    if (wire !== undefined) this.#fill(wire.realm, wire.remote, sent, text, now);
+    if (wire !== undefined) this.#record(wire.realm, wire.ip, wire.port, sent, text, now);
   }
 
   #record(realm: string, ip: string, port: number, sent: boolean, text: string, now: Millis): void {
-    this.#fill(realm, `${ip}:${port}`, sent, text, now);
+    const index = this.#texts.indexOf(this.#texts.count);
+    this.#texts.add(text);
+    this.#times[index] = now;
+    this.#ports[index] = port;
+    this.#sent[index] = sent ? 1 : 0;
+    if (this.#realms[index] !== realm) this.#realms[index] = realm;
+    // The one that stands there is old already: a new string of the same chars would keep the collector busy.
+    if (this.#ips[index] !== ip) this.#ips[index] = ip;
   }
 
-  #fill(realm: string, remote: string, sent: boolean, text: string, now: Millis): void {
-    if (this.#count - this.#oldest === RING_MESSAGES) this.#forgetOldest();
-    this.#bytes += text.length;
-    const index = this.#count++ % RING_MESSAGES;
-    const slot = this.#slots[index];
-    if (slot === undefined) this.#slots.push({ at: now, realm, remote, sent, text });
-    else {
-      slot.at = now;
-      slot.realm = realm;
-      slot.remote = remote;
-      slot.sent = sent;
-      slot.text = text;
-    }
-    while (this.#bytes > RING_BYTES) this.#forgetOldest();
+  /** `undefined` for what is no message: keepalives, the middle of a stream. */
+  #entry(number: number): TraceEntry | undefined {
+    const index = this.#texts.indexOf(number);
+    const text = this.#texts.text(number);
+    const head = text.slice(0, text.indexOf("\r\n\r\n") + 2).replace(/^[\r\n]+/, "");
+    const line = head.slice(0, head.indexOf("\r\n"));
+    if (!line.includes("SIP/2.0")) return undefined;
+    return {
+      at: this.#times[index] as Millis,
+      realm: this.#realms[index] as string,
+      remote: `${this.#ips[index]}:${this.#ports[index]}`,
+      sent: this.#sent[index] === 1,
+      line: withoutPasswords(line),
+      callId: headerIn(head, /^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)/im),
+      cseq: headerIn(head, /^cseq[ \t]*:[ \t]*([^\r\n]*)/im),
+      media: [...text.matchAll(/^m=(\S+ \d+ \S+)/gm)].map((match) => match[1] ?? ""),
+    };
   }
-
-  #forgetOldest(): void {
-    const slot = this.#slots[this.#oldest++ % RING_MESSAGES] as Slot;
-    this.#bytes -= slot.text.length;
-    slot.text = "";
-  }
-}
-
-/** `undefined` for what is no message: keepalives, the middle of a stream. */
-function summary({ at, realm, remote, sent, text }: Slot): TraceEntry | undefined {
-  const head = text.slice(0, text.indexOf("\r\n\r\n") + 2).replace(/^[\r\n]+/, "");
-  const line = head.slice(0, head.indexOf("\r\n"));
-  if (!line.includes("SIP/2.0")) return undefined;
-  return {
-    at,
-    realm,
-    remote,
-    sent,
-    line: withoutPasswords(line),
-    callId: headerIn(head, /^(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)/im),
-    cseq: headerIn(head, /^cseq[ \t]*:[ \t]*([^\r\n]*)/im),
-    media: [...text.matchAll(/^m=(\S+ \d+ \S+)/gm)].map((match) => match[1] ?? ""),
-  };
 }
 
 const headerIn = (head: string, pattern: RegExp): string => pattern.exec(head)?.[1]?.trim() ?? "";

@@ -108,6 +108,7 @@ describe("run", () => {
       listeners: [`outside/udp:127.0.0.1:${port}`, `outside/tcp:127.0.0.1:${port}`],
     });
     expect(json("status")).toMatchObject({ name: "edge-test", state: "running", pid: box.process.pid });
+    expect(readFileSync(`/proc/${box.process.pid}/cmdline`, "latin1")).toContain("--min-semi-space-size=");
     expect(json("calls")).toEqual([]);
     expect(json("peers")).toMatchObject([{ name: "pbx", realm: "outside" }]);
     expect(ask("calls").stdout).toBe("no calls\n");

@@ -1,0 +1,69 @@
+/**
+ * The last texts as bytes outside of the heap: as strings they would live just long enough for the collector to copy
+ * each of them twice and then to find them dead among the old.
+ *
+ * Limit: `bytes` in all and `texts` by number; the oldest are forgotten for the newest. Of a text of more than a quarter
+ * of the bytes only the beginning is held.
+ */
+export class TextRing {
+  /** The ring, and behind its end the desk where a text is written before its place is known. */
+  readonly #bytes: Uint8Array;
+  readonly #desk: Uint8Array;
+  readonly #size: number;
+  /** By number: where each begins, counted on and on as if the ring had no end, and how many bytes it has. */
+  readonly #starts: Float64Array;
+  readonly #lengths: Uint32Array;
+  readonly #encoder = new TextEncoder();
+  /** Where the next one begins. */
+  #end = 0;
+  #count = 0;
+  #oldest = 0;
+
+  constructor(bytes: number, texts: number) {
+    this.#size = bytes;
+    this.#bytes = new Uint8Array(bytes + (bytes >> 2));
+    this.#desk = this.#bytes.subarray(bytes);
+    this.#starts = new Float64Array(texts);
+    this.#lengths = new Uint32Array(texts);
+  }
+
+  /** The numbers of the oldest that is held and of the next that will come. */
+  get oldest(): number {
+    return this.#oldest;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Where columns of others keep what belongs to this number. */
+  indexOf(number: number): number {
+    return number % this.#starts.length;
+  }
+
+  add(text: string): void {
+    const { written } = this.#encoder.encodeInto(text, this.#desk);
+    const size = this.#size;
+    let at = this.#end % size;
+    if (at + written > size) {
+      this.#end += size - at; // A text stands in one piece.
+      at = 0;
+    }
+    const starts = this.#starts;
+    const first = this.#end + written - size;
+    while (this.#oldest < this.#count && (starts[this.indexOf(this.#oldest)] as number) < first) this.#oldest++;
+    if (this.#count - this.#oldest === starts.length) this.#oldest++;
+    this.#bytes.copyWithin(at, size, size + written);
+    const index = this.indexOf(this.#count++);
+    starts[index] = this.#end;
+    this.#lengths[index] = written;
+    this.#end += written;
+  }
+
+  /** One that is held still. */
+  text(number: number): string {
+    const index = this.indexOf(number);
+    const at = (this.#starts[index] as number) % this.#size;
+    return new TextDecoder().decode(this.#bytes.subarray(at, at + (this.#lengths[index] as number)));
+  }
+}
