@@ -273,12 +273,13 @@ export class RelayedRegister implements ClientOwner, Punctual {
 const CREDENTIALS = ["Authorization", "Proxy-Authorization"] as const;
 
 /**
- * The digest covers the URI that the phone wrote, so that goes on, if it is the name of the domain; a phone that was told
- * our own name as its registrar must not tell it inside.
+ * The digest covers the URI that the phone wrote, so that goes on, if it is the name of the domain and no more than that;
+ * a phone that was told our own name as its registrar must not tell it inside, nor send its REGISTER elsewhere (maddr).
  */
 function uriFor(request: Request, { domain }: DomainSettings): string {
   const uri = request.requestUri;
-  return "host" in uri && uri.host === domain && uri.user === undefined ? request.uri : `sip:${domain}`;
+  const plain = "host" in uri && uri.host === domain && uri.user === undefined;
+  return plain && [...uri.params.keys()].every((name) => name === "transport") ? request.uri : `sip:${domain}`;
 }
 
 function paramsOf({ q, instance }: Wish, seconds: number): string {

@@ -1,6 +1,16 @@
 /** One REGISTER that has come, and the answers to it. */
-import { addressText, type DomainSettings, type Hop, type Millis, token } from "../../base/index.ts";
-import { type Request, Require, type Response, type ResponseDraft, responseTo } from "../../message/index.ts";
+import { addressText, type DomainSettings, type Hop, type Millis, PeerError, token } from "../../base/index.ts";
+import {
+  MinExpires,
+  ProxyAuthenticate,
+  type Request,
+  Require,
+  type Response,
+  type ResponseDraft,
+  RetryAfter,
+  responseTo,
+  WwwAuthenticate,
+} from "../../message/index.ts";
 import { ownText, type RegisterRequest } from "../../registration/index.ts";
 import type { ServerTransaction } from "../../transaction/index.ts";
 import { granted } from "./answers.ts";
@@ -95,12 +105,36 @@ export function unsupportedIn(request: Request): string {
     .join(", ");
 }
 
-/** Of a refusal of the registrar, what the phone needs: what it is asked, and when it may come again. */
+/**
+ * Of a refusal of the registrar, what the phone needs: what it is asked, and when it may come again. Numbers come without
+ * the comments that may stand behind them, and a challenge without the places that it says it is good for (`domain`),
+ * which are inside and count for no digest; one that cannot be read could not be answered either.
+ */
 export function passedOn(response: Response): readonly (readonly [string, string])[] {
   const headers: (readonly [string, string])[] = [];
-  for (const name of ["WWW-Authenticate", "Proxy-Authenticate", "Min-Expires", "Retry-After"])
-    for (const value of response.headers.rawAll(name)) headers.push([name, value]);
+  for (const field of [WwwAuthenticate, ProxyAuthenticate]) {
+    for (const written of response.headers.rawAll(field.name)) {
+      const challenge = readable(() => field.parse(written));
+      if (challenge === undefined) continue;
+      const { scheme, params } = challenge;
+      const kept = new Map([...params].filter(([name]) => name !== "domain"));
+      headers.push([field.name, kept.size === params.size ? written : field.format({ scheme, params: kept })]);
+    }
+  }
+  for (const field of [MinExpires, RetryAfter]) {
+    const seconds = readable(() => response.get(field));
+    if (seconds !== undefined) headers.push([field.name, String(seconds)]);
+  }
   return headers;
+}
+
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof PeerError) return undefined;
+    throw error;
+  }
 }
 
 export function ownCredentials(request: Request): string | undefined {

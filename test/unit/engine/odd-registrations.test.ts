@@ -1,5 +1,6 @@
 /** Phones that register in ways that are odd and legal, and registrations that cross each other. RFC 3261 §10.3. */
 import { expect, test } from "vitest";
+import { expectNoLeaks } from "../../support/leak-check.ts";
 import { lineOf, Phone } from "../../support/phone.ts";
 import { AT_HOME, phonesAt } from "../../support/phones.ts";
 
@@ -95,4 +96,30 @@ test("what a phone hides in the quotes of its instance stays in quotes: no other
   expect(told).toMatch(/^<sip:[\w-]{20}@10\.9\.0\.1:5060>;expires=3600;/);
   expect(told.endsWith(`;+sip.instance="${hidden}"`)).toBe(true);
   expect(alice.contacts).toEqual([`<sip:alice@192.168.1.10:5060>;expires=60;+sip.instance="${hidden}"`]);
+});
+
+test("what a registrar adds to its refusals about itself stays inside; the question and the time come out", () => {
+  const { stage, registrar, alice } = phonesAt();
+  const challenge = 'Digest realm="example.test", domain="sip:10.9.0.7", nonce="n\\"1", qop="auth", algorithm=MD5';
+  registrar.took = (text) => registrar.answer(text, 401, [`WWW-Authenticate: ${challenge}`]);
+  alice.answers = false;
+  alice.register();
+  expect(alice.status).toBe(401);
+  expect(lineOf(alice.last, "WWW-Authenticate")).toBe(challenge.replace(' domain="sip:10.9.0.7",', ""));
+  registrar.took = (text) => registrar.answer(text, 404, ["Retry-After: 120 (10.9.0.7 is full);duration=60"]);
+  alice.register();
+  expect(lineOf(alice.last, "Retry-After")).toBe("120");
+  expectNoLeaks(stage);
+});
+
+test.each([
+  ["sip:example.test;transport=tls", "sip:example.test;transport=tls"],
+  ["sip:example.test;maddr=203.0.113.66", "sip:example.test"],
+  ["sip:203.0.113.1", "sip:example.test"],
+])("a REGISTER for %s goes inside as %s", (uri, told) => {
+  const { stage, registrar, alice } = phonesAt();
+  const aor = "<sip:alice@example.test>";
+  alice.send("REGISTER", uri, [`From: ${aor};tag=1`, `To: ${aor}`, "Call-ID: 1", "CSeq: 1 REGISTER"]);
+  expect(registrar.registers[0]?.split("\r\n")[0]).toBe(`REGISTER ${told} SIP/2.0`);
+  expectNoLeaks(stage);
 });
