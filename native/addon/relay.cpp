@@ -285,15 +285,20 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   }
   auto running = std::make_unique<Running>();
   const std::size_t bytes = std::size_t{host.max_pairs} * 2 * relay::kCounterStride * sizeof(std::uint64_t);
+  // Its lines are to be the cache's: an array begins anywhere.
+  constexpr std::size_t kLineBytes = 64;
   void* memory = nullptr;
-  if (napi_create_arraybuffer(env, bytes, &memory, &counters) != napi_ok) return nullptr;
+  napi_value buffer;
+  if (napi_create_arraybuffer(env, bytes + kLineBytes, &memory, &buffer) != napi_ok) return nullptr;
+  const std::size_t skip = (kLineBytes - reinterpret_cast<std::uintptr_t>(memory) % kLineBytes) % kLineBytes;
+  if (napi_create_typedarray(env, napi_uint32_array, bytes / sizeof(std::uint32_t), buffer, skip, &counters) != napi_ok) return nullptr;
   napi_create_reference(env, counters, 1, &running->counters);
   napi_create_string_utf8(env, "sallyport.relay", NAPI_AUTO_LENGTH, &resource_name);
   if (napi_create_threadsafe_function(env, on_events, nullptr, resource_name, 0, 1, nullptr, nullptr, running.get(), deliver,
                                       &running->notify) != napi_ok) {
     return nullptr;
   }
-  host.counters = static_cast<std::uint64_t*>(memory);
+  host.counters = reinterpret_cast<std::uint64_t*>(static_cast<std::uint8_t*>(memory) + skip);
   host.notify_data = running->notify;
   host.notify = [](void* notify) {
     napi_call_threadsafe_function(static_cast<napi_threadsafe_function>(notify), nullptr, napi_tsfn_nonblocking);

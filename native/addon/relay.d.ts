@@ -158,8 +158,8 @@ export interface NativeRelay {
   readonly fingerprint: NativeDtlsFingerprint;
   /** Why the kernel takes no program of ours; "" when it does, or was not asked to. */
   readonly kernelProblem: string;
-  /** One BigUint64 a word: `counterWords` a side, side 0 of pair 0 first. Packet threads write it, at any time. */
-  readonly counters: ArrayBuffer;
+  /** Two halves a word, the low one first: all words of a side, side 0 of pair 0 first. Packet threads write it, at any time. */
+  readonly counters: Uint32Array;
   /** The order of the words of one side. */
   readonly counterNames: readonly string[];
   /** True when queued; false when the queue to that packet thread is full: try again. Throws TypeError on a wrong value. */

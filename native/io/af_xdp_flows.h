@@ -22,6 +22,8 @@ class FlowIndex {
     mask_ = size - 1;
   }
 
+  /// Has the memory bring what `find` will look at.
+  void ask_for(const endpoint& to) const noexcept { __builtin_prefetch(&slots_[home(to)]); }
   std::uint32_t find(const endpoint& to) const noexcept {
     for (std::size_t at = home(to);; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];

@@ -12,6 +12,8 @@ namespace {
 /// As our sockets have it: the kernel's own default.
 constexpr std::uint8_t kHopLimit = 64;
 constexpr std::uint32_t kUdpBytes = 8;
+constexpr std::uint32_t kIpv4Bytes = 20;
+constexpr std::uint32_t kIpv6Bytes = 40;
 constexpr std::uint8_t kProtocolUdp = 17;
 
 void write16(std::uint8_t* at, std::uint32_t value) noexcept {
@@ -27,18 +29,20 @@ void put_sum(std::uint8_t* at, std::uint16_t sum) noexcept { std::memcpy(at, &su
 void HeaderTemplate::set(const next_hop& hop, const endpoint& from, const endpoint& to, std::uint8_t dscp) noexcept {
   std::memset(bytes_, 0, sizeof bytes_);
   v4_ = is_v4(to.ip);
-  std::memcpy(bytes_, hop.destination, 6);
-  std::memcpy(bytes_ + 6, hop.source, 6);
-  std::uint8_t* at = bytes_ + 12;
-  if (hop.vlan[0] | hop.vlan[1]) {
+  const std::uint32_t ip_bytes = v4_ ? kIpv4Bytes : kIpv6Bytes;
+  const bool tagged = hop.vlan[0] | hop.vlan[1];
+  size_ = static_cast<std::uint8_t>(14 + (tagged ? 4 : 0) + ip_bytes + kUdpBytes);
+  std::uint8_t* const start = bytes_ + kMost - size_;
+  std::memcpy(start, hop.destination, 6);
+  std::memcpy(start + 6, hop.source, 6);
+  std::uint8_t* at = start + 12;
+  if (tagged) {
     write16(at, 0x8100);
     std::memcpy(at + 2, hop.vlan, 2);
     at += 4;
   }
   write16(at, v4_ ? 0x0800 : 0x86dd);
   std::uint8_t* const ip = at + 2;
-  ip_at_ = static_cast<std::uint8_t>(ip - bytes_);
-  const std::uint32_t ip_bytes = v4_ ? 20 : 40;
   std::uint64_t pseudo = inet_word(kProtocolUdp);
   if (v4_) {
     ip[0] = 0x45;
@@ -63,16 +67,14 @@ void HeaderTemplate::set(const next_hop& hop, const endpoint& from, const endpoi
   std::memcpy(udp, from.port, 2);
   std::memcpy(udp + 2, to.port, 2);
   udp_sum_ = inet_fold(inet_add(pseudo, udp, 4));
-  size_ = static_cast<std::uint8_t>(udp + kUdpBytes - bytes_);
   const std::uint32_t ip_limit = std::min<std::uint32_t>(hop.mtu, 65'535);
   payload_limit_ = ip_limit > ip_bytes + kUdpBytes ? ip_limit - ip_bytes - kUdpBytes : 0;
 }
 
 void HeaderTemplate::write(std::uint8_t* payload, std::uint32_t bytes) const noexcept {
-  std::uint8_t* const start = payload - size_;
-  std::memcpy(start, bytes_, size_);
-  std::uint8_t* const ip = start + ip_at_;
+  std::memcpy(payload - kMost, bytes_, kMost);
   std::uint8_t* const udp = payload - kUdpBytes;
+  std::uint8_t* const ip = udp - (v4_ ? kIpv4Bytes : kIpv6Bytes);
   const auto udp_bytes = static_cast<std::uint16_t>(bytes + kUdpBytes);
   if (v4_) {
     const auto total = static_cast<std::uint16_t>(udp_bytes + 20);

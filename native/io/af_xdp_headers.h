@@ -1,4 +1,5 @@
-/// The headers under which datagrams of one flow leave by a transmit ring: all that stays the same is written once.
+/// The headers under which datagrams of one flow leave by a transmit ring: all that stays the same is written once. They
+/// stand at the end of `bytes_`, so that as many bytes are copied whatever their size: that is faster.
 #pragma once
 
 #include <cstdint>
@@ -18,17 +19,16 @@ class HeaderTemplate {
   std::uint32_t size() const noexcept { return size_; }
   /// Limit: a datagram of more bytes than this is the kernel's to cut into fragments.
   std::uint32_t payload_limit() const noexcept { return payload_limit_; }
-  /// Writes them in front of `payload`, where `size()` bytes must be free. `bytes`: at most payload_limit().
+  /// Writes them in front of `payload`, where kMost bytes must be free. `bytes`: at most payload_limit().
   void write(std::uint8_t* payload, std::uint32_t bytes) const noexcept;
 
  private:
-  std::uint8_t bytes_[kMost];
-  std::uint8_t size_ = 0;
-  std::uint8_t ip_at_ = 0;
-  bool v4_ = true;
   std::uint32_t payload_limit_ = 0;
   std::uint32_t ip_sum_ = 0;   ///< Of the IPv4 header with length and checksum 0.
   std::uint32_t udp_sum_ = 0;  ///< Of addresses, protocol and ports.
+  std::uint8_t size_ = 0;
+  bool v4_ = true;
+  std::uint8_t bytes_[kMost];
 };
 
 }  // namespace sallyport::io

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 #include "af_xdp_flows.h"
@@ -18,25 +19,33 @@ constexpr std::uint32_t kRingBatch = kBatch;
 
 bool same(const endpoint& a, const endpoint& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-/// One flow as this port sees it: where its packets come to, and how those that leave by it go on. All zeros is a good
-/// one, so that a table of them costs nothing until they are used.
-struct Way {
-  endpoint local{};
+/// How many packets ahead memory is asked for: thousands of flows do not fit the caches.
+constexpr std::uint32_t kPacketsAhead = 6;
+
+/// How packets that leave by a flow go on. All zeros is a good one, so that a table of them costs nothing until they are
+/// used. Two cache lines, and of the second no more than the end of the longest header.
+struct alignas(64) Way {
   endpoint to{};
   std::uint8_t dscp = 0;
   std::uint8_t queue_after = 0;  ///< Number + 1 of the queue that `header` sends by; 0: the socket.
   bool known = false;
-  bool ring_was_last = false;  ///< Its last packet came by a ring.
   std::uint32_t hops_generation = 0;
   std::uint32_t socket_turn = 0;  ///< In which its socket was used last.
   std::uint64_t ring_position = 0;  ///< XskQueue::sent() after its last packet.
   HeaderTemplate header;
 };
+static_assert(sizeof(Way) == 128);
+
+/// How packets come to a flow. Zeros, too.
+struct Arrival {
+  endpoint local{};
+  bool ring_was_last = false;  ///< Its last packet came by a ring.
+};
 
 class AfXdpPort final : public RingPort {
  public:
   AfXdpPort(std::uint32_t flows, std::unique_ptr<PacketPort> inner, const RingOptions& options)
-      : inner_(std::move(inner)), ground_(*options.ground), busy_poll_(options.busy_poll), index_(flows), ways_(flows) {
+      : inner_(std::move(inner)), ground_(*options.ground), busy_poll_(options.busy_poll), index_(flows), ways_(flows), arrivals_(flows) {
     settle();
     removed.reserve(flows);
     batch_.reserve(kBatch + kRingBatch);
@@ -57,8 +66,9 @@ class AfXdpPort final : public RingPort {
 
   void know(std::uint32_t flow, const endpoint& local, std::uint8_t dscp) noexcept override {
     Way& way = ways_[flow];
-    if (way.known && !same(way.local, local)) index_.remove(way.local, flow);
-    way.local = local;
+    Arrival& arrival = arrivals_[flow];
+    if (way.known && !same(arrival.local, local)) index_.remove(arrival.local, flow);
+    arrival.local = local;
     way.dscp = dscp;
     way.known = true;
     way.to = {};  // The header is made anew.
@@ -74,15 +84,17 @@ class AfXdpPort final : public RingPort {
   void remove(std::uint32_t flow) noexcept override {
     Way& way = ways_[flow];
     if (way.known) {
-      index_.remove(way.local, flow);
+      index_.remove(arrivals_[flow].local, flow);
       ground_.drop(flow);
     }
     way = {};
+    arrivals_[flow] = {};
     inner_->remove(flow);
   }
 
   std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
   void send(const relay::Datagram& datagram) noexcept override;
+  void send_all(std::span<const relay::Datagram> batch) noexcept override;
 
   std::vector<QueueFacts> queues() const override {
     const std::lock_guard lock(facts_mutex_);
@@ -107,7 +119,14 @@ class AfXdpPort final : public RingPort {
   void free_held() noexcept;
   void take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit) noexcept;
   enum class Taken : std::uint8_t { kYes, kLater, kNobodys };
-  Taken take_frame(XskQueue& queue, const xdp_desc& packet, bool may_begin) noexcept;
+  struct Parsed {
+    bool ours;  ///< The descriptor is one of the store's.
+    FrameFault fault;
+    UdpFrame frame;
+  };
+  static void ask_for(const XskQueue& queue, const xdp_desc& packet) noexcept;
+  void parse(const XskQueue& queue, const xdp_desc& packet, Parsed& out) noexcept;
+  Taken take_frame(XskQueue& queue, const xdp_desc& packet, const Parsed& parsed, bool may_begin) noexcept;
   void drop_frame(XskQueue& queue, const xdp_desc& packet, RingCounter why) noexcept;
   void find_way(Way& way, std::uint32_t flow, const endpoint& to) noexcept;
   bool leave_by_ring(Way& way, const relay::Datagram& datagram) noexcept;
@@ -121,6 +140,7 @@ class AfXdpPort final : public RingPort {
   const bool busy_poll_;
   FlowIndex index_;
   ZeroTable<Way> ways_;
+  ZeroTable<Arrival> arrivals_;
   std::vector<std::unique_ptr<FrameStore>> stores_;
   std::vector<std::unique_ptr<XskQueue>> queues_;  ///< Null: gone. After the stores, since they go first.
   std::vector<Ring> rings_;                        ///< As many.
@@ -133,6 +153,7 @@ class AfXdpPort final : public RingPort {
   std::uint32_t by_sockets_ = 0;  ///< In this turn.
   std::vector<relay::Datagram> batch_;
   std::vector<relay::Datagram> late_;
+  std::array<Parsed, kRingBatch> parsed_;
   struct Frame {
     FrameStore* store;
     std::uint32_t number;
@@ -271,7 +292,7 @@ std::span<relay::Datagram> AfXdpPort::receive(std::uint64_t now_ns, std::uint64_
   removed.insert(removed.end(), inner_->removed.begin(), inner_->removed.end());
   inner_->removed.clear();
   if (!ready && !anything()) {
-    for (const relay::Datagram& datagram : from_sockets) ways_[datagram.flow].ring_was_last = false;
+    for (const relay::Datagram& datagram : from_sockets) arrivals_[datagram.flow].ring_was_last = false;
     return from_sockets;
   }
   batch_.clear();
@@ -279,7 +300,7 @@ std::span<relay::Datagram> AfXdpPort::receive(std::uint64_t now_ns, std::uint64_
   // Of a flow whose last packet came by a ring what its socket brings is younger than what the rings still hold; of any
   // other flow it is older.
   for (const relay::Datagram& datagram : from_sockets) {
-    (ways_[datagram.flow].ring_was_last ? late_ : batch_).push_back(datagram);
+    (arrivals_[datagram.flow].ring_was_last ? late_ : batch_).push_back(datagram);
   }
   const auto share = static_cast<std::uint32_t>(kRingBatch / queues_.size());
   for (std::size_t i = 0; i < queues_.size(); ++i) {
@@ -287,7 +308,7 @@ std::span<relay::Datagram> AfXdpPort::receive(std::uint64_t now_ns, std::uint64_
     if (queues_[at]) take_ring(*queues_[at], rings_[at], share);
   }
   first_queue_ += 1;
-  for (const relay::Datagram& datagram : late_) ways_[datagram.flow].ring_was_last = false;
+  for (const relay::Datagram& datagram : late_) arrivals_[datagram.flow].ring_was_last = false;
   batch_.insert(batch_.end(), late_.begin(), late_.end());
   return batch_;
 }
@@ -298,10 +319,14 @@ void AfXdpPort::take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit) noex
   ConsumerRing<xdp_desc>& received = queue.received();
   const std::uint32_t available = received.available();
   const std::uint32_t count = std::min(available, limit);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (i + kPacketsAhead < count) ask_for(queue, received.peek(i + kPacketsAhead));
+    parse(queue, received.peek(i), parsed_[i]);
+  }
   std::uint32_t at = 0;
   for (; at < count; ++at) {
     const xdp_desc& packet = received.peek(at);
-    const Taken taken = take_frame(queue, packet, at < ring.before_sockets);
+    const Taken taken = take_frame(queue, packet, parsed_[at], at < ring.before_sockets);
     if (taken == Taken::kLater) break;
     if (taken == Taken::kYes) continue;
     if (at >= ring.asked_twice) {
@@ -322,30 +347,41 @@ void AfXdpPort::drop_frame(XskQueue& queue, const xdp_desc& packet, RingCounter 
   count(why);
 }
 
+void AfXdpPort::ask_for(const XskQueue& queue, const xdp_desc& packet) noexcept {
+  if (!queue.store().holds(packet.addr)) return;
+  __builtin_prefetch(queue.store().memory() + packet.addr);
+  __builtin_prefetch(queue.store().memory() + packet.addr + 64);
+}
+
+void AfXdpPort::parse(const XskQueue& queue, const xdp_desc& packet, Parsed& out) noexcept {
+  const FrameStore& store = queue.store();
+  out.ours = store.holds(packet.addr) && packet.addr % kFrameBytes + packet.len <= kFrameBytes;
+  if (!out.ours) return;
+  out.fault = parse_frame(store.memory() + packet.addr, packet.len, queue.partial_checksums(), out.frame);
+  if (out.fault == FrameFault::kNone) index_.ask_for(out.frame.to);
+}
+
 /// Later: the packet before it came by its socket, which was asked before this one came and may hold more.
-AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, bool may_begin) noexcept {
+AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, const Parsed& parsed, bool may_begin) noexcept {
   FrameStore& store = queue.store();
-  if (!store.holds(packet.addr) || packet.addr % kFrameBytes + packet.len > kFrameBytes) return Taken::kYes;
-  std::uint8_t* const bytes = store.memory() + packet.addr;
-  UdpFrame parsed;
-  const FrameFault fault = parse_frame(bytes, packet.len, queue.partial_checksums(), parsed);
-  if (fault != FrameFault::kNone) {
-    drop_frame(queue, packet, fault == FrameFault::kChecksum ? kRing_badChecksum : kRing_malformed);
+  if (!parsed.ours) return Taken::kYes;
+  if (parsed.fault != FrameFault::kNone) {
+    drop_frame(queue, packet, parsed.fault == FrameFault::kChecksum ? kRing_badChecksum : kRing_malformed);
     return Taken::kYes;
   }
-  const std::uint32_t flow = index_.find(parsed.to);
+  const std::uint32_t flow = index_.find(parsed.frame.to);
   if (flow == FlowIndex::kNone) return Taken::kNobodys;
-  Way& way = ways_[flow];
-  if (!may_begin && !way.ring_was_last) return Taken::kLater;
-  way.ring_was_last = true;
+  Arrival& arrival = arrivals_[flow];
+  if (!may_begin && !arrival.ring_was_last) return Taken::kLater;
+  arrival.ring_was_last = true;
   const std::uint32_t frame = FrameStore::frame_of(packet.addr);
   store.hand(frame, FrameStore::kOurs);
   held_.push_back({&store, frame});
   relay::Datagram& datagram = batch_.emplace_back();
   datagram.flow = flow;
-  datagram.sender = parsed.from;
-  datagram.data = bytes + parsed.payload_at;
-  datagram.size = parsed.payload_size;
+  datagram.sender = parsed.frame.from;
+  datagram.data = store.memory() + packet.addr + parsed.frame.payload_at;
+  datagram.size = parsed.frame.payload_size;
   datagram.room = static_cast<std::uint32_t>(store.start(frame) + kFrameBytes - datagram.data);
   datagram.by_ring = true;
   count(kRing_received);
@@ -360,10 +396,21 @@ void AfXdpPort::send(const relay::Datagram& datagram) noexcept {
   if (!fits || !leave_by_ring(way, datagram)) leave_by_socket(way, datagram);
 }
 
+void AfXdpPort::send_all(std::span<const relay::Datagram> batch) noexcept {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (i + kPacketsAhead < batch.size()) {
+      const auto* const way = reinterpret_cast<const std::uint8_t*>(&ways_[batch[i + kPacketsAhead].out_flow]);
+      __builtin_prefetch(way, 1);
+      __builtin_prefetch(way + 64);
+    }
+    if (batch[i].verdict == relay::Verdict::kForward) send(batch[i]);
+  }
+}
+
 void AfXdpPort::find_way(Way& way, std::uint32_t flow, const endpoint& to) noexcept {
   way.hops_generation = ground_.hops_generation();
   way.to = to;
-  const next_hop hop = ground_.next(flow, way.local, to);
+  const next_hop hop = ground_.next(flow, arrivals_[flow].local, to);
   const auto leads = [&](const auto& queue) { return queue && hop.usable && queue->place().interface == hop.interface; };
   // One queue a flow, or it would overtake itself.
   const auto choice = static_cast<std::uint32_t>(std::ranges::count_if(queues_, leads));
@@ -379,7 +426,7 @@ void AfXdpPort::find_way(Way& way, std::uint32_t flow, const endpoint& to) noexc
     way.ring_position = 0;
   }
   way.queue_after = found;
-  if (found != 0) way.header.set(hop, way.local, to, way.dscp);
+  if (found != 0) way.header.set(hop, arrivals_[flow].local, to, way.dscp);
 }
 
 bool AfXdpPort::leave_by_ring(Way& way, const relay::Datagram& datagram) noexcept {
@@ -387,7 +434,7 @@ bool AfXdpPort::leave_by_ring(Way& way, const relay::Datagram& datagram) noexcep
   FrameStore& store = queue.store();
   std::uint8_t* payload = datagram.data;
   std::uint32_t frame = 0;
-  const bool here = store.owns(payload) && (payload - store.start(store.frame_of(payload))) >= static_cast<std::ptrdiff_t>(way.header.size());
+  const bool here = store.owns(payload) && payload - store.start(store.frame_of(payload)) >= static_cast<std::ptrdiff_t>(HeaderTemplate::kMost);
   if (here) {
     frame = store.frame_of(payload);
   } else {

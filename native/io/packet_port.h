@@ -37,6 +37,12 @@ class PacketPort {
   virtual std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept = 0;
   /// Queues `datagram` (by its out_flow and `to`); its bytes must stay as they are until the next `receive`.
   virtual void send(const relay::Datagram& datagram) noexcept = 0;
+  /// The same for all of these that are to be forwarded, in order.
+  virtual void send_all(std::span<const relay::Datagram> batch) noexcept {
+    for (const relay::Datagram& datagram : batch) {
+      if (datagram.verdict == relay::Verdict::kForward) send(datagram);
+    }
+  }
   /// What sockets know by themselves: where a flow's packets come to, and how those that leave by it are marked. Said
   /// before `add`.
   virtual void know(std::uint32_t flow, const endpoint& local, std::uint8_t dscp) noexcept {

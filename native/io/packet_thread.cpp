@@ -146,15 +146,11 @@ void PacketThread::run() noexcept {
     take_commands(now_ns);
     take_results(now_ns);
     relay_->handle(batch, now_ns);
-    for (const relay::Datagram& datagram : batch) {
-      if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
-    }
+    port_->send_all(batch);
     relay_->tick(now_ns);
     if (mailed_) lane_.bell->ring();
     mailed_ = false;
-    for (const relay::Datagram& datagram : relay_->made(now_ns)) {
-      if (datagram.verdict == relay::Verdict::kForward) port_->send(datagram);
-    }
+    port_->send_all(relay_->made(now_ns));
   }
   // Pairs still open give their contexts back; control closes the sockets once we are joined.
   for (std::uint32_t pair = 0; pair < max_pairs_; ++pair) relay_->close(pair);

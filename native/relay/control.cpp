@@ -3,6 +3,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>
@@ -55,7 +56,7 @@ void set_cname(RunningSide& side, const Side& words) noexcept {
 }
 
 void set_payload_types(RunningSide& side, const Side& words) noexcept {
-  side.payload_types = words.payload_types;
+  std::copy_n(words.payload_types.begin(), words.payload_type_count, side.spare->payload_types.begin());
   side.payload_type_count = words.payload_type_count;
 }
 
@@ -82,11 +83,13 @@ Relay::Relay(std::uint32_t max_pairs, crypto::SrtpEngine* engine, std::uint64_t*
       pairs_(reserve<Pair>(max_pairs)),
       active_(reserve<std::uint32_t>(max_pairs)),
       outbox_(std::make_unique<Outbox>()),
-      guards_(reserve<Guard>(std::size_t{max_pairs} * 2)) {}
+      guards_(reserve<Guard>(std::size_t{max_pairs} * 2)),
+      spares_(reserve<Spare>(std::size_t{max_pairs} * 2)) {}
 
 Relay::~Relay() {
   munmap(pairs_, max_pairs_ * sizeof(Pair));
   munmap(guards_, std::size_t{max_pairs_} * 2 * sizeof(Guard));
+  munmap(spares_, std::size_t{max_pairs_} * 2 * sizeof(Spare));
   munmap(active_, max_pairs_ * sizeof(std::uint32_t));
 }
 
@@ -105,6 +108,8 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
   for (std::uint32_t i = 0; i < 2; ++i) {
     const Side& words = i == 0 ? caller : callee;
     RunningSide& side = pair.sides[i];
+    side.spare = &spares_[number * std::size_t{2} + i];
+    side.receptions.more = side.spare->receptions.data();
     side.rx = words.rx;
     side.tx = words.tx;
     side.mux = kind != PairKind::kUdptl && words.local.rtp_port == words.local.rtcp_port;
@@ -123,7 +128,7 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     side.reports = words.reports;
     side.max_datagram = words.max_datagram;
     side.dice = side.dice_of_birth = dice_of(words, i);
-    side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources);
+    side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources, side.spare->out_sources.data());
     if (words.ice.present) set_ice(pair, i, words.ice);
     begin(side, now_ns);
     if (words.dtls.association != 0) set_dtls(pair, i, words.dtls);

@@ -51,20 +51,20 @@ void Relay::watch_flows(Pair& pair, std::uint64_t now_ns) noexcept {
   for (std::uint32_t side_number = 0; side_number < 2; ++side_number) {
     RunningSide& side = pair.sides[side_number];
     Offload& offload = side.offload;
-    if (offload.taken_ns == 0) {
+    if (side.taken_ns == 0) {
       if (now_ns >= offload.again_ns) offer(pair, side_number, now_ns);
       continue;
     }
-    const std::uint64_t before = offload.seen.packets;
+    const std::uint64_t before = side.use_spare().seen.packets;
     const Reception* const latest = side.receptions.latest();
     const std::uint64_t heard_here_ns = latest == nullptr ? 0 : latest->last_ns;
     collect(pair, side_number);
-    if (offload.seen.packets != before) {
-      heard(pair, side_number, offload.seen.last_ns < now_ns ? offload.seen.last_ns : now_ns);
+    if (side.use_spare().seen.packets != before) {
+      heard(pair, side_number, side.use_spare().seen.last_ns < now_ns ? side.use_spare().seen.last_ns : now_ns);
       continue;
     }
     // The path is quiet, and we hear what it does not expect: it carries the wrong source, or the right one began anew.
-    if (heard_here_ns > offload.taken_ns + kMoveNs && since(heard_here_ns, now_ns) < kFreshNs) take_back(pair);
+    if (heard_here_ns > side.taken_ns + kMoveNs && since(heard_here_ns, now_ns) < kFreshNs) take_back(pair);
   }
 }
 
@@ -96,12 +96,14 @@ void Relay::offer(Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) n
   std::array<std::uint8_t, 128> renumber;
   if (other.payload_type_count != 0) {
     for (std::uint8_t i = 0; i < 128; ++i) renumber[i] = i;
-    for (std::size_t i = other.payload_type_count; i-- > 0;) renumber[other.payload_types[i].from & 0x7f] = other.payload_types[i].to & 0x7f;
+    for (std::size_t i = other.payload_type_count; i-- > 0;) {
+      renumber[other.spare->payload_types[i].from & 0x7f] = other.spare->payload_types[i].to & 0x7f;
+    }
     words.renumber = &renumber;
   }
   switch (sink_->offer(pair.number * 2 + side_number, words)) {
     case Offered::kTaken:
-      offload.taken_ns = now_ns;
+      side.taken_ns = now_ns;
       offload.ssrc = source->ssrc;
       put(pair.number, side_number, k_path, kPathKernel);
       return;
@@ -115,8 +117,8 @@ void Relay::collect(Pair& pair, std::uint32_t side_number) noexcept {
   RunningSide& side = pair.sides[side_number];
   Offload& offload = side.offload;
   const FlowTally now = sink_->tally(pair.number * 2 + side_number);
-  const FlowTally before = offload.seen;
-  offload.seen = now;
+  const FlowTally before = side.use_spare().seen;
+  side.use_spare().seen = now;
   if (now.strangers != before.strangers) count(pair.number, side_number, k_droppedStranger, now.strangers - before.strangers);
   if (now.policed != before.policed) count(pair.number, side_number, k_droppedPoliced, now.policed - before.policed);
   const std::uint64_t packets = now.packets - before.packets;
@@ -127,8 +129,9 @@ void Relay::collect(Pair& pair, std::uint32_t side_number) noexcept {
   count(pair.number, side_number ^ 1, k_sent, packets);
   count(pair.number, side_number ^ 1, k_sentBytes, bytes);
 
-  for (Reception& source : side.receptions.sources) {
-    if (source.first_ns == 0 || source.ssrc != offload.ssrc) continue;
+  for (std::uint32_t i = 0; i < side.receptions.count; ++i) {
+    Reception& source = side.receptions.at(i);
+    if (source.ssrc != offload.ssrc) continue;
     if (static_cast<std::int32_t>(now.highest - source.highest) > 0) source.highest = now.highest;
     source.received += static_cast<std::uint32_t>(packets);
     source.bursts += now.bursts - before.bursts;
@@ -144,13 +147,13 @@ void Relay::collect(Pair& pair, std::uint32_t side_number) noexcept {
 void Relay::take_back(Pair& pair) noexcept {
   if (sink_ == nullptr) return;
   for (std::uint32_t side_number = 0; side_number < 2; ++side_number) {
-    Offload& offload = pair.sides[side_number].offload;
-    offload.again_ns = 0;
-    if (offload.taken_ns == 0) continue;
+    RunningSide& side = pair.sides[side_number];
+    side.offload.again_ns = 0;
+    if (side.taken_ns == 0) continue;
     sink_->withdraw(pair.number * 2 + side_number);
     collect(pair, side_number);
-    if (offload.seen.last_ns > pair.sides[side_number].last_heard_ns) heard(pair, side_number, offload.seen.last_ns);
-    offload.taken_ns = 0;
+    if (side.use_spare().seen.last_ns > side.last_heard_ns) heard(pair, side_number, side.use_spare().seen.last_ns);
+    side.taken_ns = 0;
     put(pair.number, side_number, k_path, kPathSocket);
   }
 }

@@ -1,7 +1,5 @@
 #include "out_sources.h"
 
-#include <algorithm>
-
 namespace sallyport::relay {
 
 std::uint16_t OutSource::number(std::uint16_t sequence) noexcept {
@@ -34,20 +32,23 @@ void OutSource::lay_behind(std::uint16_t number) noexcept {
 
 OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms) noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (places_[i].in != in) continue;
-    places_[i].used_ms = now_ms;
-    return &places_[i];
+    if (at(i).in != in) continue;
+    at(i).used_ms = now_ms;
+    return &at(i);
   }
   if (count_ < limit_) {
-    OutSource& made = places_[count_++];
+    OutSource& made = at(count_++);
+    made = {};
     made.in = made.out = in;
     made.used_ms = now_ms;
     return &made;
   }
   if (limit_ == 0) return nullptr;
-  OutSource& oldest = *std::max_element(places_.begin(), places_.begin() + count_, [now_ms](const OutSource& a, const OutSource& b) {
-    return now_ms - a.used_ms < now_ms - b.used_ms;
-  });
+  std::size_t unused_longest = 0;
+  for (std::size_t i = 1; i < count_; ++i) {
+    if (now_ms - at(i).used_ms > now_ms - at(unused_longest).used_ms) unused_longest = i;
+  }
+  OutSource& oldest = at(unused_longest);
   if (now_ms - oldest.used_ms < kUnusedMs) return nullptr;
   oldest.in = in;
   oldest.used_ms = now_ms;
@@ -60,28 +61,28 @@ OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms) noexcept {
 
 void OutSources::left(std::uint32_t out) noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (places_[i].out == out) return places_[i].left();
+    if (at(i).out == out) return at(i).left();
   }
 }
 
 void OutSources::lay_behind(std::uint32_t out, std::uint16_t number) noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (places_[i].out != out) continue;
-    places_[i].lay_behind(number);
-    changed_ = changed_ || places_[i].resumes;
+    if (at(i).out != out) continue;
+    at(i).lay_behind(number);
+    changed_ = changed_ || at(i).resumes;
   }
 }
 
 std::uint32_t OutSources::out_of(std::uint32_t in) const noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (places_[i].in == in) return places_[i].out;
+    if (at(i).in == in) return at(i).out;
   }
   return by_out(in) == nullptr ? in : 0;
 }
 
 const OutSource* OutSources::by_out(std::uint32_t out) const noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (places_[i].out == out) return &places_[i];
+    if (at(i).out == out) return &at(i);
   }
   return nullptr;
 }

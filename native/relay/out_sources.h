@@ -8,7 +8,6 @@
 /// than it has places, however long the call.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -49,8 +48,13 @@ struct OutSource {
 
 class OutSources {
  public:
-  /// `limit`: how many places, at most kOtherSources.
-  void start(std::size_t limit) noexcept { *this = OutSources{}, limit_ = static_cast<std::uint8_t>(limit); }
+  /// `limit`: how many places, at most kOtherSources. `more`: all but the first, of whatever content; they are not touched
+  /// before a second source is there.
+  void start(std::size_t limit, OutSource* more) noexcept {
+    *this = OutSources{};
+    limit_ = static_cast<std::uint8_t>(limit);
+    more_ = more;
+  }
   /// The place of a source that sends now; null when all are in use.
   OutSource* place(std::uint32_t in, std::uint32_t now_ms) noexcept;
   /// Does any source leave under other numbers than its own? Seldom: so nothing is looked up in vain.
@@ -75,7 +79,10 @@ class OutSources {
   const OutSource* by_out(std::uint32_t out) const noexcept;
 
  private:
-  std::array<OutSource, kOtherSources> places_{};
+  OutSource& at(std::size_t place) noexcept { return place == 0 ? first_ : more_[place - 1]; }
+  const OutSource& at(std::size_t place) const noexcept { return place == 0 ? first_ : more_[place - 1]; }
+  OutSource first_{};
+  OutSource* more_ = nullptr;
   std::uint8_t count_ = 0;
   std::uint8_t limit_ = 0;
   bool changed_ = false;

@@ -30,7 +30,7 @@ std::uint64_t drawn(RunningSide& side, std::uint64_t interval_ns) noexcept {
 /// Of a source of ours, where the far end has sent nothing. RFC 3550 §8: never that of an end.
 std::uint32_t own_ssrc(const RunningSide& side) noexcept {
   std::uint32_t ssrc = side.dice_of_birth;
-  for (const Reception& heard : side.receptions.sources) ssrc += heard.first_ns != 0 && heard.ssrc == ssrc;
+  for (std::uint32_t i = 0; i < side.receptions.count; ++i) ssrc += side.receptions.at(i).ssrc == ssrc;
   return ssrc;
 }
 
@@ -80,7 +80,7 @@ void Relay::watch_pair(Pair& pair, std::uint64_t now_ns) noexcept {
     RunningSide& side = pair.sides[side_number];
     const std::uint32_t bursts = side.receptions.bursts();
     if (bursts != 0) put(pair.number, side_number, k_lossBursts, bursts);
-    if (side.watch.waits()) tell_digits(pair, side_number, side.watch.expire(now_ns));
+    if (side.uses_spare && side.spare->watch.waits()) tell_digits(pair, side_number, side.spare->watch.expire(now_ns));
     if (side.reports && pair.kind != PairKind::kUdptl) report(pair, side_number, now_ns);
   }
 }
@@ -90,7 +90,7 @@ void Relay::report(Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) 
   RunningSide& side = pair.sides[side_number];
   const RunningSide& other = pair.sides[side_number ^ 1];
   Reception* const heard = side.receptions.latest();
-  if (heard == nullptr && side.last_out.sent_ns == 0) return;  // Nothing to speak of yet.
+  if (heard == nullptr && side.last_out().sent_ns == 0) return;  // Nothing to speak of yet.
   if (side.other_spoke_ns != 0 && now_ns - side.other_spoke_ns < kGoneNs) {
     side.report_due_ns = 0;  // It speaks for itself.
     return;
@@ -98,7 +98,7 @@ void Relay::report(Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) 
   if (side.report_due_ns == 0) side.report_due_ns = now_ns + drawn(side, kReportNs / 2);
   if (now_ns < side.report_due_ns) return;
 
-  const LastOut& last = side.last_out;
+  const LastOut last = side.last_out();
   const std::uint32_t clock_hz = other.receptions.clock_of(last.ssrc);
   Sender sender{.ssrc = last.sent_ns == 0 ? own_ssrc(side) : side.out.out_of(last.ssrc)};
   // RFC 3550 §6.4: a sender report is made by who has sent since the last two reports.
@@ -157,7 +157,7 @@ void Relay::play_packet(Playing& playing, std::uint64_t now_ns) noexcept {
   if (!playing.begun) {
     // Continuous with the sound that it stands for: the same source, the timestamp that sound would have now.
     playing.begun = true;
-    const LastOut& last = side.last_out;
+    const LastOut last = side.last_out();
     playing.ssrc = last.sent_ns == 0 ? own_ssrc(side) : last.ssrc;
     playing.timestamp = last.sent_ns == 0 ? side.dice : timestamp_at(last, playing.digit.clock_hz, now_ns);
     side.speaks = true;

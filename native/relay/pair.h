@@ -24,15 +24,16 @@ constexpr std::uint32_t milliseconds(std::uint64_t ns) noexcept { return static_
 inline bool same(const endpoint& a, const endpoint& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
 inline bool same_ip(const endpoint& a, const Ip& ip) noexcept { return std::memcmp(a.ip, ip.data(), ip.size()) == 0; }
 
-/// The two ways of a side. With RTCP on the RTP port the second is not used.
+/// The two ways of a side. With RTCP on the RTP port the second is not used. One cache line.
 struct Path {
+  bool known = false;
+  bool reachable = false;
   endpoint source{};  ///< Who may send to us; meaningless until `known`.
   endpoint to{};      ///< Where we send; meaningless until `reachable`.
   endpoint before{};  ///< The source until the peer signalled another one.
   std::uint64_t before_until_ns = 0;
-  bool known = false;
-  bool reachable = false;
 };
+static_assert(sizeof(Path) == 64);
 
 /// What left to a side last, for packets of ours that follow. Kept where we make any.
 struct LastOut {
@@ -58,58 +59,89 @@ enum PathWord : std::uint64_t { kPathSocket, kPathKernel, kPathRing };
 
 /// A direction that a faster path may carry: packets that arrive at the side it stands in.
 struct Offload {
-  std::uint64_t taken_ns = 0;  ///< Since when the path has it; 0: it has not.
   std::uint64_t again_ns = 0;  ///< Not offered before.
   std::uint64_t waits_ns = 0;  ///< Since when it waits for its clock to be known; 0: it does not.
   std::uint32_t ssrc = 0;      ///< Of the source it carries.
-  FlowTally seen;              ///< What of its counts stands in ours.
 };
 
-/// A Side at work.
+/// What few sides need, or not yet. It costs no memory before it is first written.
+struct Spare {
+  std::array<OutSource, kOtherSources - 1> out_sources;
+  std::array<Reception, kReceptionSources - 1> receptions;
+  std::array<PayloadType, kPayloadTypeLimit> payload_types;  ///< Renumberings of packets to this side.
+  // Meaningless until the side's `uses_spare`.
+  DigitWatch watch;
+  LastOut last_out;
+  FlowTally seen;  ///< What of the counts of its Offload stands in ours.
+};
+
+/// A Side at work. By cache lines: what every packet from or to it looks at comes first.
 struct RunningSide {
   Path paths[2];  ///< RTP (and muxed RTCP), RTCP.
+
   crypto::SrtpContext* rx = nullptr;
   crypto::SrtpContext* tx = nullptr;
-  crypto::SrtpContext* old_rx = nullptr;  ///< The key before; heard until `old_rx_until_ns`.
-  std::uint64_t old_rx_until_ns = 0;
-  std::array<crypto::SrtpContext*, kOldKeys> old_tx{};  ///< Newest first.
-  std::uint8_t told_keys = 0;                           ///< What control was told of `rx` and `tx`: see keys.h.
-  OutSources out;                                       ///< Of what goes to this side while `tx` is there.
   std::uint64_t last_heard_ns = 0;  ///< Or when the watch began.
-  std::uint64_t silence_limit_ns = 0;
+  std::uint32_t second = 0;         ///< Which one `in_second` counts RTP packets of.
+  std::uint32_t in_second = 0;
+  std::uint64_t taken_ns = 0;  ///< Since when a faster path has it (Offload); 0: none has.
   bool silent = false;  ///< Reported, and not heard since.
   bool receive = true;
   bool send = true;
   bool mux = false;  ///< One local port for both.
   bool peer_mux = false;  ///< It takes RTCP on its RTP port.
   LatchPolicy latch = LatchPolicy::kOff;
-  std::uint8_t cname_size = 0;
-  std::array<char, kCnameBytes> cname{};
-  MediaAddress local;
-  MediaAddress remote;
-  Ip latch_from{};
-  Receptions receptions;
-  Marks marks;
-  Digits digits;
-  DigitWatch watch;
-  LastOut last_out;
-  std::uint64_t report_due_ns = 0;    ///< Ours; 0: not planned.
-  std::uint64_t other_spoke_ns = 0;   ///< When RTCP of the other side went to this one last; 0: never.
-  std::uint32_t dice = 0;             ///< For times of ours: from the CNAME, which is random.
-  std::uint32_t dice_of_birth = 0;    ///< For our name as a source.
-  Offload offload;
-  std::uint32_t second = 0;           ///< Which one `in_second` counts RTP packets of.
-  std::uint32_t in_second = 0;
-  std::uint8_t dscp = 0;
-  std::uint16_t max_datagram = 0;
-  std::uint16_t playing = 0;          ///< Digits of ours that play or wait toward this side.
-  bool speaks = false;                ///< A digit of ours is in the air: it stands for the sound.
+  bool speaks = false;  ///< A digit of ours is in the air: it stands for the sound.
+  bool uses_spare = false;
   bool reports : 1 = false;
   bool numbered : 1 = false;            ///< It gets numbers of ours (OutSources), though it gets plain RTP.
   bool ice : 1 = false;
   bool dtls : 1 = false;
   std::uint8_t payload_type_count = 0;
-  std::array<PayloadType, kPayloadTypeLimit> payload_types{};  ///< Renumberings of packets to this side.
+  std::uint8_t told_keys = 0;           ///< What control was told of `rx` and `tx`: see keys.h.
+  std::uint8_t dscp = 0;
+  std::uint8_t cname_size = 0;
+  std::uint16_t max_datagram = 0;
+  std::uint16_t playing = 0;  ///< Digits of ours that play or wait toward this side.
+
+  OutSources out;  ///< Of what goes to this side while `tx` is there.
+  Receptions receptions;
+  Digits digits;
+
+  Spare* spare = nullptr;
+  crypto::SrtpContext* old_rx = nullptr;  ///< The key before; heard until `old_rx_until_ns`.
+  std::uint64_t old_rx_until_ns = 0;
+  std::array<crypto::SrtpContext*, kOldKeys> old_tx{};  ///< Newest first.
+  std::uint64_t silence_limit_ns = 0;
+  Offload offload;
+  Marks marks;
+  std::uint64_t report_due_ns = 0;    ///< Ours; 0: not planned.
+  std::uint64_t other_spoke_ns = 0;   ///< When RTCP of the other side went to this one last; 0: never.
+  std::uint32_t dice = 0;             ///< For times of ours: from the CNAME, which is random.
+  std::uint32_t dice_of_birth = 0;    ///< For our name as a source.
+  MediaAddress local;
+  MediaAddress remote;
+  Ip latch_from{};
+  std::array<char, kCnameBytes> cname{};
+
+  Spare& use_spare() noexcept {
+    if (!uses_spare) spare->watch = {}, spare->last_out = {}, spare->seen = {};
+    uses_spare = true;
+    return *spare;
+  }
+  LastOut last_out() const noexcept { return uses_spare ? spare->last_out : LastOut{}; }
+
+  void prefetch_for_arrival() const noexcept {
+    __builtin_prefetch(&paths[0]);
+    __builtin_prefetch(&rx, 1);
+    __builtin_prefetch(&receptions, 1);
+    __builtin_prefetch(&receptions.more, 1);
+  }
+  void prefetch_for_departure() const noexcept {
+    __builtin_prefetch(&paths[0]);
+    __builtin_prefetch(&rx, 1);
+    __builtin_prefetch(&out, 1);
+  }
 };
 
 /// The source before may still be heard, but it is not learnt again while the new one may come: the peer's last packets
@@ -125,7 +157,7 @@ inline bool may_latch(const RunningSide& side, const endpoint& sender) noexcept 
   return side.latch == LatchPolicy::kSource && side.latch_from != Ip{} && same_ip(sender, side.latch_from);
 }
 
-struct Pair {
+struct alignas(64) Pair {
   bool open = false;
   PairKind kind = PairKind::kAudio;
   std::uint32_t number = 0;
@@ -134,7 +166,7 @@ struct Pair {
 };
 
 /// Limit: bytes a pair takes beside its sockets and SRTP contexts.
-static_assert(sizeof(Pair) <= 2'560, "a box holds twenty thousand of these");
+static_assert(sizeof(Pair) <= 1'536, "a box holds twenty thousand of these");
 
 /// After a change of key or address, what was on its way before still counts for this long: the peer changes when our
 /// answer reaches it, which may have to be sent twice.

@@ -1,5 +1,7 @@
 #include "reception.h"
 
+#include <initializer_list>
+
 namespace sallyport::relay {
 namespace {
 
@@ -99,13 +101,18 @@ std::uint32_t Reception::jitter_us() const noexcept {
 
 Reception& Receptions::of(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp,
                           std::uint64_t now_ns) noexcept {
-  Reception* oldest = &sources[0];
-  for (Reception& source : sources) {
-    if (source.first_ns != 0 && source.ssrc == ssrc) return source;
+  Reception* oldest = &first;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Reception& source = at(i);
+    if (source.ssrc == ssrc) return source;
     if (source.last_ns < oldest->last_ns) oldest = &source;
   }
-  lost_before += oldest->lost();
-  bursts_before += oldest->bursts;
+  if (count < (more == nullptr ? 1 : kReceptionSources)) {
+    oldest = &at(count++);
+  } else {
+    lost_before += oldest->lost();
+    bursts_before += oldest->bursts;
+  }
   oldest->start(ssrc, sequence, timestamp, now_ns);
   return *oldest;
 }
@@ -119,28 +126,29 @@ Reception& Receptions::packet(std::uint32_t ssrc, std::uint16_t sequence, std::u
 
 std::uint64_t Receptions::lost() const noexcept {
   std::uint64_t sum = lost_before;
-  for (const Reception& source : sources) sum += source.lost();
+  for (std::uint32_t i = 0; i < count; ++i) sum += at(i).lost();
   return sum;
 }
 
 std::uint32_t Receptions::bursts() const noexcept {
   std::uint32_t sum = bursts_before;
-  for (const Reception& source : sources) sum += source.bursts;
+  for (std::uint32_t i = 0; i < count; ++i) sum += at(i).bursts;
   return sum;
 }
 
 Reception* Receptions::latest() noexcept {
   Reception* found = nullptr;
-  for (Reception& source : sources) {
-    if (source.first_ns != 0 && (found == nullptr || source.last_ns > found->last_ns)) found = &source;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Reception& source = at(i);
+    if (found == nullptr || source.last_ns > found->last_ns) found = &source;
   }
   return found;
 }
 
 std::uint32_t Receptions::clock_of(std::uint32_t ssrc) const noexcept {
   const Reception* found = nullptr;
-  for (const Reception& source : sources) {
-    if (source.first_ns == 0) continue;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const Reception& source = at(i);
     if (source.ssrc == ssrc) return source.clock_hz;
     if (found == nullptr || source.last_ns > found->last_ns) found = &source;
   }

@@ -1,7 +1,7 @@
 /// What one side's RTP tells about its way here: loss and jitter. RFC 3550 §A.1, §A.3 and §A.8.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace sallyport::relay {
@@ -42,9 +42,14 @@ inline constexpr std::size_t kReceptionSources = 3;
 
 /// The sources of one side together.
 struct Receptions {
-  std::array<Reception, kReceptionSources> sources{};
   std::uint64_t lost_before = 0;  ///< Of sources that made room.
   std::uint32_t bursts_before = 0;
+  std::uint32_t count = 0;       ///< Sources there are: the first, and `more` of them.
+  Reception first;
+  Reception* more = nullptr;  ///< kReceptionSources - 1, of whatever content; not touched before a second source is there.
+
+  Reception& at(std::size_t place) noexcept { return place == 0 ? first : more[place - 1]; }
+  const Reception& at(std::size_t place) const noexcept { return place == 0 ? first : more[place - 1]; }
 
   /// The one of that SSRC, begun by this packet if it was not known.
   Reception& of(std::uint32_t ssrc, std::uint16_t sequence, std::uint32_t timestamp, std::uint64_t now_ns) noexcept;

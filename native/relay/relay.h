@@ -147,18 +147,18 @@ enum ChangeBits : std::uint32_t {
 
 /// The counters of a side, in the order in which they stand in shared memory. SideCounters in the first column.
 #define SALLYPORT_COUNTERS(X)                                                                      \
-  X(packets) X(bytes) X(lost) X(jitterUs) X(rtcpPackets) X(sent) X(sentBytes) X(droppedStranger)  \
-  X(droppedAuth) X(droppedReplay) X(droppedMalformed) X(droppedUnsent) X(lossBursts) X(rttUs)     \
+  X(packets) X(bytes) X(lost) X(jitterUs) X(path) X(sent) X(sentBytes) X(rtcpPackets)             \
+  X(droppedStranger) X(droppedAuth) X(droppedReplay) X(droppedMalformed) X(droppedUnsent) X(lossBursts) X(rttUs)     \
   X(reports) X(reportedLost) X(reportedJitterUs) X(reportedMos) X(digits) X(made) X(taken)       \
-  X(droppedPoliced) X(path)
+  X(droppedPoliced)
 enum Counter : std::uint32_t {
 #define X(name) k_##name,
   SALLYPORT_COUNTERS(X)
 #undef X
   kCounterCount
 };
-/// Four cache lines a side, so that threads never share one; what every packet counts stands in the first two.
-inline constexpr std::size_t kCounterStride = 32;
+/// Three cache lines a side, so that threads never share one; what every packet counts stands in the first.
+inline constexpr std::size_t kCounterStride = 24;
 static_assert(kCounterCount <= kCounterStride);
 
 /// What became of a datagram. All but kForward are drops, each with its counter. kTaken: a digit that crosses in another
@@ -232,6 +232,7 @@ inline constexpr std::uint32_t kDtlsBurst = 64;
 inline constexpr std::uint64_t kDtlsDatagramNs = 10'000'000;
 
 struct Pair;
+struct Spare;
 struct RunningSide;
 struct Guard;
 struct Outbox;
@@ -288,6 +289,7 @@ class Relay {
  private:
   enum : std::size_t { kPiece = crypto::kBatchLimit };
   void handle_piece(std::span<Datagram> piece, std::uint64_t now_ns) noexcept;
+  void ask_for(std::uint32_t flow) const noexcept;
   void judge(Datagram& datagram, std::uint64_t now_ns) noexcept;
   void judge_other(Datagram& datagram, std::uint64_t now_ns) noexcept;
   void check(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept;
@@ -344,6 +346,7 @@ class Relay {
   std::uint64_t wall_ns_ = 0;
   std::unique_ptr<Outbox> outbox_;
   Guard* guards_;  ///< Two a pair; touched where there is ICE or DTLS.
+  Spare* spares_;  ///< Two a pair.
   HandshakeDoor* handshakes_ = nullptr;
   bool answers_ = false;  ///< There are answers in the piece in hand.
 };

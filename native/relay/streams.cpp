@@ -58,7 +58,7 @@ bool Relay::pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side_number, 
 
   count(pair.number, side_number, k_packets, 1);
   count(pair.number, side_number, k_bytes, datagram.size);
-  if (side.offload.taken_ns == 0) put(pair.number, side_number, k_path, datagram.by_ring ? kPathRing : kPathSocket);
+  if (side.taken_ns == 0) put(pair.number, side_number, k_path, datagram.by_ring ? kPathRing : kPathSocket);
   if (events == nullptr) {
     const std::uint32_t clock_hz = pair.kind == PairKind::kVideo ? 90'000 : static_clock_hz(payload_type);
     const Reception& reception = side.receptions.packet(ssrc, sequence, timestamp, clock_hz, now_ns);
@@ -70,13 +70,14 @@ bool Relay::pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side_number, 
   }
   if (!side.receive || !other.send) return drop(datagram, Verdict::kUnsent), false;
   if (other.reports || other.digits.insert) {
-    if (events == nullptr) follow(other.last_out, datagram, now_ns);
+    if (events == nullptr) follow(other.use_spare().last_out, datagram, now_ns);
     if (other.speaks) return hide(datagram, other, now_ns), false;
   }
   if (events != nullptr && side.digits.take && are_digits(payload_of(datagram))) return hide(datagram, other, now_ns), false;
   for (std::size_t i = 0; i < other.payload_type_count; ++i) {
-    if (other.payload_types[i].from != payload_type) continue;
-    datagram.data[1] = static_cast<std::uint8_t>((datagram.data[1] & 0x80) | other.payload_types[i].to);
+    const PayloadType& renumbered = other.spare->payload_types[i];
+    if (renumbered.from != payload_type) continue;
+    datagram.data[1] = static_cast<std::uint8_t>((datagram.data[1] & 0x80) | renumbered.to);
     break;
   }
   return true;
@@ -92,7 +93,7 @@ void Relay::hide(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noex
 void Relay::look_for_digits(const Datagram& datagram, Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) noexcept {
   RunningSide& side = pair.sides[side_number];
   const EventType& events = *event_type(side.digits, datagram.data[1] & 0x7f);
-  const ToldDigits told = side.watch.packet(read32(datagram.data + 8), read32(datagram.data + 4), datagram.data[1] & 0x80,
+  const ToldDigits told = side.use_spare().watch.packet(read32(datagram.data + 8), read32(datagram.data + 4), datagram.data[1] & 0x80,
                                             payload_of(datagram), events.clock_hz, now_ns);
   tell_digits(pair, side_number, told);
 }

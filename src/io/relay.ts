@@ -90,7 +90,7 @@ export class Relay {
     });
     this.#wordsPerSide = this.#native.counterNames.length;
     this.#at = placesOf(this.#native.counterNames);
-    this.#halves = new Uint32Array(this.#native.counters);
+    this.#halves = this.#native.counters;
   }
 
   /** What carries the packets: `io_uring`, or `epoll` where the kernel forbids it. */

@@ -96,10 +96,10 @@ Bytes frame_in(const Cable& cable, bool six, const Bytes& payload, std::uint16_t
   std::swap(to_box.destination, to_box.source);
   HeaderTemplate header;
   header.set(to_box, at(cable.far_ip(six), from_port), at(cable.box_ip(six), to_port), 0);
-  Bytes frame(header.size() + payload.size());
-  std::copy(payload.begin(), payload.end(), frame.begin() + header.size());
-  header.write(frame.data() + header.size(), static_cast<std::uint32_t>(payload.size()));
-  return frame;
+  Bytes memory(HeaderTemplate::kMost + payload.size());
+  std::copy(payload.begin(), payload.end(), memory.begin() + HeaderTemplate::kMost);
+  header.write(memory.data() + HeaderTemplate::kMost, static_cast<std::uint32_t>(payload.size()));
+  return {memory.begin() + (HeaderTemplate::kMost - header.size()), memory.end()};
 }
 
 Bytes payload_of(const Bytes& frame) {

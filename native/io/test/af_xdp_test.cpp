@@ -56,10 +56,10 @@ next_hop hop(std::uint16_t vlan = 0) {
 Bytes framed(const next_hop& to, const endpoint& from, const endpoint& dest, const Bytes& payload, std::uint8_t dscp = 46) {
   HeaderTemplate header;
   header.set(to, from, dest, dscp);
-  Bytes memory(header.size() + payload.size());
-  std::copy(payload.begin(), payload.end(), memory.begin() + header.size());
-  header.write(memory.data() + header.size(), static_cast<std::uint32_t>(payload.size()));
-  return memory;
+  Bytes memory(HeaderTemplate::kMost + payload.size());
+  std::copy(payload.begin(), payload.end(), memory.begin() + HeaderTemplate::kMost);
+  header.write(memory.data() + HeaderTemplate::kMost, static_cast<std::uint32_t>(payload.size()));
+  return {memory.begin() + (HeaderTemplate::kMost - header.size()), memory.end()};
 }
 
 /// Copied to the end of a block of its own, so that AddressSanitizer sees a read beyond.

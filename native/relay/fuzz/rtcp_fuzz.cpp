@@ -14,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
   if (made > out.size()) std::abort();
   if (made >= 8 && !rtcp_fits({out.data(), made})) std::abort();
   OutSources onward, back;
-  onward.start(kAudioSources), back.start(kAudioSources);
+  OutSource places[2][kAudioSources];
+  onward.start(kAudioSources, places[0]), back.start(kAudioSources, places[1]);
   for (std::uint32_t i = 0; i < kAudioSources; ++i) onward.place(i, 0), back.place(i + 7, 0);
   rename_rtcp({out.data(), made}, &onward, &back);
   if (made >= 8 && !rtcp_fits({out.data(), made})) std::abort();

@@ -212,12 +212,14 @@ TEST("the clock of a dynamic payload type is measured") {
     for (std::uint16_t sequence = 0; sequence < 40; ++sequence) {
       receptions.packet(1, sequence, timestamp += hz / 50, 0, now += 20 * kMs);
     }
-    EXPECT(receptions.sources[0].clock_hz == hz);
+    EXPECT(receptions.first.clock_hz == hz);
   }
 }
 
 TEST("sources beyond the limit push out the one unheard for longest, whose losses stay") {
   Receptions receptions;
+  std::array<Reception, kReceptionSources - 1> more;
+  receptions.more = more.data();
   std::uint64_t now = kMs;
   receptions.packet(1, 1, 0, 8'000, now += kMs);
   receptions.packet(1, 4, 0, 8'000, now += kMs);
