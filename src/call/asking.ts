@@ -39,6 +39,9 @@ export interface Place {
   readonly scheme: "sip" | "sips";
 }
 
+/** `spare`: another flow of the phone before it, for when that one fails (RFC 5626 §7). */
+type Waiting = Pick<Place, "destination" | "target" | "phone"> & { readonly spare?: boolean };
+
 export interface AskingOwner {
   /** Our name toward whoever asked. */
   readonly host: string;
@@ -61,7 +64,7 @@ export class Asking implements ClientOwner, Punctual {
   #peer: PeerSettings | undefined;
   #targets: readonly TargetState[] = [];
   #targetIndex = 0;
-  #waiting: Pick<Place, "destination" | "target" | "phone">[] = [];
+  #waiting: Waiting[] = [];
   #attempts = 0;
   #place: Place | undefined;
   #transaction: ClientTransaction | undefined;
@@ -120,6 +123,8 @@ export class Asking implements ClientOwner, Punctual {
     if (target !== undefined && status === 503) routing.outcome(target, "503", retryAfterOf(response), now);
     else if (target !== undefined) routing.outcome(target, status === 408 ? "timeout" : "answered", undefined, now);
     this.#refusal = { status: mapStatus(status).status, headers: [] };
+    if ((status === 430 || status === 408) && this.#waiting[0]?.spare === true) return this.#next(now);
+    while (this.#waiting[0]?.spare === true) this.#waiting.shift(); // The phone has spoken.
     if (status === 503 && this.#more(now)) return this.#next(now);
     this.#over = true;
     this.#owner.answered(response, place, transaction, now);
@@ -205,7 +210,10 @@ export class Asking implements ClientOwner, Punctual {
     this.#refusal = { status: 480, headers: [] };
     for (const { bindings } of contactsFor(phones, this.#uri, this.#contact))
       for (const phone of bindings.filter(canBeReached))
-        this.#waiting.push({ destination: wayTo(phone), target: undefined, phone });
+        this.#waiting.push(
+          { destination: wayTo(phone), target: undefined, phone },
+          ...phones.otherFlows(phone).map((spare) => spareWay(spare)),
+        );
   }
 
   #outcome({ target }: Place, cause: "timeout" | "unreachable", now: Millis): void {
@@ -276,6 +284,8 @@ export class Asking implements ClientOwner, Punctual {
     this.#place = undefined;
   }
 }
+
+const spareWay = (phone: Binding): Waiting => ({ destination: wayTo(phone), target: undefined, phone, spare: true });
 
 function retryAfterOf(response: Response): number | undefined {
   try {

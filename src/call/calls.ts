@@ -234,8 +234,9 @@ export class Calls {
     if (realm === undefined) return this.#refuse(request, server, hop, 480, "the realm is gone", now);
     const requested = parseUri(request.uri);
     const called = this.#house.trunks?.calledAt(requested, hop);
-    const phones = phonesIn(this.#house, request, requested, hop);
+    const phones = phonesIn(this.#house, request, requested, hop, now);
     const { caller, contact } = phones;
+    if (phones.lost) return this.#refuse(request, server, hop, 430, "the flow of this phone is gone", now);
     // A phone that registered from here is that phone, whoever else may live at its address.
     const peer = called === undefined ? routing.recognise(hop, now) : settings.peers.get(called.peer);
     const from = caller === undefined ? peer : undefined;

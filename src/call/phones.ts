@@ -1,5 +1,5 @@
 /** Registered phones as callers and as called: who it is, where it is asked, and what is said of it. */
-import { backOver, type Destination, familyOf, type Hop, type RealmSettings } from "../base/index.ts";
+import { backOver, type Destination, familyOf, type Hop, type Millis, type RealmSettings } from "../base/index.ts";
 import type { Branch } from "../leg/index.ts";
 import { formatNameAddr, type Request, type Uri } from "../message/index.ts";
 import {
@@ -20,17 +20,20 @@ export interface Phones {
   /** The inside registrar asked for this one. */
   readonly contact: Binding | undefined;
   readonly callee: () => boolean;
+  /** The inside registrar asked for a flow that is no more. */
+  readonly lost: boolean;
 }
 
-const NONE: Phones = { caller: undefined, contact: undefined, callee: () => false };
+const NONE: Phones = { caller: undefined, contact: undefined, callee: () => false, lost: false };
 
 /** Costs nothing where nobody is registered. */
-export function phonesIn(house: CallHouse, request: Request, uri: Uri, hop: Hop): Phones {
+export function phonesIn(house: CallHouse, request: Request, uri: Uri, hop: Hop, now: Millis): Phones {
   const { phones } = house;
   if (phones === undefined || phones.empty) return NONE;
   const contact = phones.calledAt(uri, hop);
   const callee = (): boolean => contact !== undefined || phones.isRegistered(uri);
-  return { caller: phones.callerAt(request, hop), contact, callee };
+  const lost = contact === undefined && phones.isLost(uri, hop, now);
+  return { caller: phones.callerAt(request, hop), contact, callee, lost };
 }
 
 /** Contacts that are asked at the same time, in one realm and with one description of the media. */
@@ -82,11 +85,12 @@ export const canBeReached = ({ flow }: Binding): boolean => flow.connection !== 
 /** By its flow and no other way: RFC 5626 §5.3. */
 export const wayTo = ({ flow }: Binding): Destination => backOver(flow);
 
-export const branchTo = (binding: Binding): Branch => ({
-  target: binding.contact,
-  destination: wayTo(binding),
-  routes: binding.path,
-});
+/** `spares`: the other flows of the same phone, for when this one fails (RFC 5626 §7). */
+export function branchTo(binding: Binding, spares: readonly Binding[]): Branch {
+  const { contact: target, path: routes } = binding;
+  const branch = { target, destination: wayTo(binding), routes };
+  return spares.length === 0 ? branch : { ...branch, spares: spares.map((spare) => branchTo(spare, [])) };
+}
 
 /** RFC 3325 §5: who calls, as we know it, for a side that takes our word. */
 export function assertedIn(

@@ -15,7 +15,7 @@ import {
   type RealmSettings,
   SECOND,
 } from "../base/index.ts";
-import { type Dialog, Leg } from "../leg/index.ts";
+import { type Branch, type Dialog, Leg } from "../leg/index.ts";
 import type { MediaParty } from "../media/index.ts";
 import { type Response, RetryAfter, type Uri } from "../message/index.ts";
 import { endsSearch, rankOf, sipsVerdict } from "../policy/index.ts";
@@ -189,6 +189,8 @@ export class Setup {
     }
     this.#tell(refusal);
     if (status === 503 || status === 408) return this.more;
+    // RFC 3261 §16.7: what one of a user's phones says is not what the next group of them will say.
+    if (this.#current?.contacts !== undefined && !endsSearch(status) && this.#places.length > 0) return this.more;
     if (this.#redirects === undefined || endsSearch(status)) return false;
     this.#dropWanted(); // The next Contact may do (RFC 3261 §8.1.3.4).
     return this.more;
@@ -365,8 +367,14 @@ export class Setup {
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now, place.contacts?.ringSeconds);
     const invite = { ...words, maxForwards: this.#maxForwards - 1 };
-    leg.invite(invite, words.parcel, destination, now, place.contacts?.bindings.map(branchTo));
+    leg.invite(invite, words.parcel, destination, now, this.#branchesTo(place));
     return true;
+  }
+
+  /** One request for each phone, and its other flows to fall back on. */
+  #branchesTo({ contacts }: Place): readonly Branch[] | undefined {
+    const { phones } = this.#call.house;
+    return contacts?.bindings.map((binding) => branchTo(binding, phones?.otherFlows(binding) ?? []));
   }
 
   #schemeFor({ destination, realm }: Place, now: Millis): "sip" | "sips" | undefined {

@@ -1,8 +1,9 @@
 /**
  * One INVITE of a leg to several contacts of one user at once. The leg sees what it would see of a proxy that forks: early
  * dialogs by their tags, the first 2xx and those that come too late, or the best of all refusals (RFC 3261 §16.7).
+ * Of a phone with several flows one is used at a time, and the next when that one fails (RFC 5626 §7).
  */
-import type { Destination, Millis } from "../base/index.ts";
+import { type Destination, type Millis, type Punctual, SECOND } from "../base/index.ts";
 import type { RequestDraft, Response } from "../message/index.ts";
 import type { ClientOwner, ClientTransaction, LegHouse } from "./ports.ts";
 
@@ -13,6 +14,8 @@ export interface Branch {
   readonly destination: Destination;
   /** Values of Route. */
   readonly routes: readonly string[];
+  /** Other flows of the same phone, the best first. */
+  readonly spares?: readonly Branch[];
 }
 
 /** What an invitation does with what it sent: one transaction, or several. */
@@ -22,45 +25,67 @@ export interface Sent {
 }
 
 const NO_REASON: readonly (readonly [string, string])[] = [];
+const NO_SPARES: readonly Branch[] = [];
+/** A flow over which nothing has come for so long is not waited for where there is another. */
+const SILENT_FLOW: Millis = 4 * SECOND;
 
-export class Fork implements ClientOwner, Sent {
+/** A request that has no final answer yet. */
+interface Open {
+  readonly spares: readonly Branch[];
+  /** When the next flow is used if nothing has been heard; `undefined`: not by time. */
+  silentAt: Millis | undefined;
+}
+
+export class Fork implements ClientOwner, Sent, Punctual {
   readonly #owner: ClientOwner;
-  /** Those that have not ended. */
-  readonly #pending = new Set<ClientTransaction>();
+  readonly #house: LegHouse;
+  readonly #draft: RequestDraft;
+  readonly #open = new Map<ClientTransaction, Open>();
   readonly #all: ClientTransaction[] = [];
   #answered = false;
+  #cancelled = false;
   #best: { readonly response: Response; readonly transaction: ClientTransaction } | undefined;
   #failure: "timeout" | "unreachable" = "unreachable";
 
-  constructor(owner: ClientOwner) {
+  constructor(owner: ClientOwner, house: LegHouse, draft: RequestDraft) {
     this.#owner = owner;
+    this.#house = house;
+    this.#draft = draft;
   }
 
-  start(house: LegHouse, draft: RequestDraft, branches: readonly Branch[], now: Millis): void {
-    for (const { target, destination, routes } of branches) {
-      const copy = draft.copy(target);
-      for (const route of [...routes].reverse()) copy.prepend("Route", route);
-      const transaction = house.transactions.request(copy, destination, this, now);
-      this.#all.push(transaction);
-      this.#pending.add(transaction);
-    }
+  start(branches: readonly Branch[], now: Millis): void {
+    for (const branch of branches) this.#ask(branch, branch.spares ?? NO_SPARES, now);
+  }
+
+  #ask({ target, destination, routes }: Branch, spares: readonly Branch[], now: Millis): void {
+    const copy = this.#draft.copy(target);
+    for (const route of [...routes].reverse()) copy.prepend("Route", route);
+    const transaction = this.#house.transactions.request(copy, destination, this, now);
+    this.#all.push(transaction);
+    this.#open.set(transaction, { spares, silentAt: spares.length > 0 ? now + SILENT_FLOW : undefined });
+    if (spares.length > 0) this.#house.agenda.watch(this);
   }
 
   cancel(headers: readonly (readonly [string, string])[], now: Millis): void {
-    for (const transaction of this.#pending) transaction.cancel(headers, now);
+    this.#cancelled = true;
+    for (const transaction of this.#open.keys()) transaction.cancel(headers, now);
+    this.#house.agenda.drop(this);
   }
 
   settled(toTag: string | undefined): void {
     for (const transaction of this.#all) transaction.settled(toTag);
+    this.#house.agenda.drop(this);
   }
 
   response(response: Response, transaction: ClientTransaction, now: Millis): void {
     const { status } = response;
+    const open = this.#open.get(transaction);
     if (status < 200) {
+      if (open !== undefined) open.silentAt = undefined;
       if (!this.#answered) this.#owner.response(response, transaction, now);
       return;
     }
-    this.#pending.delete(transaction);
+    this.#open.delete(transaction);
     if (status < 300) {
       const first = !this.#answered;
       this.#answered = true;
@@ -68,6 +93,8 @@ export class Fork implements ClientOwner, Sent {
       if (first) this.cancel(ANSWERED, now);
       return;
     }
+    if (open === undefined) return; // Its phone has been asked by another way meanwhile.
+    if ((status === 430 || status === 408) && this.#byAnotherWay(open, now)) return;
     const best = this.#best;
     if (best === undefined || worth(status) > worth(best.response.status)) this.#best = { response, transaction };
     // RFC 3261 §16.7 step 5: nobody of them will take it.
@@ -76,13 +103,41 @@ export class Fork implements ClientOwner, Sent {
   }
 
   failed(cause: "timeout" | "unreachable", transaction: ClientTransaction, now: Millis): void {
-    this.#pending.delete(transaction);
+    const open = this.#open.get(transaction);
+    this.#open.delete(transaction);
+    if (open !== undefined && this.#byAnotherWay(open, now)) return;
     if (cause === "timeout") this.#failure = cause;
     this.#settle(now);
   }
 
+  // — Punctual: flows that are silent.
+
+  nextDeadline(): Millis | undefined {
+    let next: Millis | undefined;
+    for (const { silentAt } of this.#open.values())
+      if (silentAt !== undefined && (next === undefined || silentAt < next)) next = silentAt;
+    return next;
+  }
+
+  expire(now: Millis): void {
+    for (const [transaction, open] of [...this.#open]) {
+      if (open.silentAt === undefined || open.silentAt > now) continue;
+      this.#open.delete(transaction);
+      transaction.cancel(NO_REASON, now);
+      this.#byAnotherWay(open, now);
+    }
+  }
+
+  /** True: its phone is asked over the next of its flows. */
+  #byAnotherWay({ spares }: Open, now: Millis): boolean {
+    const [next, ...others] = spares;
+    if (next === undefined || this.#answered || this.#cancelled) return false;
+    this.#ask(next, others, now);
+    return true;
+  }
+
   #settle(now: Millis): void {
-    if (this.#answered || this.#pending.size > 0) return;
+    if (this.#answered || this.#open.size > 0) return;
     this.#answered = true;
     const [last] = this.#all;
     if (this.#best !== undefined) this.#owner.response(this.#best.response, this.#best.transaction, now);

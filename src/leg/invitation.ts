@@ -78,9 +78,9 @@ export class Invitation implements ClientOwner {
       this.#transaction = house.transactions.request(draft, destination, this, now);
       return;
     }
-    const fork = new Fork(this);
+    const fork = new Fork(this, house, draft);
     this.#transaction = fork;
-    fork.start(house, draft, this.#branches, now);
+    fork.start(this.#branches, now);
   }
 
   cancel(headers: readonly (readonly [string, string])[], now: Millis): void {

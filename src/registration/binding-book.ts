@@ -7,6 +7,7 @@ import type { Upstream } from "./upstream.ts";
 /** A binding as its keeper holds it. Many live long: all members are set at once, so that all have one shape. */
 export class HeldBinding implements Binding {
   readonly name: string;
+  readonly inside: string;
   readonly aor: string;
   readonly domain: string;
   contact: string;
@@ -30,6 +31,7 @@ export class HeldBinding implements Binding {
 
   constructor(binding: Binding, upstream: Upstream | undefined) {
     this.name = binding.name;
+    this.inside = binding.inside;
     this.aor = binding.aor;
     this.domain = binding.domain;
     this.contact = binding.contact;
@@ -55,6 +57,8 @@ export class BindingBook {
   readonly #byAor = new Map<string, readonly HeldBinding[]>();
   readonly #byName = new Map<string, HeldBinding>();
   readonly #byFlow = new Map<string, readonly HeldBinding[]>();
+  /** Flows that the inside knows by one name. The others are found by their own. */
+  readonly #byInside = new Map<string, readonly HeldBinding[]>();
   readonly #slots = new Map<number, HeldBinding[]>();
   #firstSlot = Number.POSITIVE_INFINITY;
   limit: number;
@@ -82,6 +86,21 @@ export class BindingBook {
 
   named(name: string): HeldBinding | undefined {
     return this.#byName.get(name);
+  }
+
+  /** What the inside means by this name: one contact, or all flows of one instance. */
+  known(inside: string): readonly HeldBinding[] {
+    const flows = this.#byInside.get(inside);
+    if (flows !== undefined) return flows;
+    const one = this.#byName.get(inside);
+    return one?.inside === inside ? [one] : NOBODY;
+  }
+
+  /** The flows of the same instance beside this one: RFC 5626 §4.2. */
+  siblings(binding: Pick<Binding, "aor" | "instance" | "regId">): readonly HeldBinding[] {
+    const { aor, instance, regId } = binding;
+    if (regId === 0) return NOBODY;
+    return this.of(aor).filter((one) => one.regId > 0 && one.regId !== regId && one.instance === instance);
   }
 
   at(flow: Hop): readonly HeldBinding[] {
@@ -114,6 +133,7 @@ export class BindingBook {
   add(binding: HeldBinding): void {
     this.#byName.set(binding.name, binding);
     join(this.#byAor, binding.aor, binding);
+    if (isOneOfMany(binding)) join(this.#byInside, binding.inside, binding);
     if (lives(binding.flow)) join(this.#byFlow, flowName(binding.flow), binding);
     this.#schedule(binding);
   }
@@ -121,6 +141,7 @@ export class BindingBook {
   remove(binding: HeldBinding): void {
     if (!this.#byName.delete(binding.name)) return;
     leave(this.#byAor, binding.aor, binding);
+    if (isOneOfMany(binding)) leave(this.#byInside, binding.inside, binding);
     if (lives(binding.flow)) leave(this.#byFlow, flowName(binding.flow), binding);
     binding.slot = 0; // The slot forgets it when its time comes.
   }
@@ -133,6 +154,15 @@ export class BindingBook {
       if (lives(flow)) join(this.#byFlow, after, binding);
     }
     binding.flow = flow;
+  }
+
+  /** It is another flow of its instance from now on, or none of them any more. */
+  renumber(binding: HeldBinding, regId: number): void {
+    const before = isOneOfMany(binding);
+    binding.regId = regId;
+    const after = isOneOfMany(binding);
+    if (before && !after) leave(this.#byInside, binding.inside, binding);
+    if (after && !before) join(this.#byInside, binding.inside, binding);
   }
 
   /** After `expiresAt` has moved. Later costs nothing until the old time has come. */
@@ -176,6 +206,8 @@ export class BindingBook {
 
 const isWokenAlike = (a: PushParams | undefined, b: PushParams | undefined): boolean =>
   a !== undefined && b !== undefined && a.provider === b.provider && a.prid === b.prid && a.param === b.param;
+
+const isOneOfMany = ({ regId, inside, name }: HeldBinding): boolean => regId > 0 || inside !== name;
 
 /** A connection of before a restart is nobody's. */
 const lives = ({ connection }: Hop): boolean => connection >= 0;

@@ -15,8 +15,13 @@ export interface PushParams {
 }
 
 export interface Binding {
-  /** Our own name of it: the user part of the Contact that the inside knows. Cannot be guessed; told to no phone. */
+  /** Our own name of it. Cannot be guessed; told to no phone. */
   readonly name: string;
+  /**
+   * The user part of the Contact that the inside knows: its flow token. The binding's own name, unless it is one of several
+   * flows of one instance: these are one Contact inside, and which of them is used is ours to choose (RFC 5626 §7).
+   */
+  readonly inside: string;
   /** `sip:alice@example.test`: canonical, see `aorOf`. */
   readonly aor: string;
   /** The configured domain that it belongs to. */

@@ -16,6 +16,8 @@ const VERSION = 1;
 export interface KeptBinding {
   readonly v: number;
   readonly name: string;
+  /** Absent: the same. */
+  readonly inside?: string | undefined;
   readonly aor: string;
   readonly domain: string;
   readonly contact: string;
@@ -52,6 +54,7 @@ export function keep(binding: HeldBinding, hash: Hash, now: Millis): KeptBinding
   return {
     v: VERSION,
     name: binding.name,
+    inside: binding.inside === binding.name ? undefined : binding.inside,
     aor: binding.aor,
     domain: binding.domain,
     contact: binding.contact,
@@ -110,8 +113,8 @@ export function restored(
     tlsNames: [],
   };
   const expiresAt = now + Math.min(leastMs, granted);
-  const { instance, push, gruu } = kept;
-  return new HeldBinding({ ...kept, flow, expiresAt, instance, push, gruu }, upstream);
+  const { instance, push, gruu, inside = kept.name } = kept;
+  return new HeldBinding({ ...kept, inside, flow, expiresAt, instance, push, gruu }, upstream);
 }
 
 /** Of a flow that ended while we were away. */
@@ -139,8 +142,9 @@ function parsed(line: string): KeptBinding | undefined {
 function isWhole(kept: KeptBinding): boolean {
   const texts = [kept.name, kept.aor, kept.domain, kept.contact, kept.realm, kept.listener, kept.ip, kept.callId];
   const numbers = [kept.port, kept.regId, kept.q, kept.seq];
-  const { upstream } = kept;
+  const { upstream, inside } = kept;
   return (
+    (inside === undefined || typeof inside === "string") &&
     [...texts, kept.protocol].every((text) => typeof text === "string") &&
     numbers.every((number) => Number.isFinite(number)) &&
     Array.isArray(kept.path) &&

@@ -26,6 +26,10 @@ export interface PhoneBook {
   contactsOf(uri: Uri): { readonly domain: DomainSettings; readonly groups: readonly ContactGroup[] } | undefined;
   /** A request of the inside registrar for a Contact that we gave it: that phone alone, and who it is. */
   calledAt(uri: Uri, hop: Hop): Binding | undefined;
+  /** It asks for a Contact that we gave it, and whose flow is no more: RFC 5626 §5.3. */
+  isLost(uri: Uri, hop: Hop, now: Millis): boolean;
+  /** Other ways to the same phone, the best first, for when this one fails: RFC 5626 §7. */
+  otherFlows(binding: Binding): readonly Binding[];
   /** Values of Route for a request of this phone that goes to its registrar: RFC 3608 §6.1. */
   routesOf(caller: Binding, peer: string): readonly string[];
   /** Wakes those of them that sleep (RFC 8599). False: nobody has to be waited for; else `done` is called once, later. */

@@ -1,6 +1,15 @@
 /** What a REGISTER asks for. RFC 3261 §10.2, RFC 5626 §4.2, RFC 8599 §4.1. Total: what is broken throws PeerError(400). */
 import { PeerError } from "../base/index.ts";
-import { Contact, Expires, formatNameAddr, type NameAddr, Path, type Request } from "../message/index.ts";
+import {
+  Contact,
+  Expires,
+  formatNameAddr,
+  type NameAddr,
+  Path,
+  type Request,
+  Supported,
+  Via,
+} from "../message/index.ts";
 import { aorOf, contactUri, ownText, sameContact } from "./addresses.ts";
 import type { PushParams } from "./bindings.ts";
 import { sipUriIn } from "./uris.ts";
@@ -47,10 +56,30 @@ export function registerIn(request: Request): RegisterRequest {
   const all = contacts.includes("*");
   if (all && (contacts.length > 1 || !request.headers.has("expires") || seconds !== 0))
     throw new PeerError(400, "Contact: * is not alone, or not with Expires: 0");
-  const wishes = all ? [] : contacts.map((contact) => wishIn(contact as NameAddr, seconds));
-  checkTwins(wishes);
-  return { aor: ownText(aor), all, wishes, path: pathIn(request) };
+  const path = pathIn(request);
+  const written = all ? [] : contacts.map((contact) => wishIn(contact as NameAddr, seconds));
+  checkTwins(written);
+  const wishes = written.some(({ regId }) => regId > 0) ? flowsIn(request, written, path) : written;
+  return { aor: ownText(aor), all, wishes, path };
 }
+
+/**
+ * RFC 5626 §6: one REGISTER is for one flow, and somebody on the way who does not know of flows makes it none: 439 where the
+ * phone counts on it, else a plain Contact. The first hop is the one that is written last in Path.
+ */
+function flowsIn(request: Request, wishes: readonly Wish[], path: readonly string[]): readonly Wish[] {
+  if (wishes.filter(({ seconds }) => seconds > 0).length > 1) throw new PeerError(400, "Contact: reg-id is not alone");
+  if (request.getAll(Via).length === 1 || HAS_OB.test(path.at(-1) ?? "")) return wishes;
+  if (asksOutbound(request)) throw new PeerError(439, "the first hop does not know of flows");
+  return wishes.map((wish) => ({ ...wish, regId: 0 }));
+}
+
+/** RFC 5626 §11.5: a parameter of the URI. */
+const HAS_OB = /;ob(?=[;>=])/i;
+
+/** Does the phone know of flows, and count on us to? */
+export const asksOutbound = (request: Request): boolean =>
+  request.headers.has("supported") && request.getAll(Supported).some((option) => option.toLowerCase() === "outbound");
 
 function wishIn({ uri, params }: NameAddr, seconds: number): Wish {
   if (uri.length > URI_BYTES) throw new PeerError(400, `Contact: more than ${URI_BYTES} bytes`);

@@ -1,7 +1,7 @@
 /** What a phone is told of its registration. RFC 3261 §10.3 step 8, RFC 5626 §6, RFC 5627 §4.2. */
 import { type Millis, SECOND } from "../../base/index.ts";
-import { quote, type Request, type ResponseDraft, responseTo, Supported } from "../../message/index.ts";
-import type { HeldBinding } from "../../registration/index.ts";
+import { quote, type Request, type ResponseDraft, responseTo } from "../../message/index.ts";
+import { asksOutbound, type HeldBinding, type RegisterRequest } from "../../registration/index.ts";
 
 /** RFC 5626 §4.4.1: how often a phone on a connection is to show itself, in seconds. */
 const FLOW_TIMER = "120";
@@ -9,18 +9,16 @@ const FLOW_TIMER = "120";
 /** 200 with all contacts of the user, and for how long each is bound. */
 export function granted(
   request: Request,
+  asked: RegisterRequest,
   tag: string,
   held: readonly HeldBinding[],
   product: string | undefined,
   now: Millis,
 ): ResponseDraft {
   const draft = responseTo(request, 200, tag);
-  let outbound = false;
-  for (const binding of held) {
-    draft.add("Contact", contactText(binding, now));
-    outbound ||= binding.regId > 0;
-  }
-  if (outbound && asksOutbound(request)) draft.add("Require", "outbound").add("Flow-Timer", FLOW_TIMER);
+  for (const binding of held) draft.add("Contact", contactText(binding, now));
+  if (asked.wishes.some(({ regId }) => regId > 0) && asksOutbound(request))
+    draft.add("Require", "outbound").add("Flow-Timer", FLOW_TIMER);
   if (product !== undefined) draft.add("Server", product);
   return draft;
 }
@@ -37,6 +35,3 @@ export function contactText(binding: HeldBinding, now: Millis): string {
 }
 
 const ANY_Q = 1_000;
-
-const asksOutbound = (request: Request): boolean =>
-  request.headers.has("supported") && request.getAll(Supported).some((option) => option.toLowerCase() === "outbound");

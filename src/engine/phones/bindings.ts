@@ -20,6 +20,7 @@ import {
   userIn,
   type Wish,
 } from "../../registration/index.ts";
+import { insideName } from "./devices.ts";
 import type { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
 
@@ -195,9 +196,12 @@ export class Bindings {
     let binding = standing;
     let isNews = true;
     if (binding === undefined) {
+      const inside = name ?? insideName(this.#house, asked.aor, wish);
+      this.#house.lost.delete(inside);
       binding = new HeldBinding(
         {
-          ...{ name: name ?? token(random, NAME_CHARS), aor: book.of(asked.aor)[0]?.aor ?? asked.aor },
+          ...{ name: wish.regId === 0 ? inside : token(random, NAME_CHARS), inside },
+          ...{ aor: book.of(asked.aor)[0]?.aor ?? asked.aor },
           ...{ domain: domain.domain, contact: wish.uri, flow: hop, nated: isNated(wish.uri, request, hop) },
           ...{ instance: wish.instance, regId: wish.regId, path, q: wish.q, callId, seq: cseq.number, expiresAt },
           ...{ push: wish.push, gruu },
@@ -215,7 +219,7 @@ export class Bindings {
       if (contact !== wish.uri) binding.contact = wish.uri;
       binding.nated = isNated(wish.uri, request, hop);
       binding.instance = wish.instance;
-      binding.regId = wish.regId;
+      if (binding.regId !== wish.regId) book.renumber(binding, wish.regId);
       binding.path = path;
       binding.q = wish.q;
       binding.callId = callId;

@@ -12,6 +12,7 @@ import {
   type PhoneBook,
   type RegisteredCaller,
 } from "../../registration/index.ts";
+import { byWorth } from "./devices.ts";
 import type { PhoneHouse } from "./house.ts";
 
 /** A phone that can be woken is awake for so long after it has spoken. */
@@ -25,7 +26,7 @@ export class Directory implements PhoneBook {
   }
 
   get empty(): boolean {
-    return this.#house.book.size === 0;
+    return this.#house.book.size === 0 && this.#house.lost.size === 0;
   }
 
   callerAt(request: Request, hop: Hop): RegisteredCaller | undefined {
@@ -51,10 +52,25 @@ export class Directory implements PhoneBook {
 
   calledAt(uri: Uri, hop: Hop): Binding | undefined {
     if (!("user" in uri) || uri.user === undefined) return undefined;
-    const binding = this.#house.book.named(uri.user);
+    const known = this.#house.book.known(uri.user);
+    const binding = known.length > 1 ? [...known].sort(byWorth)[0] : known[0];
     const registrar = binding === undefined ? undefined : this.#domain(binding.domain)?.registrar;
     if (binding === undefined || registrar === undefined) return undefined;
     return this.#house.routing.mayBe(registrar, hop) ? binding : undefined;
+  }
+
+  isLost(uri: Uri, hop: Hop, now: Millis): boolean {
+    const { lost, routing } = this.#house;
+    if (lost.size === 0 || !("user" in uri) || uri.user === undefined) return false;
+    const domain = lost.domainOf(uri.user, now);
+    const registrar = domain === undefined ? undefined : this.#domain(domain)?.registrar;
+    return registrar !== undefined && routing.mayBe(registrar, hop);
+  }
+
+  otherFlows(binding: Binding): readonly Binding[] {
+    if (binding.regId === 0) return NO_FLOWS;
+    const others = this.#house.book.siblings(binding).filter(({ flow }) => flow.connection !== GONE_CONNECTION);
+    return others.length > 1 ? others.sort(byWorth) : others;
   }
 
   routesOf(caller: Binding, peer: string): readonly string[] {
@@ -105,6 +121,8 @@ export class Directory implements PhoneBook {
   }
 }
 
+const NO_FLOWS: readonly Binding[] = [];
+
 const NO_PARAMS: ReadonlyMap<string, string | undefined> = new Map();
 
 /** Several users over one flow: From says who it is. One user by several contacts is that user. */
@@ -125,9 +143,9 @@ function whoAmong(here: readonly HeldBinding[], request: Request): HeldBinding |
 /** RFC 3261 §16.6: the higher q before the lower; within one q together, unless the domain wants them one by one. */
 function groupsOf(held: readonly HeldBinding[], fork: DomainSettings["fork"]): readonly ContactGroup[] {
   const sorted = [...held].sort((a, b) => b.q - a.q);
-  // RFC 5626 §5.3: of the flows of one instance one is used, the one that came last.
+  // RFC 5626 §7: of the flows of one instance one is used at a time.
   const single = sorted.filter(
-    (one) => one.regId === 0 || !sorted.some((other) => other !== one && sameDevice(one, other) && isLater(other, one)),
+    (one) => one.regId === 0 || !sorted.some((other) => sameDevice(one, other) && byWorth(other, one) < 0),
   );
   if (fork === "serial") return single.map((one) => [one]);
   const groups: HeldBinding[][] = [];
@@ -140,6 +158,3 @@ function groupsOf(held: readonly HeldBinding[], fork: DomainSettings["fork"]): r
 }
 
 const sameDevice = (a: HeldBinding, b: HeldBinding): boolean => b.regId > 0 && a.instance === b.instance;
-
-const isLater = (a: HeldBinding, b: HeldBinding): boolean =>
-  a.expiresAt > b.expiresAt || (a.expiresAt === b.expiresAt && a.regId < b.regId);

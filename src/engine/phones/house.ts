@@ -1,5 +1,5 @@
 import type { Fact, Hash, Millis, Punctual, Random, Settings } from "../../base/index.ts";
-import type { BindingBook, Gatekeeper, KeptBinding } from "../../registration/index.ts";
+import type { BindingBook, Gatekeeper, KeptBinding, LostFlows } from "../../registration/index.ts";
 import type { Routing } from "../../routing/index.ts";
 import type { Transactions } from "../../transaction/index.ts";
 import type { Transport } from "../../transport/index.ts";
@@ -39,6 +39,10 @@ export interface PhoneHouse {
   readonly book: BindingBook;
   readonly gatekeeper: Gatekeeper;
   readonly waking: Waking;
+  /** Names of flows that the inside may still ask for. */
+  readonly lost: LostFlows;
+  /** Of this run of the box: what names are made of must not be guessed. */
+  readonly secret: string;
   readonly fact: (fact: Fact, now: Millis) => void;
   readonly emit: (output: PhoneOutput) => void;
   /** User-Agent or Server toward this realm; `undefined`: none. */

@@ -24,7 +24,7 @@ export function leaveRegistrar(
 ): void {
   const { transport, routing, transactions, product } = house;
   const { binding, domain, peer, upstream, credentials } = about;
-  const { aor, name } = binding;
+  const { aor, inside } = binding;
   upstream.seq += 1;
   const { seq, callId, fromTag } = upstream;
   const [best] = routing.targets(peer, now);
@@ -39,7 +39,7 @@ export function leaveRegistrar(
       .add("To", `<${aor}>`)
       .add("Call-ID", callId)
       .add("CSeq", `${seq} REGISTER`)
-      .add("Contact", `${contactOf(name, local, destination.protocol, false)};expires=0`)
+      .add("Contact", `${contactOf(inside, local, destination.protocol, false)};expires=0`)
       .add("Authorization", credentials);
     if (domain.path) draft.add("Path", `<sip:${hostText(local.ip)}:${local.port};lr>`);
     const shown = product(destination.realm);

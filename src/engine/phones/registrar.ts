@@ -26,7 +26,7 @@ import {
   hostIn,
   isSameFlow,
   keep,
-  RegisterRate,
+  LostFlows,
   type RegisterRequest,
   refreshAfter,
   refreshed,
@@ -42,6 +42,7 @@ import { Bindings, type Grant } from "./bindings.ts";
 import { Directory } from "./directory.ts";
 import { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
+import { InsideRates } from "./inside-rates.ts";
 import { leaveRegistrar } from "./leaving.ts";
 import { LookUps } from "./look-ups.ts";
 import { Quick } from "./quick.ts";
@@ -55,6 +56,7 @@ const SURVIVAL_SECONDS = 30;
 /** How long a binding of before a restart waits for its phone: longer than phones on UDP are granted. */
 const RESTORED_FOR: Millis = 90 * SECOND;
 const CALL_ID_CHARS = 24;
+const SECRET_CHARS = 32;
 
 /** A line of the file, and how long ago it was written. */
 export interface KeptLine {
@@ -62,7 +64,7 @@ export interface KeptLine {
   readonly ageMs: Millis;
 }
 
-export interface RegistrarOptions extends Omit<PhoneHouse, "book" | "gatekeeper" | "waking"> {
+export interface RegistrarOptions extends Omit<PhoneHouse, "book" | "gatekeeper" | "waking" | "lost" | "secret"> {
   readonly random: Random;
   readonly hash: Hash;
 }
@@ -74,7 +76,7 @@ export class Registrar implements RelayOwner, Punctual {
   readonly #keeper: FlowKeeper;
   readonly #desk: Desk;
   readonly #quick: Quick;
-  readonly #rates = new Map<string, RegisterRate>();
+  readonly #rates: InsideRates;
   /** REGISTERs under way. */
   readonly #visits = new Map<RelayedRegister, Visit>();
   readonly #lookUps: LookUps;
@@ -87,9 +89,13 @@ export class Registrar implements RelayOwner, Punctual {
     const book = new BindingBook(settings.registration?.bindings ?? 0);
     this.#lookUps = new LookUps(options.emit);
     const gatekeeper = new Gatekeeper({ hash, random, lookUp: this.#lookUps.ask });
-    const house = { ...options, book, gatekeeper } as { -readonly [K in keyof PhoneHouse]: PhoneHouse[K] };
+    const [lost, secret] = [new LostFlows(), token(random, SECRET_CHARS)];
+    const house = { ...options, book, gatekeeper, lost, secret } as {
+      -readonly [K in keyof PhoneHouse]: PhoneHouse[K];
+    };
     house.waking = new Waking(house);
     this.#house = house;
+    this.#rates = new InsideRates(house);
     this.#desk = new Desk(this.#house);
     this.#quick = new Quick(this.#house);
     this.#keeper = new FlowKeeper({
@@ -174,10 +180,7 @@ export class Registrar implements RelayOwner, Punctual {
   apply(settings: Settings, now: Millis): void {
     this.#house.settings = settings;
     this.#house.book.limit = settings.registration?.bindings ?? 0;
-    for (const [peer, rate] of this.#rates) {
-      if (settings.peers.has(peer)) rate.perSecond = settings.registration?.perSecond ?? rate.perSecond;
-      else this.#rates.delete(peer);
-    }
+    this.#rates.apply(settings);
     this.#bindings.apply(settings, now);
   }
 
@@ -272,12 +275,12 @@ export class Registrar implements RelayOwner, Punctual {
     if (this.#isAway(peer, now)) return this.#survive(visit, peer, known, now);
     // Whoever comes from where a phone of his stands is no stranger, though it may have been switched on anew.
     const familiar = held.some(({ flow, contact }) => contact === asked.wishes[0]?.uri && isSameFlow(flow, hop));
-    if (!this.#rateOf(peer.name).take(familiar, now)) {
+    if (!this.#rates.of(peer.name).take(familiar, now)) {
       // It has its grant from the registrar yet: another time will do.
       const left = known?.upstream === undefined ? 0 : known.upstream.until - now;
       if (known !== undefined && left > SECOND * domain.shortestSeconds) return this.#fromCache(visit, known, now);
       this.#counted.held += 1;
-      const wait = this.#rateOf(peer.name).retryAfter(now);
+      const wait = this.#rates.of(peer.name).retryAfter(now);
       return this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
     }
     const contacts = asked.wishes.map((wish) => ({ wish, held: book.match(asked.aor, wish) }));
@@ -387,7 +390,7 @@ export class Registrar implements RelayOwner, Punctual {
     if (visit.domain.users !== undefined && visit.domain.survivalSeconds > 0) {
       return this.#prove(visit, now, (at) => this.#bindMeanwhile(visit, at));
     }
-    const wait = this.#rateOf(peer.name).retryAfter(now);
+    const wait = this.#rates.of(peer.name).retryAfter(now);
     this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
   }
 
@@ -446,8 +449,12 @@ export class Registrar implements RelayOwner, Punctual {
     const domain = settings.registration?.domains.get(binding.domain);
     const peer = domain?.registrar === undefined ? undefined : settings.peers.get(domain.registrar);
     const { upstream } = binding;
-    if (domain === undefined || peer === undefined || upstream?.credentials === undefined) return;
-    if (upstream.until <= now || this.#away.has(peer.name) || !this.#rateOf(peer.name).take(true, now)) return;
+    if (domain === undefined || peer === undefined || upstream === undefined) return;
+    // Another flow of the same phone: for the registrar nothing has changed (RFC 5626 §7).
+    if (this.#house.book.known(binding.inside).length > 0) return;
+    if (upstream.until > now) this.#house.lost.add(binding.inside, binding.domain, upstream.until);
+    if (upstream.credentials === undefined) return;
+    if (upstream.until <= now || this.#away.has(peer.name) || !this.#rates.of(peer.name).take(true, now)) return;
     // The registrar is just being asked to take it again: an end sent after that would be the last word.
     for (const { contacts } of this.#visits.keys()) if (contacts.some(({ held }) => held === binding)) return;
     leaveRegistrar(this.#house, { binding, domain, peer, upstream, credentials: upstream.credentials }, now);
@@ -473,16 +480,6 @@ export class Registrar implements RelayOwner, Punctual {
   #longest(domain: DomainSettings, hop: Hop, { push }: Wish): number {
     const sleeps = push !== undefined && this.#house.settings.registration?.pushGateway !== undefined;
     return sleeps ? domain.registrarSeconds : longest(domain, hop);
-  }
-
-  #rateOf(peer: string): RegisterRate {
-    let rate = this.#rates.get(peer);
-    if (rate === undefined) {
-      const { random, settings } = this.#house;
-      rate = new RegisterRate(random, settings.registration?.perSecond ?? 1);
-      this.#rates.set(peer, rate);
-    }
-    return rate;
   }
 
   #upstream(): Upstream {

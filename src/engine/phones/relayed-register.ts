@@ -32,9 +32,9 @@ import {
 import { type HeldBinding, ownText, type RegisterRequest, Upstream, type Wish } from "../../registration/index.ts";
 import type { ClientOwner, ClientTransaction } from "../../transaction/index.ts";
 import { type TrunkPlace, TrunkRound } from "../trunk-round.ts";
+import { insideName } from "./devices.ts";
 import type { PhoneHouse } from "./house.ts";
 
-const NAME_CHARS = 20;
 const CALL_ID_CHARS = 24;
 const TAG_CHARS = 16;
 /** A registrar that says nothing for so long loses to the next target, or to the cache: the phone still waits then. */
@@ -53,6 +53,8 @@ export interface Asked {
   readonly held: HeldBinding | undefined;
   /** Our name of it. */
   readonly name: string;
+  /** It is to go, but other flows of its phone stay: for the registrar it stands. */
+  readonly stays: boolean;
 }
 
 /** What the registrar has given for one of them. */
@@ -109,7 +111,8 @@ export class RelayedRegister implements ClientOwner, Punctual {
     this.contacts = about.contacts.map(({ wish, held }) => ({
       wish,
       held,
-      name: held?.name ?? token(random, NAME_CHARS),
+      name: held?.inside ?? insideName(house, about.asked.aor, wish),
+      stays: wish.seconds === 0 && held !== undefined && house.book.siblings(held).length > 0,
     }));
     const known = about.contacts.find(({ held }) => held?.upstream !== undefined)?.held?.upstream;
     this.upstream = known ?? new Upstream(token(random, CALL_ID_CHARS), token(random, TAG_CHARS));
@@ -198,9 +201,9 @@ export class RelayedRegister implements ClientOwner, Punctual {
       .add("Call-ID", upstream.callId)
       .add("CSeq", `${upstream.seq} REGISTER`);
     if (asked.all) draft.add("Contact", "*").add("Expires", "0");
-    for (const { wish, name } of this.contacts) {
+    for (const { wish, name, stays } of this.contacts) {
       const plain = contactOf(name, local, destination.protocol, false);
-      draft.add("Contact", `${plain}${paramsOf(wish, this.#secondsFor(wish))}`);
+      draft.add("Contact", `${plain}${paramsOf(wish, stays ? this.#asking : this.#secondsFor(wish))}`);
     }
     for (const header of CREDENTIALS) for (const value of request.headers.rawAll(header)) draft.add(header, value);
     const host = local.host.startsWith("[") ? local.host : hostText(local.host);

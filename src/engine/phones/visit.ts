@@ -42,8 +42,8 @@ export class Desk {
   grant({ request, server, hop, asked }: Visit, once: boolean, now: Millis): void {
     const product = this.#house.product(hop.realm);
     const held = this.#house.book.of(asked.aor);
-    if (once) this.#answer(server, (tag) => granted(request, tag, held, product, now), now);
-    else server.respond(granted(request, this.tag(), held, product, now), now);
+    if (once) this.#answer(server, (tag) => granted(request, asked, tag, held, product, now), now);
+    else server.respond(granted(request, asked, this.tag(), held, product, now), now);
   }
 
   challenge({ request, server, hop }: Visit, challenges: readonly string[], now: Millis): void {

@@ -1,6 +1,6 @@
 /**
  * A registrar inside that takes everybody who has been asked: `registrar.ts PORT`. It tells by a line of JSON, each second in which it was
- * asked, how often: {"second":…,"asked":…}. As cheap as it can be.
+ * asked, how often, and how many copies came beside: {"second":…,"asked":…,"copies":…}. As cheap as it can be.
  */
 import { createSocket } from "node:dgram";
 
@@ -10,14 +10,20 @@ const NONCE = "ZkXWvGZF1ZDhFq0bJmQ3c0tQZ1B5dXJhbmQ";
 
 const socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20 });
 let asked = 0;
+let copies = 0;
 let second = 0;
+/** By branch: of this second and of the one before. */
+let seen = [new Set<string>(), new Set<string>()];
 
 socket.on("message", (data, from) => {
   const text = data.toString("latin1");
   const method = text.slice(0, text.indexOf(" "));
   if (method === "SIP/2.0") return;
-  if (method === "REGISTER") asked += 1;
   const line = (name: string): string => new RegExp(`\r\n(${name}: [^\r]*)`).exec(text)?.[1] ?? "";
+  const via = line("Via");
+  if (seen.some((branches) => branches.has(via))) copies += 1;
+  else if (method === "REGISTER") asked += 1;
+  seen[0]?.add(via);
   const contact = line("Contact");
   const bound = contact.includes("expires=0") ? "" : `${contact}\r\n`;
   const known = text.includes("\r\nAuthorization: ");
@@ -30,6 +36,8 @@ socket.on("message", (data, from) => {
 socket.bind(port, "127.0.0.1", () => console.log(JSON.stringify({ ready: port })));
 setInterval(() => {
   second += 1;
-  if (asked > 0) console.log(JSON.stringify({ second, asked }));
+  if (asked > 0) console.log(JSON.stringify({ second, asked, copies }));
+  seen = [new Set(), seen[0] ?? new Set()];
   asked = 0;
+  copies = 0;
 }, 1_000);

@@ -178,6 +178,27 @@ test("serial: the higher q first, the next when it is silent for its turn, or re
   expect(low.got.length).toBe(1);
 });
 
+test.each([
+  [486, ["alice > 486", "alice < ACK", "low < INVITE"]],
+  [603, ["alice > 603", "alice < ACK", "pbx < 603"]],
+])("serial: %i at the first phone", (status, told) => {
+  const made = cast({
+    domain: { fork: "serial" },
+    routes: [{ when: { from: "pbx", registered: "callee" }, to: ["registration"] }],
+  });
+  const phone = new Phone(made.stage, "alice", { ...AT_HOME, port: 31_001 });
+  phone.callId = "second";
+  phone.contact = "<sip:alice@192.168.1.11:5060>;q=0.5";
+  phone.register();
+  made.stage.leave(phone);
+  made.stage.party("low", { ...AT_HOME, port: 31_001 });
+  const { party: high } = line(made, "alice", AT_HOME);
+  pbx(made).invite("alice");
+  made.stage.look();
+  high.answer(status);
+  expect(words(made.stage.look())).toEqual(told);
+});
+
 test("a user who is nowhere: 480", () => {
   const made = cast({ routes: [{ when: { from: "pbx" }, to: ["registration"] }] });
   const inside = pbx(made);

@@ -89,7 +89,7 @@ test("without its WebSocket she is not registered any more, and nobody is sent a
   stage.leave(registrar);
   stage.join(bob);
   bob.invite(name);
-  expect(bob.got.at(-1)).toMatch(/^SIP\/2\.0 404 /);
+  expect(bob.got.at(-1)).toMatch(/^SIP\/2\.0 430 /);
   expect(stage.diary.filter((line) => line.includes("connection") && line.includes("alice <"))).toEqual([]);
 });
 
