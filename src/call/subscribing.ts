@@ -68,6 +68,7 @@ export class Subscribing implements AskingOwner {
       nated: errand.phone !== undefined || isNated(request, hop),
       tcpForLargeRequests: fromPeer?.tcpForLargeRequests ?? false,
       authenticator: house.accounts?.of(fromPeer),
+      phone: errand.phone?.binding,
     });
     this.host = house.transport.localFor(hop).host;
     this.#asking = new Asking(house, this, errand.uri, errand.peers, errand.contact);
@@ -97,6 +98,7 @@ export class Subscribing implements AskingOwner {
       nated: place.phone !== undefined,
       tcpForLargeRequests: place.destination.tcpForLargeRequests ?? false,
       authenticator: house.accounts?.of(place.peer),
+      phone: place.phone,
     });
     const way = { from: realm, to: place.realm, host: this.far.host };
     const draft = draftOf(house, this.errand, place, { callId: this.#callId, tag: this.#tag });

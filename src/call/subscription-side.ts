@@ -1,7 +1,14 @@
 /** One side of a subscription: how we are called there, and the connection that its other end speaks to us on. */
 import type { Destination, Hop, RealmSettings } from "../base/index.ts";
 import { hostText, token } from "../base/index.ts";
-import { type Authenticator, contactOf, type Dialog, type DialogOwner, type LegHouse } from "../leg/index.ts";
+import {
+  type Authenticator,
+  contactOf,
+  type Dialog,
+  type DialogOwner,
+  type FlowHolder,
+  type LegHouse,
+} from "../leg/index.ts";
 import { type CallHouse, productFor } from "./house.ts";
 
 const CONTACT_CHARS = 12;
@@ -15,6 +22,8 @@ export class SubscriptionSide implements DialogOwner {
   readonly tcpForLargeRequests: boolean;
   /** Who answers the challenges of its other end. */
   readonly authenticator: Authenticator | undefined;
+  /** The registered phone that is there: it is reached by the flow that it has. */
+  readonly phones: readonly FlowHolder[] | undefined;
   readonly contact: string;
   /** Our name there, as in a URI. */
   readonly host: string;
@@ -31,6 +40,7 @@ export class SubscriptionSide implements DialogOwner {
       readonly nated: boolean;
       readonly tcpForLargeRequests: boolean;
       readonly authenticator: Authenticator | undefined;
+      readonly phone: FlowHolder | undefined;
     },
   ) {
     this.house = house.legs;
@@ -38,6 +48,7 @@ export class SubscriptionSide implements DialogOwner {
     this.nated = options.nated;
     this.tcpForLargeRequests = options.tcpForLargeRequests;
     this.authenticator = options.authenticator;
+    this.phones = options.phone === undefined ? undefined : [options.phone];
     const local = house.transport.localFor(place);
     this.host = local.host.startsWith("[") ? local.host : hostText(local.host);
     this.contact = contactOf(token(house.random, CONTACT_CHARS), local, place.protocol, options.secure);

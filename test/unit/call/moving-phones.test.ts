@@ -47,8 +47,33 @@ test("another phone that registers from where it was does not get its requests",
   expect(alice.got.at(-1)).toMatch(/^BYE /);
 });
 
+test("what it has subscribed to is told where it is now", () => {
+  const { stage, phone, alice, inside, registers } = registeredAlice();
+  alice.outside("SUBSCRIBE", "100", { headers: ["Event: message-summary", "Expires: 600"] });
+  inside.answer(200, { method: "SUBSCRIBE", headers: ["Expires: 600"] });
+  registers(phone, ELSEWHERE);
+  move(alice, ELSEWHERE);
+  stage.look();
+  inside.request("NOTIFY", {
+    headers: ["Event: message-summary", "Subscription-State: active;expires=500"],
+    body: { type: "application/simple-message-summary", text: "Messages-Waiting: no\r\n" },
+  });
+  expect(words(stage.look())).toContain("alice < NOTIFY");
+});
+
 /** alice, registered at the box, in a call with somebody inside. */
 function talking(side: "caller" | "callee" = "caller") {
+  const scene = registeredAlice();
+  const { alice, inside } = scene;
+  const [caller, callee] = side === "caller" ? [alice, inside] : [inside, alice];
+  caller.invite(side === "caller" ? "5551" : "alice");
+  callee.answer(200, { sdp: audio(callee.place.ip) });
+  caller.ack();
+  scene.stage.look();
+  return scene;
+}
+
+function registeredAlice() {
   const made = phonesAt({ domain: { registrar: undefined, users: usersNamed("alice", "carol"), calls: "flow" } });
   const { stage, alice: phone } = made;
   const registers = (who: Phone, place: Place): void => {
@@ -63,11 +88,6 @@ function talking(side: "caller" | "callee" = "caller") {
   registers(phone, AT_HOME);
   const alice = stage.party("alice", AT_HOME);
   const inside = stage.party("pbx", BOB);
-  const [caller, callee] = side === "caller" ? [alice, inside] : [inside, alice];
-  caller.invite(side === "caller" ? "5551" : "alice");
-  callee.answer(200, { sdp: audio(callee.place.ip) });
-  caller.ack();
-  stage.look();
   return { stage, phone, alice, inside, registers };
 }
 
