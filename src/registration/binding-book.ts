@@ -6,8 +6,8 @@ import type { Upstream } from "./upstream.ts";
 
 /** A binding as its keeper holds it. Many live long: all members are set at once, so that all have one shape. */
 export class HeldBinding implements Binding {
-  readonly name: string;
-  readonly inside: string;
+  name: string;
+  inside: string;
   readonly aor: string;
   readonly domain: string;
   contact: string;
@@ -187,6 +187,7 @@ export class BindingBook {
       for (const second of this.#slots.keys()) if (second < this.#firstSlot) this.#firstSlot = second;
       for (const binding of due) {
         if (binding.slot !== slot) continue; // Gone, or scheduled anew.
+        binding.slot = 0; // It may stand here twice: its time was moved there and back.
         if (binding.expiresAt <= now) expired.push(binding);
         else this.#schedule(binding);
       }

@@ -23,6 +23,7 @@ import {
 import { insideName } from "./devices.ts";
 import type { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
+import { LostPhones } from "./lost-phones.ts";
 
 const NAME_CHARS = 20;
 const CALL_ID_CHARS = 24;
@@ -71,6 +72,7 @@ export class Bindings {
   readonly #leave: (binding: HeldBinding, now: Millis) => void;
   readonly #flows = new Map<number, PhoneFlow>();
   readonly #keeper: FlowKeeper;
+  readonly #lostPhones = new LostPhones();
 
   constructor(house: PhoneHouse, keeper: FlowKeeper, leave: (binding: HeldBinding, now: Millis) => void) {
     this.#house = house;
@@ -128,6 +130,7 @@ export class Bindings {
     fact({ fact: "phone.gone", domain, user: userIn(aor), source: placeOf(binding), cause }, now);
     if (cause !== "unregistered") this.#leave(binding, now);
     binding.upstream?.happen("removed");
+    if (cause === "flow-lost") this.#lostPhones.add(binding);
   }
 
   expire(now: Millis): void {
@@ -198,16 +201,15 @@ export class Bindings {
     if (binding === undefined) {
       const inside = name ?? insideName(this.#house, asked.aor, wish);
       this.#house.lost.delete(inside);
-      binding = new HeldBinding(
-        {
-          ...{ name: wish.regId === 0 ? inside : token(random, NAME_CHARS), inside },
-          ...{ aor: book.of(asked.aor)[0]?.aor ?? asked.aor },
-          ...{ domain: domain.domain, contact: wish.uri, flow: hop, nated: isNated(wish.uri, request, hop) },
-          ...{ instance: wish.instance, regId: wish.regId, path, q: wish.q, callId, seq: cseq.number, expiresAt },
-          ...{ push: wish.push, gruu },
-        },
-        upstream,
-      );
+      const bound = {
+        ...{ name: wish.regId === 0 ? inside : token(random, NAME_CHARS), inside },
+        ...{ aor: book.of(asked.aor)[0]?.aor ?? asked.aor },
+        ...{ domain: domain.domain, contact: wish.uri, flow: hop, nated: isNated(wish.uri, request, hop) },
+        ...{ instance: wish.instance, regId: wish.regId, path, q: wish.q, callId, seq: cseq.number, expiresAt },
+        ...{ push: wish.push, gruu },
+      };
+      const before = this.#lostPhones.take(asked.aor, wish);
+      binding = before === undefined ? new HeldBinding(bound, upstream) : Object.assign(before, bound, { upstream });
       book.add(binding);
     } else {
       isNews = binding.flow.connection !== hop.connection || placeOf(binding) !== placeOf({ ...binding, flow: hop });

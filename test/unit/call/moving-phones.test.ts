@@ -1,9 +1,9 @@
 /** The flow of a phone moves while it is in a call: its NAT has forgotten it, or its connection broke. RFC 5626 §5.3. */
 import { expect, test } from "vitest";
-import { Phone } from "../../support/phone.ts";
+import { lineOf, Phone } from "../../support/phone.ts";
 import { AT_HOME, phonesAt, usersNamed } from "../../support/phones.ts";
 import { audio, type ScriptedParty } from "../../support/scripted-party.ts";
-import { BOB, type Place, words } from "../../support/stage.ts";
+import { BOB, type Place, type Stage, words } from "../../support/stage.ts";
 
 const ELSEWHERE: Place = { ...AT_HOME, port: 31_777 };
 
@@ -45,6 +45,30 @@ test("another phone that registers from where it was does not get its requests",
   inside.request("BYE");
   expect(neighbour.got).toEqual([]);
   expect(alice.got.at(-1)).toMatch(/^BYE /);
+});
+
+test.each([
+  ["over the next one", "<sip:alice@192.168.1.10:5060>", true],
+  ["as another one", "<sip:alice@192.168.1.11:5060>", false],
+])("its connection broke, and it has registered %s", (_, contact, reached) => {
+  const { stage, phone, inside, registers } = registeredAlice();
+  const [lost, next] = [2 ** 31 + 7, 2 ** 31 + 8];
+  phone.callId = "by-tls";
+  stage.connect(phone, lost);
+  registers(phone, { ...AT_HOME, tls: lost });
+  stage.join(phone);
+  inside.invite("alice");
+  answer(stage, phone);
+  inside.ack();
+  stage.disconnect(phone);
+  stage.pass(100);
+  phone.contact = contact;
+  stage.connect(phone, next);
+  registers(phone, { ...AT_HOME, tls: next });
+  stage.join(phone);
+  inside.request("BYE");
+  stage.pass(1);
+  expect(phone.last.startsWith("BYE ")).toBe(reached);
 });
 
 test("what it has subscribed to is told where it is now", () => {
@@ -89,6 +113,15 @@ function registeredAlice() {
   const alice = stage.party("alice", AT_HOME);
   const inside = stage.party("pbx", BOB);
   return { stage, phone, alice, inside, registers };
+}
+
+/** The INVITE that came last is taken. */
+function answer(stage: Stage, phone: Phone): void {
+  const invite = phone.got.findLast((text) => text.startsWith("INVITE ")) ?? "";
+  const copied = ["Via", "From", "Call-ID", "CSeq"].map((name) => `${name}: ${lineOf(invite, name)}`);
+  const [to, body] = [`To: ${lineOf(invite, "To")};tag=taken`, audio("192.168.1.10")];
+  const head = [...copied, to, `Contact: ${phone.contact}`, "Content-Type: application/sdp"].join("\r\n");
+  stage.deliver(phone, `SIP/2.0 200 OK\r\n${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
 }
 
 function move(party: ScriptedParty, place: Place): void {

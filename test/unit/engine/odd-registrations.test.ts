@@ -123,3 +123,10 @@ test.each([
   expect(registrar.registers[0]?.split("\r\n")[0]).toBe(`REGISTER ${told} SIP/2.0`);
   expectNoLeaks(stage);
 });
+
+test("a binding whose time was shortened and made longer again ends once", () => {
+  const { stage, alice } = phonesAt();
+  for (const seconds of [60, 30, 60]) alice.register({ seconds });
+  stage.pass(62_000);
+  expect(stage.factsOf("phone.gone")).toHaveLength(1);
+});
