@@ -62,9 +62,12 @@ export class BindingBook {
   readonly #slots = new Map<number, HeldBinding[]>();
   #firstSlot = Number.POSITIVE_INFINITY;
   limit: number;
+  readonly #sooner: () => void;
 
-  constructor(limit: number) {
+  /** `sooner`: `nextDeadline` is earlier than it was. */
+  constructor(limit: number, sooner: () => void = () => {}) {
     this.limit = limit;
+    this.#sooner = sooner;
   }
 
   get size(): number {
@@ -201,7 +204,9 @@ export class BindingBook {
     const others = this.#slots.get(slot);
     if (others === undefined) this.#slots.set(slot, [binding]);
     else others.push(binding);
-    if (slot < this.#firstSlot) this.#firstSlot = slot;
+    if (slot >= this.#firstSlot) return;
+    this.#firstSlot = slot;
+    this.#sooner();
   }
 }
 

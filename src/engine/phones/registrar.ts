@@ -86,7 +86,7 @@ export class Registrar implements RelayOwner, Punctual {
 
   constructor(options: RegistrarOptions) {
     const { settings, hash, random } = options;
-    const book = new BindingBook(settings.registration?.bindings ?? 0);
+    const book = new BindingBook(settings.registration?.bindings ?? 0, () => options.agenda.watch(this));
     this.#lookUps = new LookUps(options.emit);
     const gatekeeper = new Gatekeeper({ hash, random, lookUp: this.#lookUps.ask });
     const [lost, secret] = [new LostFlows(), token(random, SECRET_CHARS)];
@@ -167,7 +167,6 @@ export class Registrar implements RelayOwner, Punctual {
       if ((binding.upstream === undefined) !== (domain.registrar === undefined)) continue;
       if (this.#bindings.restore(binding, now)) count += 1;
     }
-    this.#house.agenda.watch(this);
     return count;
   }
 
@@ -257,7 +256,6 @@ export class Registrar implements RelayOwner, Punctual {
   /** All of it or nothing; then the answer. */
   #settle(visit: Visit, grants: readonly Grant[], now: Millis): void {
     const refusal = this.#bindings.take(visit, grants, now);
-    this.#house.agenda.watch(this);
     if (refusal !== undefined) return this.#desk.refuse(visit, refusal.status, now, refusal.headers);
     this.#desk.grant(visit, false, now);
   }

@@ -124,9 +124,14 @@ test.each([
   expectNoLeaks(stage);
 });
 
-test("a binding whose time was shortened and made longer again ends once", () => {
+test.each([
+  ["shorter", [60, 30], 31_000],
+  ["shorter and longer again", [60, 30, 60], 61_000],
+])("a binding whose time was made %s ends then, and once", (_, asked, after) => {
   const { stage, alice } = phonesAt();
-  for (const seconds of [60, 30, 60]) alice.register({ seconds });
-  stage.pass(62_000);
+  for (const seconds of asked) alice.register({ seconds });
+  stage.pass(after - 2_000);
+  expect(stage.factsOf("phone.gone")).toHaveLength(0);
+  stage.pass(2_000);
   expect(stage.factsOf("phone.gone")).toHaveLength(1);
 });
