@@ -25,8 +25,8 @@ afterAll(async () => {
   await box.stop();
 });
 
-test("svwar finds none of ten users", () => {
-  expect(svwar(OUTSIDE)).toEqual([]);
+test.each(["REGISTER", "INVITE", "OPTIONS"])("svwar finds none of ten users by %s", (method) => {
+  expect(svwar(OUTSIDE, method)).toEqual([]);
 });
 
 test("the control: of a registrar that says 404 svwar finds all ten", async () => {
@@ -104,11 +104,13 @@ const configuration = (): object => ({
 });
 
 /** Half a second for an answer, or a busy machine looks like a registrar that knows some users. */
-const WAR = (target: string): string[] => ["-t", "0.5", "-e", SCANNED, "-b", STRANGER, target];
+const WAR = (target: string, method = "REGISTER"): string[] => [
+  ...["-t", "0.5", "-m", method, "-e", SCANNED, "-b", STRANGER, target],
+];
 
 /** The users that svwar reports. */
-function svwar(target: string): string[] {
-  const done = spawnSync("svwar", WAR(target), { encoding: "utf8", timeout: 100_000 });
+function svwar(target: string, method: string): string[] {
+  const done = spawnSync("svwar", WAR(target, method), { encoding: "utf8", timeout: 100_000 });
   expect(done.error, "svwar came to its end").toBe(undefined);
   return found(`${done.stdout}${done.stderr}`);
 }
