@@ -199,6 +199,54 @@ test.each([
   expect(words(made.stage.look())).toEqual(told);
 });
 
+test("MESSAGE and SUBSCRIBE reach a registered phone over its flow, by its own Contact, and what it answers comes back", () => {
+  const made = cast();
+  const { party: alice } = line(made, "alice", AT_HOME);
+  const inside = pbx(made);
+  for (const method of ["MESSAGE", "SUBSCRIBE"]) {
+    const event = method === "SUBSCRIBE" ? { headers: ["Event: dialog", "Expires: 60"] } : {};
+    inside.outside(method, nameOf(made, "alice"), event);
+    expect(words(made.stage.look())).toEqual([`pbx > ${method}`, `alice < ${method}`]);
+    const [start] = (alice.got.at(-1) ?? "").split("\r\n");
+    expect(start).toBe(`${method} sip:alice@192.168.1.10:5060 SIP/2.0`);
+    alice.answer(200, { method, headers: method === "SUBSCRIBE" ? ["Expires: 60"] : [] });
+    expect(words(made.stage.look())).toEqual([`alice > 200 ${method}`, `pbx < 200 ${method}`]);
+  }
+  expectNoLeaks(made.stage);
+});
+
+test("OPTIONS for a registered phone is answered by the box, which knows whether the phone is there", () => {
+  const made = cast();
+  const { party: alice } = line(made, "alice", AT_HOME);
+  const inside = pbx(made);
+  inside.outside("OPTIONS", nameOf(made, "alice"));
+  expect(words(made.stage.look())).toEqual(["pbx > OPTIONS", "pbx < 200 OPTIONS"]);
+  expect(alice.got).toEqual([]);
+});
+
+test("a phone registered from an IPv6 place is called there from an IPv4 inside", () => {
+  const made = cast({ box: { outside: "2001:db8::1" } });
+  const home: Place = { realm: "outside", ip: "2001:db8::20", port: 31_000 };
+  const phone = new Phone(made.stage, "alice", home);
+  phone.host = "[fd00::10]";
+  phone.contact = "<sip:alice@[fd00::10]:5060>";
+  phone.register();
+  expect(phone.status).toBe(200);
+  made.stage.leave(phone);
+  const alice = made.stage.party("alice", home);
+  const inside = pbx(made);
+  made.stage.look();
+  inside.invite(nameOf(made, "alice"), { sdp: audio(BOB.ip) });
+  const invite = alice.got.at(-1) ?? "";
+  expect(invite.split("\r\n")[0]).toBe("INVITE sip:alice@[fd00::10]:5060 SIP/2.0");
+  expect(invite).toMatch(/\r\nc=IN IP6 /);
+  expect(made.stage.engine.view().registrations()).toMatchObject([{ nat: true, flow: "udp:[2001:db8::20]:31000" }]);
+  alice.answer(200, { sdp: audio("fd00::10") });
+  expect(inside.got.at(-1)).toMatch(/\r\nc=IN IP4 10\.9\.0\.1\r/);
+  const opened = made.stage.relay.find(({ word }) => word === "open") as { sides: readonly { latchFrom?: string }[] };
+  expect(opened.sides[1]).toMatchObject({ latch: "source", latchFrom: home.ip });
+});
+
 test("a user who is nowhere: 480", () => {
   const made = cast({ routes: [{ when: { from: "pbx" }, to: ["registration"] }] });
   const inside = pbx(made);
