@@ -30,6 +30,7 @@ struct HmacJob {
   const void* key;
   const std::uint8_t* data;
   std::uint32_t bytes;
+  bool rtcp;
   bool made;                     ///< Out, here and below: the library did its work.
   std::uint8_t tag[kSha1Bytes];  ///< Out: at least the first twelve bytes.
 };

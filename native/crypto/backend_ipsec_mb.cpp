@@ -23,25 +23,29 @@ constexpr std::size_t kSha1BlockBytes = 64;
 constexpr std::size_t kAes256Rounds = 15;
 constexpr std::size_t kLibraryTagBytes = 12;  // The library truncates to 96 bits or not at all.
 
-/// HMAC's two hashed pads, then the AES round keys, as many as the key size has.
-struct CmKey {
-  alignas(16) std::uint8_t inner[kSha1Bytes];
+struct HmacPads {
+  std::uint8_t inner[kSha1Bytes];
   std::uint8_t outer[kSha1Bytes];
-  alignas(16) std::uint8_t rounds[kAes256Rounds * 16];
 };
+
+/// HMAC's two hashed pads, then the AES round keys, as many as the key size has. The pads stand at the end of 48 bytes.
+struct CmKey {
+  alignas(16) std::uint8_t unused[8];
+  HmacPads pads;
+  std::uint8_t rounds[kAes256Rounds * 16];
+};
+static_assert(offsetof(CmKey, rounds) % 16 == 0);
 
 std::size_t cm_key_bytes(std::size_t key_bytes) noexcept {
   const std::size_t rounds = key_bytes / 4 + 7;
   return offsetof(CmKey, rounds) + rounds * 16;
 }
 
-/// RTCP's: its round keys are made when it comes. Begins as CmKey does, so that one function hashes for both.
+/// RTCP's: pads and round keys are made when it comes.
 struct SmallCmKey {
-  alignas(16) std::uint8_t inner[kSha1Bytes];
-  std::uint8_t outer[kSha1Bytes];
+  std::uint8_t auth[kSha1Bytes];
   std::uint8_t raw[32];
 };
-static_assert(offsetof(CmKey, outer) == offsetof(SmallCmKey, outer));
 
 /// The tables of a GCM key take 1 KiB. RTCP comes every few seconds, so its tables are made when it comes.
 struct SmallGcmKey {
@@ -61,6 +65,7 @@ class IpsecMb final : public Backend {
   ~IpsecMb() override {
     wipe(static_cast<void*>(&gcm_key_), sizeof gcm_key_);
     wipe(rtcp_rounds_, sizeof rtcp_rounds_);
+    wipe(rtcp_pads_, sizeof rtcp_pads_);
     free_mb_mgr(manager_);
   }
 
@@ -73,18 +78,18 @@ class IpsecMb final : public Backend {
   }
 
   std::size_t key_alignment(const SuiteFacts& suite, bool rtcp) const noexcept override {
-    return !suite.aead ? alignof(CmKey) : rtcp ? alignof(SmallGcmKey) : 64;
+    return rtcp ? 1 : suite.aead ? 64 : alignof(CmKey);
   }
 
   bool expand(void* place, const SuiteFacts& suite, bool rtcp, const SessionKeys& keys) noexcept override {
     if (!suite.aead && rtcp) {
       auto* key = static_cast<SmallCmKey*>(place);
       std::memcpy(key->raw, keys.cipher, suite.master_key_bytes);
-      expand_hmac(keys.auth, key->inner, key->outer);
+      std::memcpy(key->auth, keys.auth, sizeof keys.auth);
     } else if (!suite.aead) {
       auto* key = static_cast<CmKey*>(place);
       expand_aes(keys.cipher, suite.master_key_bytes, key->rounds);
-      expand_hmac(keys.auth, key->inner, key->outer);
+      expand_hmac(keys.auth, key->pads);
     } else if (rtcp) {
       std::memcpy(static_cast<SmallGcmKey*>(place)->raw, keys.cipher, sizeof keys.cipher);
     } else {
@@ -114,17 +119,24 @@ class IpsecMb final : public Backend {
   }
 
   void hmac(std::span<HmacJob> jobs) noexcept override {
+    std::uint32_t made_pads = 0;
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-      const auto* key = static_cast<const CmKey*>(jobs[i].key);
-      prefetch(key, sizeof(CmKey));  // The round keys too: they are next. RTCP has none, and is rare.
+      const HmacPads* pads;
+      if (jobs[i].rtcp) {
+        expand_hmac(static_cast<const SmallCmKey*>(jobs[i].key)->auth, rtcp_pads_[made_pads]);
+        pads = &rtcp_pads_[made_pads++];
+      } else {
+        prefetch(jobs[i].key, sizeof(CmKey));  // The round keys too: they are next.
+        pads = &static_cast<const CmKey*>(jobs[i].key)->pads;
+      }
       IMB_JOB& job = jobs_[i];
       job.src = jobs[i].data;
       job.hash_start_src_offset_in_bytes = 0;
       job.msg_len_to_hash_in_bytes = jobs[i].bytes;
       job.auth_tag_output = jobs[i].tag;
       job.auth_tag_output_len_in_bytes = kLibraryTagBytes;
-      job.u.HMAC._hashed_auth_key_xor_ipad = key->inner;
-      job.u.HMAC._hashed_auth_key_xor_opad = key->outer;
+      job.u.HMAC._hashed_auth_key_xor_ipad = pads->inner;
+      job.u.HMAC._hashed_auth_key_xor_opad = pads->outer;
       job.hash_alg = IMB_AUTH_HMAC_SHA_1;
       job.status = IMB_STATUS_BEING_PROCESSED;
     }
@@ -169,14 +181,14 @@ class IpsecMb final : public Backend {
 
   void seal(std::span<AeadJob> jobs) noexcept override {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (i + 2 < jobs.size()) prefetch_gcm(jobs[i + 2]);
+      if (i + kKeysAhead < jobs.size()) prefetch_gcm(jobs[i + kKeysAhead]);
       gcm(jobs[i], /*encrypt=*/true, jobs[i].tag);
     }
   }
 
   void open(std::span<AeadJob> jobs) noexcept override {
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (i + 2 < jobs.size()) prefetch_gcm(jobs[i + 2]);
+      if (i + kKeysAhead < jobs.size()) prefetch_gcm(jobs[i + kKeysAhead]);
       AeadJob& job = jobs[i];
       std::uint8_t tag[kGcmTagBytes];
       gcm(job, /*encrypt=*/false, tag);
@@ -193,10 +205,13 @@ class IpsecMb final : public Backend {
     for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const std::uint8_t*>(from) + at);
   }
 
+  /// So many jobs before its turn: two are too late when thousands of keys fill the caches.
+  static constexpr std::size_t kKeysAhead = 4;
+
   /// The round keys, and the low powers of the hash key, which stand at the end: all a voice packet needs.
   static void prefetch_gcm(const AeadJob& job) noexcept {
     constexpr std::size_t kLowPowersBytes = 256;
-    prefetch(job.key, job.rtcp ? sizeof(SmallGcmKey) : sizeof(gcm_key_data::expanded_keys));
+    prefetch(job.key, job.rtcp ? sizeof(SmallGcmKey) : std::size_t{job.key_bytes} * 4 + 112);
     if (!job.rtcp) prefetch(static_cast<const std::uint8_t*>(job.key) + sizeof(gcm_key_data) - kLowPowersBytes, kLowPowersBytes);
   }
 
@@ -211,16 +226,16 @@ class IpsecMb final : public Backend {
     wipe(all, sizeof all);
   }
 
-  void expand_hmac(const std::uint8_t (&auth)[kSha1Bytes], std::uint8_t* inner, std::uint8_t* outer) noexcept {
+  void expand_hmac(const std::uint8_t (&auth)[kSha1Bytes], HmacPads& pads) noexcept {
     alignas(16) std::uint8_t digest[kSha1Bytes];
     std::uint8_t block[kSha1BlockBytes];
     std::memset(block, 0x36, sizeof block);
     for (std::size_t i = 0; i < sizeof auth; ++i) block[i] ^= auth[i];
     IMB_SHA1_ONE_BLOCK(manager_, block, digest);
-    std::memcpy(inner, digest, sizeof digest);
+    std::memcpy(pads.inner, digest, sizeof digest);
     for (auto& byte : block) byte ^= 0x36 ^ 0x5c;
     IMB_SHA1_ONE_BLOCK(manager_, block, digest);
-    std::memcpy(outer, digest, sizeof digest);
+    std::memcpy(pads.outer, digest, sizeof digest);
     wipe(digest, sizeof digest);
     wipe(block, sizeof block);
   }
@@ -246,6 +261,7 @@ class IpsecMb final : public Backend {
   IMB_MGR* manager_;
   gcm_key_data gcm_key_;
   alignas(16) std::uint8_t rtcp_rounds_[kBatchLimit][kAes256Rounds * 16];
+  HmacPads rtcp_pads_[kBatchLimit];
   IMB_JOB jobs_[kBatchLimit];
   char description_[48];
 };

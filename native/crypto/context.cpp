@@ -13,7 +13,6 @@ namespace sallyport::crypto {
 namespace {
 
 constexpr std::size_t kBlockAlignment = 64;
-constexpr std::size_t kSmallAlignment = 16;
 
 constexpr std::size_t aligned(std::size_t bytes, std::size_t to) noexcept { return (bytes + to - 1) / to * to; }
 
@@ -39,7 +38,8 @@ ContextShape shape_of(const Backend& backend, const SrtpKeying& keying) noexcept
   const auto& suite = facts(keying.suite);
   ContextShape shape{};
   shape.key_count = 1 + keying.more.size();
-  std::size_t at = sizeof(SrtpContext) + shape.key_count * sizeof(KeySlot);
+  std::size_t at = shape.streams_at = aligned(sizeof(SrtpContext) + shape.key_count * sizeof(KeySlot), alignof(Stream));
+  at += keying.streams * sizeof(Stream);
   for (std::size_t i = 0; i < shape.key_count; ++i) {
     for (const bool rtcp : {false, true}) {
       at = shape.keys_at[rtcp][i] = aligned(at, backend.key_alignment(suite, rtcp));
@@ -47,9 +47,8 @@ ContextShape shape_of(const Backend& backend, const SrtpKeying& keying) noexcept
     }
   }
   shape.mkis_at = at;
-  at = shape.streams_at = aligned(at + shape.key_count * keying.mki.size(), alignof(Stream));
-  at = shape.retired_at = at + keying.streams * sizeof(Stream);
-  shape.bytes = aligned(at + keying.retired * sizeof(Retired), kSmallAlignment);  // glibc asks for no multiple of 64.
+  at = shape.retired_at = aligned(at + shape.key_count * keying.mki.size(), alignof(Retired));
+  shape.bytes = aligned(at + keying.retired * sizeof(Retired), alignof(Retired));  // glibc asks for no multiple of 64.
   return shape;
 }
 
@@ -114,8 +113,8 @@ SrtpContext::SrtpContext(Direction towards, const SrtpKeying& keying, Backend& b
       keeps_rollover(keying.keeps_rollover),
       release(backend.release()) {
   for (std::size_t i = 0; i < shape.key_count; ++i) {
-    slots()[i].expanded_at[0] = static_cast<std::uint32_t>(shape.keys_at[0][i]);
-    slots()[i].expanded_at[1] = static_cast<std::uint32_t>(shape.keys_at[1][i]);
+    slots()[i].expanded_at[0] = static_cast<std::uint16_t>(shape.keys_at[0][i]);
+    slots()[i].expanded_at[1] = static_cast<std::uint16_t>(shape.keys_at[1][i]);
     const auto name = i == 0 ? keying.mki : keying.more[i - 1].mki;
     std::copy(name.begin(), name.end(), at(mkis_at) + i * mki_bytes);
   }

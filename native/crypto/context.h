@@ -49,7 +49,7 @@ struct Known {
 /// One master key's share of the block: salts with zeros behind, and where its expanded keys stand.
 struct KeySlot {
   std::uint8_t salts[2][16];  ///< RTP's, RTCP's.
-  std::uint32_t expanded_at[2];
+  std::uint16_t expanded_at[2];
 };
 
 /// Where things stand in the block.
@@ -88,7 +88,7 @@ class SrtpContext {
   const Retired* retired() const noexcept { return const_cast<SrtpContext*>(this)->retired(); }
   const std::uint8_t* mki(std::uint8_t which) const noexcept { return const_cast<SrtpContext*>(this)->at(mkis_at) + which * mki_bytes; }
 
-  // What every packet looks at fills one cache line; the first key follows.
+  // What every packet looks at follows each other: this, the salts, the first stream with its window. Then the keys.
   /// Where the last of this context's jobs of the current round stands, plus one; 0 = none. The engine's.
   std::uint16_t pending = 0;
   EngineKind kind;
@@ -132,7 +132,7 @@ static_assert(sizeof(SrtpContext) == 64, "one cache line");
 /// Makes a changed state whole again: for tests, which forge them.
 void renew_checksum(SrtpState& state) noexcept;
 
-/// One block for all: header, keys, MKIs, streams, retired ones. Null when the keying is out of range.
+/// One block for all: header, streams, keys, MKIs, retired ones. Null when the keying is out of range.
 SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying);
 /// The same with the derivation of its one key already done: some RFCs print packets under session keys only.
 SrtpContextPtr open_context(Backend& backend, Direction direction, const SrtpKeying& keying,

@@ -81,6 +81,7 @@ void plan_counter_and_hmac(Round& round, Task& task) noexcept {
   write32(job.data + job.size, word);
   HmacJob& hmac = round.hmacs[round.hmac_count++];
   hmac.key = counter.key;
+  hmac.rtcp = job.rtcp;
   hmac.data = job.data;
   hmac.bytes = job.size + 4;
 }
@@ -139,9 +140,9 @@ bool finish_aead(const Round& round, Task& task) noexcept {
 
 void protect_round(Round& round, Backend& backend, std::span<SrtpJob> jobs) noexcept {
   round.clear();
-  prefetch_contexts(jobs);
+  prefetch_first(jobs);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    prefetch_stream(jobs, i);
+    prefetch_job(jobs, i + kJobsAhead);
     SrtpJob& job = jobs[i];
     Task& task = round.tasks[round.task_count];
     task.job = &job;

@@ -41,27 +41,22 @@ struct Round {
 inline const SrtpJob& job_of(const SrtpJob& job) noexcept { return job; }
 inline const SrtpJob& job_of(const SrtpJob* job) noexcept { return *job; }
 
-/// Thousands of flows do not fit the caches, but a batch does: what all its jobs look at is asked for
-/// before the first is judged, and their streams a few jobs ahead, when the contexts have come.
+/// Thousands of flows do not fit the caches: what a job looks at is asked for some jobs ahead. Of a context that is its
+/// beginning, which need not begin a line; where it has several keys or sources, more is waited for.
+inline constexpr std::size_t kContextBytes = sizeof(SrtpContext) + sizeof(KeySlot) + sizeof(Stream);
 template <typename Jobs>
-void prefetch_contexts(const Jobs& jobs) noexcept {
-  for (const auto& entry : jobs) {
-    const SrtpJob& job = job_of(entry);
-    __builtin_prefetch(job.context, 1);
-    if (job.context) __builtin_prefetch(job.context->slots());
-    __builtin_prefetch(job.data, 1);
-    __builtin_prefetch(job.data + job.size, 1);
-  }
+void prefetch_job(const Jobs& jobs, std::size_t at) noexcept {
+  if (at >= jobs.size()) return;
+  const SrtpJob& job = job_of(jobs[at]);
+  const auto* const context = reinterpret_cast<const std::uint8_t*>(job.context);
+  for (std::size_t at_byte = 0; at_byte < kContextBytes; at_byte += 64) __builtin_prefetch(context + at_byte, 1);
+  __builtin_prefetch(job.data, 1);
+  __builtin_prefetch(job.data + job.size, 1);
 }
+inline constexpr std::size_t kJobsAhead = 8;
 template <typename Jobs>
-void prefetch_stream(const Jobs& jobs, std::size_t at) noexcept {
-  constexpr std::size_t kJobsAhead = 6;
-  if (at + kJobsAhead >= jobs.size()) return;
-  const SrtpContext* const context = job_of(jobs[at + kJobsAhead]).context;
-  if (!context) return;
-  const auto* const stream = reinterpret_cast<const std::uint8_t*>(context->streams());
-  __builtin_prefetch(stream, 1);
-  __builtin_prefetch(stream + 64, 1);
+void prefetch_first(const Jobs& jobs) noexcept {
+  for (std::size_t i = 0; i < kJobsAhead; ++i) prefetch_job(jobs, i);
 }
 
 /// Checks what needs no cipher, lets the ciphers run over all that pass, books what is authentic. Jobs

@@ -111,6 +111,7 @@ void plan_hmac(Round& round, Task& task) noexcept {
   task.cipher = static_cast<std::uint16_t>(round.hmac_count);
   HmacJob& hmac = round.hmacs[round.hmac_count++];
   hmac.key = job.context->key(task.key, job.rtcp);
+  hmac.rtcp = job.rtcp;
   hmac.data = job.data;
   hmac.bytes = task.body_at + task.body_bytes + kRtcpIndexBytes;  // Rollover counter or SRTCP index: four bytes.
 }
@@ -202,9 +203,9 @@ void finish_aead(Round& round, Task& task, Backend& backend) noexcept {
 
 std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> jobs) noexcept {
   round.clear();
-  prefetch_contexts(jobs);
+  prefetch_first(jobs);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    prefetch_stream(jobs, i);
+    prefetch_job(jobs, i + kJobsAhead);
     SrtpJob* const job = jobs[i];
     Task& task = round.tasks[round.task_count];
     task.job = job;

@@ -120,7 +120,7 @@ double bare(const std::function<std::unique_ptr<Backend>()>& make, Suite suite, 
         counters[i].data = aeads[i].data = data + kRtpHeaderBytes;
         counters[i].bytes = aeads[i].bytes = kPayloadBytes;
         counters[i].key_bytes = aeads[i].key_bytes = about.master_key_bytes;
-        aeads[i].rtcp = false;
+        aeads[i].rtcp = hmacs[i].rtcp = counters[i].rtcp = false;
       }
       // GCM decryption of what was not encrypted under these keys would fail and be undone: seal costs the same.
       if (about.aead) {

@@ -168,7 +168,7 @@ int main(int count, char** words) {
     }
   }
   std::printf("{\"bench\":\"media.memory\",\"ours\":%.0f,\"unit\":\"bytes/call\",\"atMost\":4096,\"runs\":%d}\n", median(memory[0]), runs);
-  std::printf("{\"bench\":\"media.memory.both\",\"ours\":%.0f,\"unit\":\"bytes/call\",\"runs\":%d}\n", median(memory[1]), runs);
+  std::printf("{\"bench\":\"media.memory.both\",\"ours\":%.0f,\"unit\":\"bytes/call\",\"atMost\":4096,\"runs\":%d}\n", median(memory[1]), runs);
   std::printf("{\"bench\":\"media.open\",\"ours\":%.3f,\"unit\":\"cpu-s/%u calls\",\"opened\":%u,\"atMost\":1,\"runs\":%d}\n",
               median(open) * wanted / calls, wanted, calls, runs);
   return 0;
