@@ -215,6 +215,18 @@ napi_value kernel_paths(napi_env env, napi_callback_info info) {
   return list;
 }
 
+napi_value ring_counters(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  napi_value object;
+  napi_create_object(env, &object);
+  if (call.running->stopped) return object;
+  const io::RelayHost& host = *call.running->host;
+#define X(name) call.js.set(object, #name, call.js.make_number(static_cast<double>(host.ring_counter(io::kRing_##name))));
+  SALLYPORT_RING_COUNTERS(X)
+#undef X
+  return object;
+}
+
 bool read_options(const Js& js, napi_value object, io::HostOptions& out) {
   napi_value cores;
   std::int64_t number;
@@ -324,6 +336,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   js.method(door, "close", close_pair, data);
   js.method(door, "setKernelAddresses", set_kernel_addresses, data);
   js.method(door, "kernelPaths", kernel_paths, data);
+  js.method(door, "ringCounters", ring_counters, data);
   js.method(door, "wake", wake_threads, data);
   js.method(door, "stop", stop_relay, data);
   return door;

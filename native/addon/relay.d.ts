@@ -172,6 +172,8 @@ export interface NativeRelay {
   setKernelAddresses(addresses: readonly string[], ringAddresses: readonly string[]): void;
   /** What became of each. */
   kernelPaths(): NativeKernelPath[];
+  /** What AF_XDP rings did and did not: SALLYPORT_RING_COUNTERS of native/io/af_xdp_port.h. Zeros where there are none. */
+  ringCounters(): Readonly<Record<string, number>>;
   /** Makes the packet threads look at what was queued: once a turn is enough, and each time costs a wake-up. */
   wake(): void;
   /** Ends the threads; the counters stay readable. */

@@ -155,6 +155,7 @@ export class Box implements ControlledBox {
       pauses: this.#pauses.view(),
       memoryBytes: process.memoryUsage.rss(),
       relay: this.#relay.path,
+      rings: this.#relay.ringCounters(),
       io: this.#loop.view(),
     };
   }

@@ -113,6 +113,12 @@ export class Relay {
     return this.#native.kernelPaths();
   }
 
+  /** What went by AF_XDP rings and what could not: sent, received, lost to a full ring, without a frame. Empty: no rings. */
+  ringCounters(): Readonly<Record<string, number>> {
+    const queues = this.#stopped ? 0 : this.#native.kernelPaths().reduce((sum, path) => sum + path.rings, 0);
+    return queues === 0 ? {} : { queues, ...this.#native.ringCounters() };
+  }
+
   /** Other addresses; flows that the kernel has already stay there until something about them changes. */
   setKernelAddresses(addresses: readonly string[], ringAddresses: readonly string[]): void {
     if (!this.#stopped) this.#native.setKernelAddresses(addresses, ringAddresses);

@@ -37,6 +37,10 @@ for (const port of ["io_uring", "epoll"] as const) {
       });
     });
 
+    test("without AF_XDP there are no rings to count", () => {
+      expect(start().relay.ringCounters()).toEqual({});
+    });
+
     test("IPv6 on one side and IPv4 on the other", async () => {
       const { relay } = start();
       const { caller, callee, ports } = await pairOf(relay, 0, { ips: ["::1", "127.0.0.1"] });
