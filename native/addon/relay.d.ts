@@ -78,6 +78,17 @@ export interface NativeSide {
   readonly digits: NativeDigits | undefined;
   readonly reports: boolean;
   readonly maxDatagram: number;
+  readonly bundle: NativeBundleLine | undefined;
+}
+
+/** Meanings stand at BundleLine in the first column. */
+export interface NativeBundleLine {
+  readonly pair: number;
+  /** Limit: 16 bytes. */
+  readonly mid: string;
+  /** 0 to 14. */
+  readonly midId: number;
+  readonly payloadTypes: readonly number[];
 }
 
 export interface NativeDigits {

@@ -246,6 +246,34 @@ bool read_reports(const Js& js, napi_value object, relay::Side& out) {
   return !js.present(object, "reports") || js.boolean(object, "reports", out.reports);
 }
 
+/// Absent: its packets go by ways of their own.
+bool read_bundle(const Js& js, napi_value object, relay::BundleWords& out) {
+  napi_value bundle, list;
+  if (!js.has(object, "bundle", bundle)) return true;
+  std::int64_t number;
+  if (!js.number(bundle, "pair", 0, 0xffff'ffff, number)) return false;
+  out.pair = static_cast<std::uint32_t>(number);
+  if (!js.number(bundle, "midId", 0, 14, number)) return false;
+  out.mid_id = static_cast<std::uint8_t>(number);
+  char buffer[relay::kMidBytes + 1];
+  std::string_view text;
+  if (!js.text(bundle, "mid", buffer, text)) return false;
+  std::copy(text.begin(), text.end(), out.mid.bytes.begin());
+  out.mid.size = static_cast<std::uint16_t>(text.size());
+  if (out.mid_id != 0 && text.empty()) return js.fail("bundle: a name has 1 to 16 bytes");
+  std::uint32_t length;
+  if (!js.has(bundle, "payloadTypes", list) || napi_get_array_length(js.env(), list, &length) != napi_ok || length > 128) {
+    return js.fail("bundle.payloadTypes: more than 128, or no list");
+  }
+  for (std::uint32_t i = 0; i < length; ++i) {
+    napi_value type;
+    if (napi_get_element(js.env(), list, i, &type) != napi_ok || !js.as_number(type, 0, 127, number)) return js.fail("bundle.payloadTypes");
+    out.payload_types[static_cast<std::size_t>(number) >> 6] |= std::uint64_t{1} << (number & 63);
+  }
+  out.present = true;
+  return true;
+}
+
 bool read_max_datagram(const Js& js, napi_value object, relay::Side& out) {
   std::int64_t bytes = 0;
   if (js.present(object, "maxDatagram") && !js.number(object, "maxDatagram", 0, 65'535, bytes)) return false;
@@ -263,7 +291,7 @@ bool read_side(const Js& js, napi_value object, io::SideWords& out) {
          read_latch_from(js, object, side) && read_key(js, object, "rx", out.rx) && read_key(js, object, "tx", out.tx) &&
          read_ice(js, object, side.ice) && read_dtls(js, object, out.dtls) && read_dscp(js, object, side) && js.boolean(object, "receive", side.receive) && js.boolean(object, "send", side.send) &&
          read_cname(js, object, side) && read_silence(js, object, side) && read_payload_types(js, object, side) && read_digits(js, object, side) &&
-         read_reports(js, object, side) && read_max_datagram(js, object, side);
+         read_reports(js, object, side) && read_max_datagram(js, object, side) && read_bundle(js, object, side.bundle);
 }
 
 bool read_digit(const Js& js, napi_value object, relay::Digit& out) {
@@ -303,6 +331,7 @@ bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint3
          (!carries("digits", relay::kChangeDigits) || read_digits(js, object, side)) &&
          (!carries("reports", relay::kChangeReports) || read_reports(js, object, side)) &&
          (!carries("maxDatagram", relay::kChangeMaxDatagram) || read_max_datagram(js, object, side)) &&
+         (!carries("bundle", relay::kChangeBundle) || read_bundle(js, object, side.bundle)) &&
          (carries("relatch", relay::kChangeRelatch) || true);
 }
 

@@ -48,8 +48,8 @@ void Bell::wait(std::uint64_t timeout_ns) noexcept {
   rung_.exchange(false);  // Takes over what was queued before a ring that found it rung.
 }
 
-HandshakeThread::HandshakeThread(const crypto::DtlsIdentity& identity, std::size_t lanes)
-    : factory_(crypto::DtlsFactory::create(identity)), engine_(crypto::SrtpEngine::create()) {
+HandshakeThread::HandshakeThread(const crypto::DtlsIdentity& identity, std::size_t lanes, const std::vector<std::atomic<std::uint8_t>>& places)
+    : places_(places), factory_(crypto::DtlsFactory::create(identity)), engine_(crypto::SrtpEngine::create()) {
   for (std::size_t i = 0; i < lanes; ++i) {
     lanes_.push_back(std::make_unique<HandshakeLane>());
     lanes_.back()->bell = &bell_;

@@ -82,7 +82,8 @@ struct HandshakeLane {
 class HandshakeThread final : private relay::HandshakeSink {
  public:
   /// `problem` says why it cannot work, if it cannot. `identity` must outlive it.
-  HandshakeThread(const crypto::DtlsIdentity& identity, std::size_t lanes);
+  /// `places`: the lane of each pair; both outlive it.
+  HandshakeThread(const crypto::DtlsIdentity& identity, std::size_t lanes, const std::vector<std::atomic<std::uint8_t>>& places);
   ~HandshakeThread();
   const char* problem() const noexcept { return factory_ ? "" : "OpenSSL takes none of the ciphers we want"; }
   HandshakeLane& lane(std::size_t number) noexcept { return *lanes_[number]; }
@@ -96,7 +97,7 @@ class HandshakeThread final : private relay::HandshakeSink {
   void run() noexcept;
   void take_orders(std::uint64_t now_ns);
   void take_mail(HandshakeLane& lane, std::size_t count, std::uint64_t now_ns);
-  HandshakeLane& lane_of(std::uint32_t pair) noexcept { return *lanes_[pair % lanes_.size()]; }
+  HandshakeLane& lane_of(std::uint32_t pair) noexcept { return *lanes_[places_[pair]]; }
   void deliver(const HandshakeResult& result) noexcept;
   void deliver_waiting() noexcept;
   void send(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::span<const std::uint8_t> datagram) noexcept override;
@@ -104,6 +105,7 @@ class HandshakeThread final : private relay::HandshakeSink {
                const crypto::DtlsMaster& receive, const crypto::DtlsMaster& send) noexcept override;
   void failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept override;
 
+  const std::vector<std::atomic<std::uint8_t>>& places_;
   std::unique_ptr<crypto::DtlsFactory> factory_;
   std::unique_ptr<crypto::SrtpEngine> engine_;
   std::unique_ptr<relay::Handshakes> handshakes_;

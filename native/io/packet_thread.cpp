@@ -176,7 +176,10 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
   switch (command.word) {
     case Command::Word::kOpen:
       relay_->open(command.pair, command.kind, command.sides[0], command.sides[1], now_ns);
-      for (std::uint32_t side = 0; side < 2; ++side) tell_port(first + side * 2, command.sides[side]);
+      for (std::uint32_t side = 0; side < 2; ++side) {
+        const relay::BundleWords& bundle = command.sides[side].bundle;
+        if (!bundle.present || bundle.pair == command.pair) tell_port(first + side * 2, command.sides[side]);
+      }
       sockets_left_[command.pair] = 0;
       if (port_->add(first, command.fds)) {
         for (const int fd : command.fds) sockets_left_[command.pair] += fd >= 0;

@@ -32,8 +32,8 @@ void wipe_all(KeyWords& key) noexcept {
 struct Places {
   std::size_t streams, retired;
 };
-Places places_for(relay::PairKind kind, bool receive) noexcept {
-  const bool audio = kind == relay::PairKind::kAudio;
+Places places_for(relay::PairKind kind, bool bundled, bool receive) noexcept {
+  const bool audio = kind == relay::PairKind::kAudio && !bundled;
   if (receive) return audio ? Places{1, 10} : Places{relay::kOtherSources, crypto::kRetiredLimit};
   return audio ? Places{1, relay::kAudioSources - 1} : Places{relay::kOtherSources, 0};
 }
@@ -61,6 +61,7 @@ RelayHost::RelayHost(const HostOptions& options)
       notify_data_(options.notify_data),
       engine_(crypto::SrtpEngine::create()),
       identity_(crypto::DtlsIdentity::create()),
+      places_(options.max_pairs),
       held_(options.max_pairs) {
   raise_descriptor_limit();
   if (!identity_) problem_ = "no certificate could be made: the machine gives no random numbers";
@@ -69,7 +70,7 @@ RelayHost::RelayHost(const HostOptions& options)
   }
   std::vector<int> cores = options.cores;
   if (cores.empty()) cores.push_back(-1);
-  if (identity_) handshakes_ = std::make_unique<HandshakeThread>(*identity_, cores.size());
+  if (identity_) handshakes_ = std::make_unique<HandshakeThread>(*identity_, cores.size(), places_);
   if (identity_ && problem_.empty()) problem_ = handshakes_->problem();
   if (!problem_.empty()) return;
   for (const int core : cores) {
@@ -128,13 +129,18 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     fail(pair, 0, pair >= max_pairs_ ? "pair number beyond maxPairs" : "pair number in use");
     return true;
   }
+  const char* const misplaced = place(pair, caller, callee);
   if (!has_room(pair)) return false;
   Held& held = held_[pair];
   held.kind = kind;
   SideWords* sides[2] = {&caller, &callee};
   for (std::uint8_t side = 0; side < 2; ++side) {
-    const char* reason = open_sockets(held, *sides[side], side);
-    if (reason == nullptr) reason = open_contexts(*sides[side], kind);
+    const relay::BundleWords& bundle = sides[side]->side.bundle;
+    held.bundled[side] = bundle.present;
+    held.shares[side] = bundle.present && bundle.pair != pair;
+    const char* reason = misplaced != nullptr ? misplaced : open_sockets(held, *sides[side], side);
+    if (reason == nullptr && held.shares[side] && sides[side]->dtls.present) reason = "the handshake is that of the line it is bundled with";
+    if (reason == nullptr) reason = open_contexts(*sides[side], kind, bundle.present);
     if (reason == nullptr && sides[side]->dtls.present && kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
     if (reason == nullptr) continue;
     close_sockets(held);
@@ -158,7 +164,8 @@ bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits
   if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) return true;
   if (!has_room(pair)) return false;
   Held& held = held_[pair];
-  const char* reason = open_contexts(set, held.kind);
+  const char* reason = open_contexts(set, held.kind, held.bundled[side]);
+  if (set.dtls.present && held.shares[side]) reason = "the handshake is that of the line it is bundled with";
   if (set.dtls.present && held.kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
   if (reason != nullptr) {
     close_contexts(set.side);
@@ -242,9 +249,29 @@ void RelayHost::stop() noexcept {
   for (Held& held : held_) close_sockets(held);
 }
 
+/// Chooses the packet thread: that of the lines it shares a transport with. Not null: why it can have none.
+const char* RelayHost::place(std::uint32_t pair, const SideWords& caller, const SideWords& callee) noexcept {
+  bool found = false;
+  std::uint8_t at = static_cast<std::uint8_t>(pair % threads_.size());
+  for (const std::uint8_t side : {std::uint8_t{0}, std::uint8_t{1}}) {
+    const relay::BundleWords& bundle = (side == 0 ? caller : callee).side.bundle;
+    if (!bundle.present || bundle.pair == pair) continue;
+    if (bundle.pair >= max_pairs_ || !held_[bundle.pair].open || held_[bundle.pair].closing || !held_[bundle.pair].bundled[side]) {
+      return "the line that it is bundled with is not there";
+    }
+    const std::uint8_t there = places_[bundle.pair];
+    if (found && there != at) return "the lines that it is bundled with are at two packet threads";
+    at = there;
+    found = true;
+  }
+  places_[pair] = at;
+  return nullptr;
+}
+
 const char* RelayHost::open_sockets(Held& held, const SideWords& words, std::uint8_t side) {
   const relay::MediaAddress& local = words.side.local;
   held.v4[side] = is_v4(local.ip.data());
+  if (held.shares[side]) return nullptr;
   const std::uint16_t ports[2] = {local.rtp_port, local.rtcp_port};
   const int sockets = ports[0] == ports[1] ? 1 : 2;
   for (int i = 0; i < sockets; ++i) {
@@ -260,14 +287,14 @@ void RelayHost::wake() noexcept {
   for (auto& thread : threads_) thread->wake();
 }
 
-const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind) {
+const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind, bool bundled) {
   const char* reason = nullptr;
   for (const bool receive : {true, false}) {
     KeyWords& key = receive ? words.rx : words.tx;
     if (!key.present) continue;
     SrtpContextPtr made;
     if (engine_) {
-      const Places places = places_for(kind, receive);
+      const Places places = places_for(kind, bundled, receive);
       std::array<crypto::MasterKey, crypto::kMasterKeyLimit> more;
       const std::size_t others = std::min(key.others.size(), more.size());
       for (std::size_t i = 0; i < others; ++i) {
@@ -297,7 +324,7 @@ void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const cr
   order.kind = HandshakeOrder::Kind::kOpen;
   order.association = last_association_;
   order.pair = pair;
-  order.media = held.kind;
+  order.media = held.bundled[side] ? relay::PairKind::kOther : held.kind;
   order.words = {.association = last_association_, .first_flow = pair * relay::kFlowsPerPair + side * 2u,
                  .one_source = held.ice[side] || held.latch[side] == relay::LatchPolicy::kOff, .ice = held.ice[side], .words = words};
   handshakes_->order(order);

@@ -114,6 +114,8 @@ class RelayHost {
     bool closing = false;
     bool ice[2] = {false, false};
     relay::LatchPolicy latch[2] = {};
+    bool bundled[2] = {false, false};
+    bool shares[2] = {false, false};  ///< Its packets go by the sockets of another pair.
     std::uint32_t association[2] = {0, 0};
     std::unique_ptr<crypto::DtlsWords> dtls[2];  ///< Of the association, to know another one.
   };
@@ -122,11 +124,12 @@ class RelayHost {
   void unlink(Held& held, std::uint8_t side, bool quiet);
   void relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set);
   const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
-  const char* open_contexts(SideWords& words, relay::PairKind kind);
+  const char* open_contexts(SideWords& words, relay::PairKind kind, bool bundled);
   void close_sockets(Held& held) noexcept;
   static void close_contexts(const relay::Side& side) noexcept;
   void fail(std::uint32_t pair, std::uint8_t side, const char* reason);
-  PacketThread& thread_of(std::uint32_t pair) noexcept { return *threads_[pair % threads_.size()]; }
+  PacketThread& thread_of(std::uint32_t pair) noexcept { return *threads_[places_[pair]]; }
+  const char* place(std::uint32_t pair, const SideWords& caller, const SideWords& callee) noexcept;
   bool translate(const relay::Event& event, HostEvent& out) noexcept;
 
   std::uint32_t max_pairs_;
@@ -135,6 +138,8 @@ class RelayHost {
   std::string problem_;
   std::unique_ptr<crypto::SrtpEngine> engine_;
   std::unique_ptr<crypto::DtlsIdentity> identity_;
+  /// Which packet thread a pair is at: lines that share a transport are at one.
+  std::vector<std::atomic<std::uint8_t>> places_;
   std::unique_ptr<HandshakeThread> handshakes_;
   std::uint32_t last_association_ = 0;
   std::string kernel_problem_;

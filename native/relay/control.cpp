@@ -34,7 +34,8 @@ T* reserve(std::size_t count) {
 
 /// Forgets what was learnt and sets out from what is signalled. With ICE only checks say who is where.
 void begin(RunningSide& side, std::uint64_t now_ns) noexcept {
-  side.peer_mux = side.remote.known && side.remote.rtp_port == side.remote.rtcp_port;
+  // Where checks tell where the peer is, it shares ports as we do.
+  side.peer_mux = side.remote.known ? side.remote.rtp_port == side.remote.rtcp_port : side.ice && side.mux;
   if (side.ice) return;
   for (std::uint32_t i = 0; i < 2; ++i) {
     Path& path = side.paths[i];
@@ -67,10 +68,12 @@ std::uint32_t dice_of(const Side& words, std::uint32_t side) noexcept {
   return hash | 1;
 }
 
-/// Packets that we put in or take out shift the numbers of those that follow: such a side has numbers of ours, and keeps
-/// them to its end.
+/// Packets that we put in or take out shift the numbers of those that follow, and lines that share a way may have sources
+/// of one name: such a side has numbers of ours, and keeps them to its end.
 void number_sides(Pair& pair) noexcept {
-  for (std::size_t i = 0; i < 2; ++i) pair.sides[i].numbered |= pair.sides[i].digits.insert || pair.sides[i ^ 1].digits.take;
+  for (std::size_t i = 0; i < 2; ++i) {
+    pair.sides[i].numbered |= pair.sides[i].bundled || pair.sides[i].digits.insert || pair.sides[i ^ 1].digits.take;
+  }
 }
 
 }  // namespace
@@ -128,7 +131,8 @@ void Relay::open(std::uint32_t number, PairKind kind, const Side& caller, const 
     side.reports = words.reports;
     side.max_datagram = words.max_datagram;
     side.dice = side.dice_of_birth = dice_of(words, i);
-    side.out.start(kind == PairKind::kAudio ? kAudioSources : kOtherSources, side.spare->out_sources.data());
+    side.out.start(kind == PairKind::kAudio && !words.bundle.present ? kAudioSources : kOtherSources, side.spare->out_sources.data());
+    if (words.bundle.present) join(pair, i, words.bundle);
     if (words.ice.present) set_ice(pair, i, words.ice);
     begin(side, now_ns);
     if (words.dtls.association != 0) set_dtls(pair, i, words.dtls);
@@ -165,6 +169,7 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
   }
   if (bits & kChangeReports) side.reports = set.reports;
   if (bits & kChangeMaxDatagram) side.max_datagram = set.max_datagram;
+  if (bits & kChangeBundle && side.bundled && set.bundle.present) guard(number, side_number).bundle.words = set.bundle;
   if (bits & kChangeSilenceLimitMs) {
     side.silence_limit_ns = set.silence_limit_ms * kMillisecondNs;
     side.last_heard_ns = now_ns;
@@ -210,6 +215,7 @@ void Relay::close(std::uint32_t number) noexcept {
     old.contexts = {side.old_rx, side.old_tx[0], side.old_tx[1], side.old_tx[2]};
     if (side.old_rx || side.old_tx[0]) events_.event(old);
     if (side.dtls) set_dtls(pair, i, {});
+    if (side.bundled) leave(pair, i);
   }
   Event closed{.kind = EventKind::kClosed, .pair = number};
   closed.contexts = {pair.sides[0].rx, pair.sides[0].tx, pair.sides[1].rx, pair.sides[1].tx};

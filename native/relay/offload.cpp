@@ -41,7 +41,7 @@ bool needs_only_headers(const Pair& pair, const RunningSide& side, const Running
   const Path& path = side.paths[0];
   return pair.kind != PairKind::kUdptl && path.known && now_ns >= path.before_until_ns && other.paths[0].reachable &&
          side.receive && other.send && side.rx == nullptr && other.tx == nullptr && !other.numbered && !side.reports &&
-         !other.reports && !side.ice && !other.ice && !side.dtls && !other.dtls;
+         !other.reports && !side.ice && !other.ice && !side.dtls && !other.dtls && !side.bundled && !other.bundled;
 }
 
 }  // namespace

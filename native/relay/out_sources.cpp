@@ -30,16 +30,28 @@ void OutSource::lay_behind(std::uint16_t number) noexcept {
   resumes = sent;
 }
 
-OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms) noexcept {
+OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line) noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
-    if (at(i).in != in) continue;
+    if (at(i).in != in || at(i).line != line) continue;
+    at(i).used_ms = now_ms;
+    return &at(i);
+  }
+  for (std::size_t i = 0; i < count_; ++i) {
+    // RTCP was sent in its name, by way of a line that it spoke of.
+    if (at(i).in != in || at(i).gave) continue;
+    at(i).line = line;
     at(i).used_ms = now_ms;
     return &at(i);
   }
   if (count_ < limit_) {
+    std::uint32_t out = in;
+    while (by_out(out) != nullptr) out += 1;  // Another line has a source of that name.
+    changed_ = changed_ || out != in;
     OutSource& made = at(count_++);
     made = {};
-    made.in = made.out = in;
+    made.in = in;
+    made.out = out;
+    made.line = line;
     made.used_ms = now_ms;
     return &made;
   }
@@ -51,12 +63,21 @@ OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms) noexcept {
   OutSource& oldest = at(unused_longest);
   if (now_ms - oldest.used_ms < kUnusedMs) return nullptr;
   oldest.in = in;
+  oldest.line = line;
   oldest.used_ms = now_ms;
   oldest.shift = 0;
   oldest.behind = 0;
   oldest.resumes = oldest.sent;
   changed_ = true;
   return &oldest;
+}
+
+OutSource* OutSources::sender(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line) noexcept {
+  OutSource* found = nullptr;
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (at(i).in == in && (found == nullptr || at(i).line == line)) found = &at(i);
+  }
+  return found == nullptr ? place(in, now_ms, line) : found;
 }
 
 void OutSources::left(std::uint32_t out) noexcept {
@@ -73,8 +94,11 @@ void OutSources::lay_behind(std::uint32_t out, std::uint16_t number) noexcept {
   }
 }
 
-std::uint32_t OutSources::out_of(std::uint32_t in) const noexcept {
+std::uint32_t OutSources::out_of(std::uint32_t in, std::uint8_t line) const noexcept {
   for (std::size_t i = 0; i < count_; ++i) {
+    if (at(i).in == in && at(i).line == line) return at(i).out;
+  }
+  for (std::size_t i = 0; line != 0 && i < count_; ++i) {
     if (at(i).in == in) return at(i).out;
   }
   return by_out(in) == nullptr ? in : 0;

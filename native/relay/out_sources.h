@@ -32,6 +32,7 @@ struct OutSource {
   std::uint16_t given = 0;    ///< Newest that was given out: of a batch, none has left yet.
   std::uint16_t awaited = 0;  ///< The successor of the last one that lay behind.
   std::uint8_t behind = 0;    ///< How many in a row did.
+  std::uint8_t line = 0;      ///< Of those that share the transport: sources of two lines may have one SSRC.
   bool sent = false;          ///< RTP has left under `out`.
   bool gave = false;          ///< `given` counts.
   bool resumes = false;       ///< The next packet is to follow `given`.
@@ -56,7 +57,9 @@ class OutSources {
     more_ = more;
   }
   /// The place of a source that sends now; null when all are in use.
-  OutSource* place(std::uint32_t in, std::uint32_t now_ms) noexcept;
+  OutSource* place(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line = 0) noexcept;
+  /// The same for RTCP, whose sender may be a source of another line: browsers report on all lines as one of them.
+  OutSource* sender(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line) noexcept;
   /// Does any source leave under other numbers than its own? Seldom: so nothing is looked up in vain.
   bool changed() const noexcept { return changed_; }
   /// The number of a packet of ours between those of a source.
@@ -73,8 +76,8 @@ class OutSources {
   void left(std::uint32_t out) noexcept;
   void lay_behind(std::uint32_t out, std::uint16_t number) noexcept;
 
-  /// For what RTCP says of sources: 0 for one whose SSRC another one has now.
-  std::uint32_t out_of(std::uint32_t in) const noexcept;
+  /// For what RTCP says of sources, of that line or of another: 0 for one whose SSRC another one has now.
+  std::uint32_t out_of(std::uint32_t in, std::uint8_t line = 0) const noexcept;
   /// The source that is sent as `out`; null when none is.
   const OutSource* by_out(std::uint32_t out) const noexcept;
 

@@ -56,16 +56,17 @@ void forget_playing(Outbox& outbox, std::uint32_t pair) noexcept {
 
 /// A packet toward that side, still empty; null: nobody is there, or there is no room before the next look.
 Datagram* Relay::letter(const Pair& pair, std::uint32_t side_number, bool rtcp) noexcept {
-  const RunningSide& side = pair.sides[side_number];
+  const RunningSide& side = transport(pair, side_number);
   const Path& path = side.paths[rtcp && !side.peer_mux];
   Outbox& outbox = *outbox_;
   if (!path.reachable || outbox.letter_count == kLetters) return nullptr;
-  const std::uint32_t out_flow = pair.number * kFlowsPerPair + side_number * 2 + (rtcp && !side.mux);
+  const std::uint32_t out_flow = carrier(pair, side_number) * kFlowsPerPair + side_number * 2 + (rtcp && !side.mux);
   if (side.dtls && sending(out_flow) == nullptr) return nullptr;
   const std::size_t at = outbox.letter_count++;
   Datagram& made = outbox.letters[at] = Datagram{};
   made.flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2;
   made.out_flow = out_flow;
+  made.out_pair = pair.number;
   made.to = path.to;
   made.data = outbox.memory[at].data();
   made.room = kLetterBytes;
@@ -100,7 +101,9 @@ void Relay::report(Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) 
 
   const LastOut last = side.last_out();
   const std::uint32_t clock_hz = other.receptions.clock_of(last.ssrc);
-  Sender sender{.ssrc = last.sent_ns == 0 ? own_ssrc(side) : side.out.out_of(last.ssrc)};
+  RunningSide& way = transport(pair, side_number);
+  const std::uint8_t line = line_in(pair, side_number);
+  Sender sender{.ssrc = last.sent_ns == 0 ? own_ssrc(side) : way.out.out_of(last.ssrc, line)};
   // RFC 3550 §6.4: a sender report is made by who has sent since the last two reports.
   sender.sends = last.sent_ns != 0 && clock_hz != 0 && now_ns - last.sent_ns < 2 * kReportNs;
   sender.unix_ns = now_ns + wall_ns_;
@@ -108,7 +111,7 @@ void Relay::report(Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) 
   sender.packets = last.packets;
   sender.octets = last.octets;
   if (sender.ssrc == 0) return;
-  if ((side.tx || side.numbered) && side.out.place(last.sent_ns == 0 ? sender.ssrc : last.ssrc, milliseconds(now_ns)) == nullptr) return;
+  if ((way.tx || way.numbered) && way.out.place(last.sent_ns == 0 ? sender.ssrc : last.ssrc, milliseconds(now_ns), line) == nullptr) return;
   Datagram* const made = letter(pair, side_number, true);
   if (made == nullptr) return;
   side.report_due_ns = now_ns + drawn(side, kReportNs);
@@ -164,13 +167,14 @@ void Relay::play_packet(Playing& playing, std::uint64_t now_ns) noexcept {
   }
   playing.due_ns += kEventPacketNs;
   const EventPacket packet = next_event_packet(playing);
-  OutSource* const source = side.send ? side.out.place(playing.ssrc, milliseconds(now_ns)) : nullptr;
+  OutSources& sources = transport(pair, playing.side).out;
+  OutSource* const source = side.send ? sources.place(playing.ssrc, milliseconds(now_ns), line_in(pair, playing.side)) : nullptr;
   Datagram* const made = source == nullptr ? nullptr : letter(pair, playing.side, false);
   if (made == nullptr) return;  // On hold, or unreachable: the time of the digit passes all the same.
   made->size = kEventPacketBytes;
   made->data[0] = 0x80;
   made->data[1] = static_cast<std::uint8_t>((packet.marker ? 0x80 : 0) | playing.digit.payload_type);
-  write16(made->data + 2, side.out.next_number(*source));
+  write16(made->data + 2, sources.next_number(*source));
   write32(made->data + 4, packet.timestamp);
   write32(made->data + 8, source->out);
   std::memcpy(made->data + kRtpHeaderBytes, packet.payload.data(), packet.payload.size());
@@ -183,7 +187,7 @@ std::span<Datagram> Relay::made(std::uint64_t now_ns) noexcept {
   outbox.letter_count = 0;
   for (std::size_t at = 0; at < letters.size(); at += kPiece) protect(letters.subspan(at, std::min<std::size_t>(kPiece, letters.size() - at)));
   for (const Datagram& letter : letters) {
-    if (letter.verdict == Verdict::kForward) count(letter.out_flow / kFlowsPerPair, letter.out_flow >> 1 & 1, k_made, 1);
+    if (letter.verdict == Verdict::kForward && !letter.part) count(letter.out_pair, letter.out_flow >> 1 & 1, k_made, 1);
   }
   return letters;
 }

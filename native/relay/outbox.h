@@ -11,8 +11,8 @@ namespace sallyport::relay {
 
 /// Limit: packets of ours between two looks of the packet thread; those beyond wait for the next one.
 inline constexpr std::size_t kLetters = 64;
-/// A report or an event, with its SRTP tag and MKI.
-inline constexpr std::size_t kLetterBytes = 512;
+/// A compound of RTCP, with its SRTP tag and MKI.
+inline constexpr std::size_t kLetterBytes = 1'664;
 
 struct Outbox {
   std::array<Datagram, kLetters> letters{};

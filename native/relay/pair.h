@@ -44,8 +44,29 @@ struct LastOut {
   std::uint32_t octets = 0;   ///< Of payload.
 };
 
-/// What only sides with ICE or DTLS have.
+/// What a bundle knows of a source that it hears.
+struct HeardIn {
+  std::uint32_t ssrc = 0;
+  std::uint32_t used_ms = 0;
+  std::uint8_t line = 0;  ///< Its place among the lines, plus one; 0: the place is free.
+};
+
+/// Limit: sources of a bundle that are remembered; beyond, the one unheard for longest makes room.
+inline constexpr std::size_t kBundleSources = 16;
+
+/// Lines that share the transport of a side.
+struct Bundle {
+  std::uint32_t carrier = 0;  ///< The pair whose transport it is.
+  std::uint8_t line = 0;      ///< Its own place among the carrier's lines, plus one; 0: there was none.
+  BundleWords words;
+  // Of the carrier alone.
+  std::array<std::uint32_t, kBundleLimit> lines{};  ///< Pairs, plus one; 0: the place is free.
+  std::array<HeardIn, kBundleSources> heard{};
+};
+
+/// What only sides with ICE, DTLS or a bundle have.
 struct Guard {
+  Bundle bundle;
   IceAgent ice;
   DtlsLink link;                           ///< Of the association that may bring keys.
   crypto::SrtpContext* rtcp_rx = nullptr;  ///< Of the association on the RTCP port, where DTLS has one: RFC 5764 §4.2.
@@ -97,6 +118,7 @@ struct RunningSide {
   bool numbered : 1 = false;            ///< It gets numbers of ours (OutSources), though it gets plain RTP.
   bool ice : 1 = false;
   bool dtls : 1 = false;
+  bool bundled : 1 = false;             ///< It stands in a bundle: see Guard.
   std::uint8_t payload_type_count = 0;
   std::uint8_t told_keys = 0;           ///< What control was told of `rx` and `tx`: see keys.h.
   std::uint8_t dscp = 0;
@@ -164,6 +186,12 @@ struct alignas(64) Pair {
   std::uint32_t active_at = 0;  ///< Its place among the active ones.
   RunningSide sides[2];
 };
+
+inline std::uint32_t Relay::carrier(const Pair& pair, std::uint32_t side) const noexcept {
+  return pair.sides[side].bundled ? shared_carrier(pair, side) : pair.number;
+}
+/// Where that side's packets come and go: its own way, or that of the line it is bundled with.
+inline RunningSide& Relay::transport(const Pair& pair, std::uint32_t side) const noexcept { return pairs_[carrier(pair, side)].sides[side]; }
 
 /// Limit: bytes a pair takes beside its sockets and SRTP contexts.
 static_assert(sizeof(Pair) <= 1'536, "a box holds twenty thousand of these");

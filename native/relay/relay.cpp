@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "bundle.h"
 #include "keys.h"
 #include "pair.h"
 #include "rtcp.h"
@@ -22,8 +23,8 @@ constexpr std::uint64_t kTickNs = 20'000'000;
 constexpr std::size_t kPacketsAhead = 6;
 
 /// The numbers under which it goes on; false: there is no place for its source.
-bool renumber(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noexcept {
-  OutSource* const source = to.out.place(read32(datagram.data + 8), milliseconds(now_ns));
+bool renumber(Datagram& datagram, RunningSide& to, std::uint8_t line, std::uint64_t now_ns) noexcept {
+  OutSource* const source = to.out.place(read32(datagram.data + 8), milliseconds(now_ns), line);
   if (source == nullptr) return false;
   write32(datagram.data + 8, source->out);
   write16(datagram.data + 2, source->number(read16(datagram.data + 2)));
@@ -164,12 +165,18 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const bool rtcp_port = datagram.flow & 1;
   if (!learn(pair, side_number, rtcp_port, datagram.sender, now_ns)) return drop(datagram, Verdict::kStranger);
 
-  RunningSide& other = pair.sides[side_number ^ 1];
-  heard(pair, side_number, now_ns);
   if (pair.sides[side_number].ice) {
     const bool authentic = pair.sides[side_number].rx != nullptr;
     guard(pair.number, side_number).ice.heard(rtcp_port, datagram.sender, authentic, now_ns);
   }
+  if (pair.sides[side_number].bundled) return deal(datagram, pair, side_number, now_ns);
+  forward(datagram, pair, side_number, now_ns);
+}
+
+/// On its way from that side of its line, whatever transports it came and goes by.
+void Relay::forward(Datagram& datagram, Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) noexcept {
+  heard(pair, side_number, now_ns);
+  RunningSide& other = transport(pair, side_number ^ 1);
   const bool other_rtcp_port = datagram.rtcp && !other.mux;
   const Path& out = other.paths[datagram.rtcp && !other.peer_mux];
 
@@ -179,10 +186,12 @@ void Relay::pass(Datagram& datagram, std::uint64_t now_ns) noexcept {
   if (!passes) return;
   if (!out.reachable) return drop(datagram, Verdict::kUnsent);
   const bool renumbers = !datagram.rtcp && (other.tx != nullptr || other.numbered);
-  if (renumbers && !renumber(datagram, other, now_ns)) return drop(datagram, Verdict::kUnsent);
-  datagram.out_flow = pair.number * kFlowsPerPair + (side_number ^ 1) * 2 + other_rtcp_port;
+  if (renumbers && !renumber(datagram, other, line_in(pair, side_number ^ 1), now_ns)) return drop(datagram, Verdict::kUnsent);
+  datagram.out_pair = pair.number;
+  datagram.out_flow = carrier(pair, side_number ^ 1) * kFlowsPerPair + (side_number ^ 1) * 2 + other_rtcp_port;
   datagram.to = out.to;
   if (other.dtls && sending(datagram.out_flow) == nullptr) return drop(datagram, Verdict::kUnsent);
+  if (other.bundled && !datagram.rtcp) put_mid(datagram, guard(pair.number, side_number ^ 1).bundle.words);
 }
 
 void Relay::protect(std::span<Datagram> piece) noexcept {
@@ -199,8 +208,8 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
       owners[job_count++] = &datagram;
     } else if (!datagram.rtcp) {
       if (side.numbered) tell_source(side.out, datagram, crypto::Verdict::kGood);
-      count(number, side_number, k_sent, 1);
-      count(number, side_number, k_sentBytes, datagram.size);
+      count(datagram.out_pair, side_number, k_sent, 1);
+      count(datagram.out_pair, side_number, k_sentBytes, datagram.size);
     }
   }
   if (job_count == 0) return;
@@ -215,8 +224,8 @@ void Relay::protect(std::span<Datagram> piece) noexcept {
       continue;
     }
     if (!datagram.rtcp) {
-      count(number, side_number, k_sent, 1);
-      count(number, side_number, k_sentBytes, datagram.size);
+      count(datagram.out_pair, side_number, k_sent, 1);
+      count(datagram.out_pair, side_number, k_sentBytes, datagram.size);
     }
     datagram.size = jobs[i].size;
   }

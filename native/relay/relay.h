@@ -76,6 +76,19 @@ struct DtlsLink {
   bool active = false;            ///< We begin.
 };
 
+/// Limit: m-lines on one transport; control refuses more. Bytes of a line's name in packets (RFC 8285 §4.2 has no more).
+inline constexpr std::size_t kBundleLimit = 16;
+inline constexpr std::size_t kMidBytes = 16;
+
+/// BundleLine of the first column: the line shares the transport of a pair, perhaps its own. RFC 9143.
+struct BundleWords {
+  bool present = false;
+  std::uint32_t pair = 0;
+  Text<kMidBytes> mid;
+  std::uint8_t mid_id = 0;                        ///< Header extension that bears `mid`; 0: none is agreed.
+  std::array<std::uint64_t, 2> payload_types{};  ///< A bit for each that may arrive.
+};
+
 struct PayloadType {
   std::uint8_t from, to;
 };
@@ -122,6 +135,7 @@ struct Side {
   Digits digits{};
   bool reports = false;
   std::uint16_t max_datagram = 0;
+  BundleWords bundle;
 };
 
 /// Which members of a Side a change carries.
@@ -143,6 +157,7 @@ enum ChangeBits : std::uint32_t {
   kChangeDigits = 1 << 14,
   kChangeReports = 1 << 15,
   kChangeMaxDatagram = 1 << 16,
+  kChangeBundle = 1 << 17,
 };
 
 /// The counters of a side, in the order in which they stand in shared memory. SideCounters in the first column.
@@ -168,7 +183,7 @@ enum class Verdict : std::uint8_t { kForward, kAnswer, kHandedOn, kStranger, kNo
 
 /// One datagram, worked on in place.
 struct Datagram {
-  std::uint32_t flow = 0;  ///< In: where it arrived.
+  std::uint32_t flow = 0;  ///< In: where it arrived. Out: of the line it belongs to, where lines share that way.
   endpoint sender{};       ///< In.
   std::uint8_t* data = nullptr;
   std::uint32_t size = 0;  ///< In and out.
@@ -176,7 +191,9 @@ struct Datagram {
   Verdict verdict = Verdict::kMalformed;
   bool by_ring = false;        ///< In: AF_XDP brought it.
   bool rtcp = false;           ///< Out.
+  bool part = false;           ///< Out: RTCP that arrived with others of its kind.
   std::uint32_t out_flow = 0;  ///< Out, when forwarded: the socket it leaves by.
+  std::uint32_t out_pair = 0;  ///< Out, when forwarded: whose stream it is.
   endpoint to{};               ///< Out, when forwarded.
 };
 
@@ -231,6 +248,7 @@ struct Secured {
 inline constexpr std::uint32_t kDtlsBurst = 64;
 inline constexpr std::uint64_t kDtlsDatagramNs = 10'000'000;
 
+struct Bundle;
 struct Pair;
 struct Spare;
 struct RunningSide;
@@ -298,6 +316,17 @@ class Relay {
   bool proved(const Datagram& datagram, std::uint64_t now_ns) const noexcept;
   void pass_zrtp(Datagram& datagram, const Pair& pair, std::uint64_t now_ns) noexcept;
   Guard& guard(std::uint32_t pair, std::uint32_t side) const noexcept;
+  std::uint32_t carrier(const Pair& pair, std::uint32_t side) const noexcept;
+  std::uint32_t shared_carrier(const Pair& pair, std::uint32_t side) const noexcept;
+  RunningSide& transport(const Pair& pair, std::uint32_t side) const noexcept;
+  std::uint8_t line_in(const Pair& pair, std::uint32_t side) const noexcept;
+  std::uint8_t sender_line(const Pair& pair, std::uint32_t side, std::uint32_t ssrc) const noexcept;
+  std::uint8_t line_of(const Datagram& datagram, const Bundle& bundle, std::uint32_t side) const noexcept;
+  void join(Pair& pair, std::uint32_t side, const BundleWords& words) noexcept;
+  void leave(Pair& pair, std::uint32_t side) noexcept;
+  void deal(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void deal_rtcp(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void forward(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   crypto::SrtpContext* receiving(std::uint32_t flow) const noexcept;
   crypto::SrtpContext* sending(std::uint32_t flow) const noexcept;
   void set_ice(Pair& pair, std::uint32_t side, const IceWords& words) noexcept;
@@ -313,7 +342,6 @@ class Relay {
   void look_for_digits(const Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void tell_digits(const Pair& pair, std::uint32_t side, const ToldDigits& told) noexcept;
   void hear_reports(const Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
-  void hide(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noexcept;
   void watch_pair(Pair& pair, std::uint64_t now_ns) noexcept;
   void report(Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void play_on(std::uint64_t now_ns) noexcept;

@@ -129,10 +129,11 @@ class Compound {
 struct Names {
   const OutSources* onward;
   const OutSources* back;
+  std::uint8_t line;
 
   /// One of those that the compound speaks for.
   void own(std::uint8_t* ssrc) const noexcept {
-    if (onward) write32(ssrc, onward->out_of(read32(ssrc)));
+    if (onward) write32(ssrc, onward->out_of(read32(ssrc), line));
   }
   /// One of those it reports on. Returns how far its sequence numbers were shifted.
   std::uint16_t reported(std::uint8_t* ssrc) const noexcept {
@@ -233,8 +234,30 @@ std::size_t rewrite_rtcp(Bytes compound, std::string_view cname, std::span<std::
   return made.size();
 }
 
-void rename_rtcp(std::span<std::uint8_t> compound, const OutSources* onward, const OutSources* back) noexcept {
-  const Names names{onward, back};
+BlockSources sources_of(Bytes block) noexcept {
+  BlockSources found;
+  if (block.size() < 8) return found;
+  const unsigned count = block[0] & 0x1f;
+  const std::uint8_t type = block[1];
+  const auto about = [&](std::size_t at) {
+    if (found.has_about || at + 4 > block.size()) return;
+    found.about = read32(&block[at]);
+    found.has_about = true;
+  };
+  found.sender = read32(&block[4]);
+  if (type == kSr && count != 0) about(28);
+  if (type == kRr && count != 0) about(8);
+  if (type == kXr && block.size() >= 16 && block[8] != kReceiverReferenceTime) about(12);
+  if (type != kRtpFeedback && type != kPayloadFeedback) return found;
+  if (block.size() >= 12 && read32(&block[8]) != 0) about(8);
+  // Requests that name whom they mean behind: RFC 5104 §4.2, §4.3.1 and REMB.
+  const bool remb = type == kPayloadFeedback && (block[0] & 0x1f) == 15;
+  about(remb ? 20 : 12);
+  return found;
+}
+
+void rename_rtcp(std::span<std::uint8_t> compound, const OutSources* onward, const OutSources* back, std::uint8_t line) noexcept {
+  const Names names{onward, back, line};
   while (compound.size() >= 8) {
     const std::size_t size = (read16(&compound[2]) + std::size_t{1}) * 4;
     if (size > compound.size()) return;

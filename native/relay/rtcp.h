@@ -28,7 +28,15 @@ std::size_t rewrite_rtcp(std::span<const std::uint8_t> compound, std::string_vie
 inline constexpr std::size_t kRtcpSenderAt = 4;
 
 /// Puts other SSRCs, and the sequence numbers that go with them, into a rebuilt compound. `onward`: of the sources that
-/// it speaks for; `back`: of those it reports on, as the sender of the compound knows them. Either may be null.
-void rename_rtcp(std::span<std::uint8_t> compound, const OutSources* onward, const OutSources* back) noexcept;
+/// it speaks for, of that line; `back`: of those it reports on, as the sender of the compound knows them. Either may be null.
+void rename_rtcp(std::span<std::uint8_t> compound, const OutSources* onward, const OutSources* back, std::uint8_t line = 0) noexcept;
+
+/// The sources that a block speaks for and of, as far as they tell whose it is.
+struct BlockSources {
+  std::uint32_t sender = 0;
+  std::uint32_t about = 0;  ///< Valid with `has_about`.
+  bool has_about = false;
+};
+BlockSources sources_of(std::span<const std::uint8_t> block) noexcept;
 
 }  // namespace sallyport::relay

@@ -41,7 +41,7 @@ void Relay::pass_zrtp(Datagram& datagram, const Pair& pair, std::uint64_t now_ns
   const std::uint32_t side_number = datagram.flow >> 1 & 1;
   const RunningSide& side = pair.sides[side_number];
   const RunningSide& other = pair.sides[side_number ^ 1];
-  const bool secret = side.rx || side.tx || other.rx || other.tx || side.dtls || other.dtls;
+  const bool secret = side.rx || side.tx || other.rx || other.tx || side.dtls || other.dtls || side.bundled || other.bundled;
   if (secret || datagram.flow & 1 || datagram.size < 28 || read32(datagram.data + 4) != kCookie) return drop(datagram, Verdict::kMalformed);
   if (!acceptable(datagram, side, now_ns)) return drop(datagram, Verdict::kStranger);
   const Path& out = other.paths[0];

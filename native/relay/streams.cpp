@@ -69,11 +69,17 @@ bool Relay::pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side_number, 
     look_for_digits(datagram, pair, side_number, now_ns);
   }
   if (!side.receive || !other.send) return drop(datagram, Verdict::kUnsent), false;
+  const auto skip = [&] {  // A packet that is not passed on leaves no gap in the numbers of those that are.
+    OutSources& sources = transport(pair, side_number ^ 1).out;
+    OutSource* const source = sources.place(ssrc, milliseconds(now_ns), line_in(pair, side_number ^ 1));
+    if (source != nullptr) sources.skip(*source);
+    drop(datagram, Verdict::kTaken);
+  };
   if (other.reports || other.digits.insert) {
     if (events == nullptr) follow(other.use_spare().last_out, datagram, now_ns);
-    if (other.speaks) return hide(datagram, other, now_ns), false;
+    if (other.speaks) return skip(), false;
   }
-  if (events != nullptr && side.digits.take && are_digits(payload_of(datagram))) return hide(datagram, other, now_ns), false;
+  if (events != nullptr && side.digits.take && are_digits(payload_of(datagram))) return skip(), false;
   for (std::size_t i = 0; i < other.payload_type_count; ++i) {
     const PayloadType& renumbered = other.spare->payload_types[i];
     if (renumbered.from != payload_type) continue;
@@ -81,13 +87,6 @@ bool Relay::pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side_number, 
     break;
   }
   return true;
-}
-
-/// A packet that is not passed on leaves no gap in the numbers of those that are.
-void Relay::hide(Datagram& datagram, RunningSide& to, std::uint64_t now_ns) noexcept {
-  OutSource* const source = to.out.place(read32(datagram.data + 8), milliseconds(now_ns));
-  if (source != nullptr) to.out.skip(*source);
-  drop(datagram, Verdict::kTaken);
 }
 
 void Relay::look_for_digits(const Datagram& datagram, Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) noexcept {
@@ -108,7 +107,6 @@ void Relay::tell_digits(const Pair& pair, std::uint32_t side_number, const ToldD
 
 /// Rebuilds a report or feedback; where sources change their numbers on the way, so does what is said of them.
 bool Relay::pass_rtcp(Datagram& datagram, Pair& pair, std::uint32_t side_number, std::uint64_t now_ns) noexcept {
-  RunningSide& from = pair.sides[side_number];
   RunningSide& to = pair.sides[side_number ^ 1];
   count(pair.number, side_number, k_rtcpPackets, 1);
   hear_reports(datagram, pair, side_number, now_ns);
@@ -116,12 +114,16 @@ bool Relay::pass_rtcp(Datagram& datagram, Pair& pair, std::uint32_t side_number,
   std::uint8_t made[kRtcpBytes];
   const std::size_t size = rewrite_rtcp({datagram.data, datagram.size}, {to.cname.data(), to.cname_size}, made);
   if (size == 0 || size > datagram.room) return drop(datagram, Verdict::kUnsent), false;
-  const OutSources* const onward = to.tx || to.numbered ? &to.out : nullptr;
-  const OutSources* const back = from.tx || from.numbered ? &from.out : nullptr;
-  if (onward != nullptr && to.out.place(read32(made + kRtcpSenderAt), milliseconds(now_ns)) == nullptr) {
+  RunningSide& way = transport(pair, side_number ^ 1);
+  const RunningSide& came = transport(pair, side_number);
+  const std::uint8_t line = line_in(pair, side_number ^ 1);
+  const std::uint32_t sender = read32(made + kRtcpSenderAt);
+  const OutSources* const onward = way.tx || way.numbered ? &way.out : nullptr;
+  const OutSources* const back = came.tx || came.numbered ? &came.out : nullptr;
+  if (onward != nullptr && way.out.sender(sender, milliseconds(now_ns), sender_line(pair, side_number, sender)) == nullptr) {
     return drop(datagram, Verdict::kUnsent), false;
   }
-  if ((onward && onward->changed()) || (back && back->changed())) rename_rtcp({made, size}, onward, back);
+  if ((onward && onward->changed()) || (back && back->changed())) rename_rtcp({made, size}, onward, back, line);
   std::memcpy(datagram.data, made, size);
   datagram.size = static_cast<std::uint32_t>(size);
   to.marks.sent({made, size}, now_ns);

@@ -14,11 +14,13 @@ import {
   type Sdp,
   sends,
 } from "../sdp/index.ts";
+import { midExtension, payloadTypesOf, sharers, unbundled } from "./bundle.ts";
 import { agreedDigits, digitsAnswered } from "./digits.ts";
 import { FAX, isFax, maxDatagramOf } from "./fax.ts";
 import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
 import { iceForAnswer } from "./ice.ts";
 import { keysForAnswer, NO_KEYS } from "./keys.ts";
+import { inBundle, leadsOffered, leadsTaken, oneTransport } from "./leads.ts";
 import type { Line, LineSide, Position } from "./line.ts";
 import { inOfferedNumbers, type Renumbered } from "./numbers.ts";
 import { hasIce, placeholder, shownOn, withVoice } from "./offer.ts";
@@ -36,26 +38,23 @@ export interface Answered {
 }
 
 /** Throws PeerError 488 or 400. Reserves nothing. */
-export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]): Answered {
-  const fault = answerFault(pending.onward, sdp);
+export function applyAnswer(pending: Pending, answer: Sdp, own: readonly OwnPorts[]): Answered {
+  const fault = answerFault(pending.onward, answer);
   if (fault !== undefined) throw new PeerError(488, fault);
 
   const { legs } = pending.state;
   const to = pending.from;
   const from = otherSide(to);
   const rules = rulesOf(legs[to]);
-  const lines: Position[] = [];
-  const writings: Writing[] = [];
+  const may = (index: number): boolean => pending.offered[index]?.sides[from].bundled === true;
+  const { sdp, tagged } = unbundled(groupsOf(answer), answer, may);
+  const taken: Position[] = [];
+  const texts: (Media | undefined)[] = [];
   for (const [index, media] of sdp.media.entries()) {
     const offered = pending.offered[index];
     const source = pending.offer.media[index];
-    if (source === undefined) {
-      lines.push(undefined); // Only the answerer knows of it: see lines-off.ts.
-      continue;
-    }
-    if (offered === undefined || media.port === 0) {
-      lines.push(undefined);
-      writings.push(placeholder(source, midOf(source)));
+    if (source === undefined || offered === undefined || media.port === 0) {
+      taken.push(undefined); // Without a source only the answerer knows of it: see lines-off.ts.
       continue;
     }
     const fax = isFax(media);
@@ -69,13 +68,30 @@ export function applyAnswer(pending: Pending, sdp: Sdp, own: readonly OwnPorts[]
     const told = digitsAnswered(other?.media ?? left, source, legs, from);
     const agreed = answeredLine(offered, before, sdp, told, from, legs[from], own, other);
     const line = pending.repeated ? agreed : agreedDigits(agreed, legs, from, { answer: media, onward, told });
-    lines.push(line);
-    const preconditions = answeredPreconditions(legs[from], legs[to], source, media);
-    writings.push(answeredWriting(line, to, told, source, legs[to], preconditions));
+    const joins =
+      tagged[index] !== undefined || (may(index) && sharers(pending.offered, from, offered.sides[from].local) > 1);
+    taken.push(joins ? inBundle(line, from, payloadTypesOf(media, onward), midExtension(media)) : line);
+    texts[index] = told;
+  }
+  const offeredGroups = groupsOf(pending.offer);
+  const leads = leadsOffered(taken, to, offeredGroups);
+  const answered = oneTransport(taken, from, leadsTaken(taken, pending.offered, from, tagged));
+  const lines = oneTransport(answered, to, leads);
+  const writings: Writing[] = [];
+  for (const [index, source] of pending.offer.media.entries()) {
+    const line = lines[index];
+    const told = texts[index];
+    if (line === undefined || told === undefined) {
+      writings.push(placeholder(source, midOf(source)));
+      continue;
+    }
+    const preconditions = answeredPreconditions(legs[from], legs[to], source, sdp.media[index] as Media);
+    const writing = answeredWriting(line, to, told, source, legs[to], preconditions);
+    writings.push((leads[index] ?? index) === index ? writing : { ...writing, led: true });
   }
   const shown = shownOn(lines, to, legs[to]);
   const { offer } = pending;
-  const groups = groupsAnswered(groupsOf(offer), sdp, lines, to);
+  const groups = groupsAnswered(offeredGroups, sdp, lines, to);
   const frame = { source: sdp, times: offer.times, groups, ice: hasIce(lines, to), rules };
   const voice = say(legs[to].voice, shown, writeBody(frame, shown, writings), writings.length);
   return { state: { lines, legs: withVoice(legs, to, voice) }, text: voice.text };
@@ -116,7 +132,9 @@ function answeredLine(
     remote,
     profile: profile.name,
     mid: side.mid,
-    bundled: side.bundled && mux,
+    bundled: false,
+    midId: side.midId,
+    arriving: side.arriving,
     mux,
     ice,
     rx: keys.rx,
@@ -158,6 +176,7 @@ function answeredWriting(
     muxOnly: false,
     preconditions,
     offer: false,
+    led: false,
     asked,
   };
 }

@@ -6,6 +6,7 @@
  */
 import { type Family, familyOf, type RealmSettings } from "../base/index.ts";
 import { attribute, type Media, profileOf, type Sdp } from "../sdp/index.ts";
+import { bundlesOnward } from "./bundle.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Position } from "./line.ts";
 import type { SideIndex } from "./party.ts";
@@ -48,7 +49,12 @@ export function freshMid(index: number, side: SideIndex, ...taken: (readonly Pos
 }
 
 /** The groups of an offer that `from` made, in the names of the other leg. Lines that are not offered on are left out. */
-export function groupsOnward(groups: readonly Group[], lines: readonly Position[], from: SideIndex): string {
+export function groupsOnward(
+  groups: readonly Group[],
+  lines: readonly Position[],
+  before: readonly Position[],
+  from: SideIndex,
+): string {
   let text = "";
   for (const { semantics, tags } of groups) {
     if (!crosses(semantics)) continue;
@@ -59,11 +65,7 @@ export function groupsOnward(groups: readonly Group[], lines: readonly Position[
     }
     if (names !== "") text += `a=group:${semantics}${names}\r\n`;
   }
-  for (const line of lines) {
-    const side = line?.sides[from === 0 ? 1 : 0];
-    if (side?.bundled === true && side.mid !== undefined) text += `a=group:BUNDLE ${side.mid}\r\n`;
-  }
-  return text;
+  return text + bundlesOnward(lines, before, from === 0 ? 1 : 0);
 }
 
 /**
@@ -81,8 +83,8 @@ export function groupsAnswered(
   let text = "";
   for (const { semantics, tags } of offer) {
     if (semantics === "BUNDLE") {
-      const first = tags.find((tag) => lines.some((line) => line?.sides[to].bundled && line.sides[to].mid === tag));
-      if (first !== undefined) text += `a=group:BUNDLE ${first}\r\n`;
+      const taken = tags.filter((tag) => lines.some((line) => line?.sides[to].bundled && line.sides[to].mid === tag));
+      if (taken.length > 0) text += `a=group:BUNDLE ${taken.join(" ")}\r\n`;
       continue;
     }
     if (semantics !== "ANAT" && !(crosses(semantics) && taken.some((group) => group.semantics === semantics))) continue;

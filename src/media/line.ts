@@ -42,8 +42,12 @@ export interface LineSide {
   readonly profile: string;
   /** What the line is called on this leg (RFC 5888); `undefined`: nobody named it. */
   readonly mid: string | undefined;
-  /** It is the line that stands for a BUNDLE on this leg, and the only one in it. RFC 9143. */
+  /** It stands in a BUNDLE on this leg, with all that have the same `local`, or alone. RFC 9143. */
   readonly bundled: boolean;
+  /** In a BUNDLE: the header extension that names it in its packets; 0: none. */
+  readonly midId: number;
+  /** In a BUNDLE: payload types of packets that may come from it. */
+  readonly arriving: readonly number[];
   /** RTP and RTCP share one port, on this leg. */
   readonly mux: boolean;
   /** `undefined`: media goes where `remote` says. */

@@ -15,15 +15,25 @@ import {
   sends,
 } from "../sdp/index.ts";
 import { withinReach } from "./altc.ts";
-import { mergedLines, standsForBundle } from "./bundle.ts";
+import {
+  fitsTogether,
+  fitTogether,
+  freeExtension,
+  isLed,
+  midExtension,
+  payloadTypesOf,
+  sharers,
+  unbundled,
+  withSide,
+} from "./bundle.ts";
 import { digitsOffered } from "./digits.ts";
 import { carriesFax, FAX, isFax, maxDatagramOf } from "./fax.ts";
-import { alternatives, freshMid, type Group, groupsOf, groupsOnward, hasFamily, midOf } from "./groups.ts";
+import { alternatives, freshMid, groupsOf, groupsOnward, hasFamily, midOf } from "./groups.ts";
 import { iceForOffer, iceToOffer } from "./ice.ts";
 import { readIp } from "./ip.ts";
 import { keysForOffer, keysToOffer, NO_KEYS, NO_OFFERED_KEYS, type OfferedKeys } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
-import type { Line, LineSide, Local, Position } from "./line.ts";
+import type { Line, LineSide, Local, Position, Remote } from "./line.ts";
 import { withLines } from "./lines-off.ts";
 import { SAME_NUMBERS } from "./numbers.ts";
 import { isBrowser, keyingsFor, otherSide, rulesOf, type SideIndex } from "./party.ts";
@@ -62,15 +72,12 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
   const fault = reofferFault(heard === 0 ? known : Math.min(known, heard), offer);
   if (fault !== undefined) throw new PeerError(488, fault);
 
-  const sdp = withLines(offer, Math.max(known, legs[to].voice.lines));
-  const groups = groupsOf(sdp);
-  const aside =
-    groups.length === 0
-      ? NONE
-      : [...alternatives(groups, sdp, legs[from].realm), ...mergedLines(groups, sdp, base.lines, from)];
+  const described = withLines(offer, Math.max(known, legs[to].voice.lines));
+  const groups = groupsOf(described);
+  const { sdp, tagged } = unbundled(groups, described);
+  const aside = groups.length === 0 ? NONE : alternatives(groups, sdp, legs[from].realm);
   const rules = rulesOf(legs[to]);
-  const lines: Position[] = [];
-  const writings: Writing[] = [];
+  const asked: (Asked | undefined)[] = [];
   const onward: Media[] = [];
   let wanted = 0;
   let carried = 0;
@@ -82,27 +89,32 @@ export function applyOffer(context: OfferContext, offer: Sdp): Offered {
     const told = profile === undefined ? undefined : toldOf(media, profile, legs, from);
     if (profile === undefined || told === undefined) {
       if (profile !== undefined) unshaped++;
-      lines.push(undefined);
+      asked.push(undefined);
       onward.push(media.port === 0 ? media : { ...media, port: 0 });
-      writings.push(placeholder(media, undefined));
       continue;
     }
     carried++;
-    const line = offeredLine(context, { sdp, groups }, media, profile, index, lines);
-    lines.push(line);
+    asked.push(askedOf(context, sdp, media, profile, index, tagged));
     onward.push(told);
-    const preconditions = offeredPreconditions(legs[from], legs[to], media);
-    writings.push(offeredWriting(line, from, told, profile, legs[to], preconditions));
   }
   if (carried === 0 && unshaped > 0) throw new PeerError(488, "no codec is left that both sides may have", 305);
   if (wanted > 0 && carried === 0) throw new PeerError(488, "none of the offered streams can be carried", 302);
 
+  const lines = namedInPackets(offeredLines(context, sdp, asked, onward), base.lines, to, onward);
+  const writings = lines.map((line, index): Writing => {
+    const media = sdp.media[index] as Media;
+    const profile = asked[index]?.profile;
+    if (line === undefined || profile === undefined) return placeholder(media, undefined);
+    const preconditions = offeredPreconditions(legs[from], legs[to], media);
+    const writing = offeredWriting(line, from, onward[index] as Media, profile, legs[to], preconditions);
+    return isLed(lines, index, to) ? { ...writing, led: true } : writing;
+  });
   const leg = legs[to];
   const shown = shownOn(lines, to, leg);
   const frame = {
     source: sdp,
     times: ALWAYS,
-    groups: groupsOnward(groups, lines, from),
+    groups: groupsOnward(groups, lines, base.lines, from),
     ice: hasIce(lines, to),
     rules,
   };
@@ -130,39 +142,123 @@ function toldOf(media: Media, profile: Profile, legs: readonly [Leg, Leg], from:
   return told === undefined ? undefined : digitsOffered(told, legs, from);
 }
 
-/** `earlier`: the lines of this offer that stand before it. */
-function offeredLine(
+/** A line of the offer that we would carry, as far as it says itself how. */
+interface Asked {
+  readonly media: Media;
+  readonly profile: Profile;
+  readonly mux: boolean;
+  readonly ice: LineSide["ice"];
+  readonly remote: Remote | undefined;
+  /** 0.0.0.0, or where only checks tell. */
+  readonly nowhere: boolean;
+  /** The line that is tagged in its bundle. */
+  readonly tagged: number | undefined;
+  /** What that bundle has, where it lives on. */
+  readonly transport: LineSide | undefined;
+}
+
+function askedOf(
   context: OfferContext,
-  { sdp, groups }: { readonly sdp: Sdp; readonly groups: readonly Group[] },
+  sdp: Sdp,
   media: Media,
   profile: Profile,
   index: number,
-  earlier: readonly Position[],
-): Line {
-  const { from, legs, own, random } = context;
-  const to = otherSide(from);
+  groups: readonly (number | undefined)[],
+): Asked {
+  const { base, from, legs, own, random } = context;
+  const tagged = groups[index];
   const fax = profile === FAX;
   const wantsMux = fax || hasAttribute(media, "rtcp-mux");
+  const before = base.lines[index]?.sides[from];
   const mux =
-    wantsMux && (context.base.lines[index]?.sides[from].mux !== false || fax || hasAttribute(media, "rtcp-mux-only"));
-  const ice = fax ? undefined : iceForOffer(media, sdp, legs[from], iceBefore(context, index, from), random);
+    wantsMux && (before?.mux !== false || fax || hasAttribute(media, "rtcp-mux-only") || tagged !== undefined);
+  const transport = tagged === undefined ? undefined : transportBefore(context, groups, tagged);
+  const known = transport?.ice ?? iceBefore(context, index, from);
+  const ice = fax ? undefined : iceForOffer(media, sdp, legs[from], known, random);
   const found =
     ice === undefined ? remoteOf(withinReach(media, sdp, legs[from].realm), sdp, legs[from], own, mux) : "none";
-  const remote = found === "none" ? undefined : found;
-  const declared = direction(media, sdp);
-  const before = linePortsFit(context, index, media.kind, remote?.family, mux);
-  const beforeFrom = before[from];
-  const beforeTo = before[to];
+  const nowhere = found === "none";
+  const remote = nowhere ? undefined : found;
+  return { media, profile, mux, ice, remote, nowhere: nowhere && ice === undefined, tagged, transport };
+}
 
-  const keys = fax ? NO_KEYS : keysForOffer(media, sdp, profile, legs[from], beforeFrom, random);
+/** The transport that a bundle had, whichever of its lines: RFC 9143 §7.5. */
+function transportBefore(
+  { base, session, from }: OfferContext,
+  groups: readonly (number | undefined)[],
+  tagged: number,
+): LineSide | undefined {
+  if (session.upcoming[from] !== undefined) return undefined;
+  const found = base.lines.find((line, index) => groups[index] === tagged && line?.sides[from].bundled === true);
+  return found?.sides[from];
+}
+
+function offeredLines(
+  context: OfferContext,
+  sdp: Sdp,
+  asked: readonly (Asked | undefined)[],
+  onward: readonly Media[],
+): Position[] {
+  const before = portsBefore(context, asked);
+  /** Of the bundles of this offer, by the line that is tagged. */
+  const ways = new Map<number, Local>();
+  for (const [index, each] of asked.entries()) {
+    const was = before[index]?.[context.from];
+    if (each?.tagged === undefined || was?.bundled !== true) continue;
+    if (!ways.has(each.tagged) || index === each.tagged) ways.set(each.tagged, was.local);
+  }
+  const lines: Position[] = [];
+  for (const [index, each] of asked.entries()) {
+    lines.push(
+      each === undefined ? undefined : offeredLine(context, sdp, each, index, before[index], ways, lines, onward),
+    );
+  }
+  return lines;
+}
+
+/** `earlier`: the lines of this offer that stand before it. */
+function offeredLine(
+  context: OfferContext,
+  sdp: Sdp,
+  { media, profile, mux, ice, remote, nowhere, tagged, transport }: Asked,
+  index: number,
+  before: Before | undefined,
+  ways: Map<number, Local>,
+  earlier: readonly Position[],
+  onward: readonly Media[],
+): Line {
+  const { base, from, legs, random, session } = context;
+  const to = otherSide(from);
+  const fax = profile === FAX;
+  const declared = direction(media, sdp);
+  const way = tagged === undefined ? undefined : ways.get(tagged);
+  const sleeping = base.lines[index] === undefined ? asleep(context, index, media.kind) : undefined;
+  // Whoever came to stand in a bundle, or left it, has other ports than before.
+  const kept = before?.[from];
+  const stays =
+    kept !== undefined && (way === undefined ? !isTaken(base.lines, index, from, tagged) : way === kept.local);
+  const moves = kept !== undefined && !stays;
+  const both = moves && session.relays[index] !== undefined;
+  const beforeFrom = moves ? undefined : kept;
+  const beforeTo = both ? undefined : before?.[to];
+
+  const keys = fax ? NO_KEYS : keysForOffer(media, sdp, profile, legs[from], transport ?? beforeFrom, random);
   const offered = fax ? NO_OFFERED_KEYS : keysToOffer(legs[to], beforeTo, random);
-  const held = found === "none" && ice === undefined && beforeFrom?.remote !== undefined;
+  const held = nowhere && beforeFrom?.remote !== undefined;
+  const local =
+    way ??
+    beforeFrom?.local ??
+    sleeping?.[from] ??
+    context.reserve(legs[from], remote?.family ?? familyShown(media, sdp, legs[from]));
+  if (tagged !== undefined) ways.set(tagged, local);
   const offerer: LineSide = {
-    local: beforeFrom?.local ?? context.reserve(legs[from], remote?.family ?? familyShown(media, sdp, legs[from])),
+    local,
     remote: ice === undefined ? (remote ?? beforeFrom?.remote) : undefined,
     profile: profile.name,
     mid: midOf(media),
-    bundled: groups.length > 0 && standsForBundle(groups, sdp, index, mux),
+    bundled: tagged !== undefined,
+    midId: tagged === undefined ? 0 : midExtension(media),
+    arriving: tagged === undefined ? NONE : payloadTypesOf(media),
     mux,
     ice,
     rx: keys.rx,
@@ -176,12 +272,14 @@ function offeredLine(
     direction: held ? heldDirection(declared) : declared,
   };
   const answerer: LineSide = {
-    local: beforeTo?.local ?? context.reserve(legs[to], undefined),
+    local: beforeTo?.local ?? sleeping?.[to] ?? context.reserve(legs[to], undefined),
     remote: beforeTo?.remote,
     profile: fax ? FAX.name : onwardProfile(legs[to], beforeTo, offered, profile),
     mid: onwardMid(context, index, media, earlier),
-    bundled: beforeTo?.bundled ?? (isBrowser(legs[to]) && !earlier.some((line) => line?.sides[to].bundled)),
-    mux: beforeTo?.mux ?? (wantsMux || isBrowser(legs[to])),
+    bundled: beforeTo?.bundled ?? (!fax && isBrowser(legs[to]) && fitsBundle(earlier, to, onward, index)),
+    midId: beforeTo?.midId ?? 0,
+    arriving: beforeTo?.arriving ?? NONE,
+    mux: beforeTo?.mux ?? (mux || fax || hasAttribute(media, "rtcp-mux") || isBrowser(legs[to])),
     ice: fax ? undefined : iceToOffer(legs[to], beforeTo?.ice, random),
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
@@ -194,6 +292,34 @@ function offeredLine(
     direction: beforeTo?.direction ?? "inactive",
   };
   return { kind: media.kind, sides: from === 0 ? [offerer, answerer] : [answerer, offerer], codecs: [] };
+}
+
+/** Do others stand on its ports, that it does not go with? Then these stay theirs. */
+const isTaken = (lines: readonly Position[], index: number, side: SideIndex, tagged: number | undefined): boolean => {
+  const local = lines[index]?.sides[side].local;
+  return tagged === undefined && local !== undefined && sharers(lines, side, local) > 1;
+};
+
+/** Can this line be offered in the bundle of those that are offered in it before? */
+function fitsBundle(earlier: readonly Position[], to: SideIndex, onward: readonly Media[], index: number): boolean {
+  const others = onward.filter((_, other) => other < index && earlier[other]?.sides[to].bundled === true);
+  return fitsTogether(onward[index] as Media, others);
+}
+
+/** Where several lines are offered in bundles, packets say by name whose they are: RFC 9143 §15. */
+function namedInPackets(
+  lines: readonly Position[],
+  before: readonly Position[],
+  to: SideIndex,
+  onward: readonly Media[],
+): readonly Position[] {
+  const bundled = onward.filter((_, index) => lines[index]?.sides[to].bundled === true);
+  if (bundled.length < 2) return lines;
+  const agreed = before.find((line) => (line?.sides[to].midId ?? 0) !== 0)?.sides[to].midId ?? 0;
+  const midId = freeExtension(bundled, agreed);
+  return lines.map((line) =>
+    line?.sides[to].bundled === true ? withSide(line, to, { ...line.sides[to], midId }) : line,
+  );
 }
 
 /**
@@ -227,28 +353,57 @@ function onwardMid(
   return before ?? (!named ? undefined : freshMid(index, to, base.lines, earlier));
 }
 
+type Before = readonly [LineSide | undefined, LineSide | undefined];
+
 /**
- * What of the line before can live on, by side. Ports that were bound for RTP and RTCP each do not become one port for
+ * What of the lines before can live on, by side. Ports that were bound for RTP and RTCP each do not become one port for
  * both: such a wish is declined (RFC 5761 §5.1.1); the opposite one gets other ports. A relay that is open lives on with both its ports or not at all: the
  * relay never binds a port again that it is about to close.
  */
-function linePortsFit(
-  context: OfferContext,
-  index: number,
-  kind: string,
-  family: Family | undefined,
-  mux: boolean,
-): [LineSide | undefined, LineSide | undefined] {
+function portsBefore(context: OfferContext, asked: readonly (Asked | undefined)[]): readonly (Before | undefined)[] {
   const { base, session, from } = context;
-  const line = base.lines[index];
-  if (line === undefined || line.kind !== kind) return [undefined, undefined];
-  const fits = (side: SideIndex): boolean =>
-    session.upcoming[side] === undefined &&
-    (side !== from ||
-      (line.sides[side].mux === mux && (family === undefined || line.sides[side].local.family === family)));
-  const both = [fits(0), fits(1)] as const;
-  if (session.relays[index] !== undefined && !(both[0] && both[1])) return [undefined, undefined];
-  return [both[0] ? line.sides[0] : undefined, both[1] ? line.sides[1] : undefined];
+  const { lines } = base;
+  const bySide = ([0, 1] as const).map((side) =>
+    lines.map((line, index) => {
+      const each = asked[index];
+      if (line === undefined)
+        return session.relays[index] === undefined || asleep(context, index, each?.media.kind) !== undefined;
+      if (each === undefined) return true;
+      if (line.kind !== each.media.kind || session.upcoming[side] !== undefined) return false;
+      const { mux, local } = line.sides[side];
+      return side !== from || (mux === each.mux && (each.remote === undefined || local.family === each.remote.family));
+    }),
+  ) as [boolean[], boolean[]];
+  for (const [index, relay] of session.relays.entries()) {
+    const kind = asked[index]?.media.kind;
+    if (relay === undefined || lines[index] !== undefined || kind === undefined || kind === relay.kind) continue;
+    // Another stream takes the place of the pair whose sockets they share.
+    for (const [other, line] of lines.entries()) {
+      if (line?.sides.some(({ local }, side) => local === relay.locals[side])) bySide[0][other] = false;
+    }
+  }
+  const whole = lines.map((_, index) => bySide[0][index] === true && bySide[1][index] === true);
+  if (lines.some((line) => line?.sides[0].bundled === true || line?.sides[1].bundled === true)) {
+    fitTogether(lines, whole);
+    for (const [index, fits] of whole.entries()) if (!fits) bySide[0][index] = bySide[1][index] = false;
+  }
+  return lines.map((line, index): Before | undefined => {
+    if (line === undefined || line.kind !== asked[index]?.media.kind) return undefined;
+    if (session.relays[index] !== undefined && whole[index] !== true) return undefined;
+    return [bySide[0][index] ? line.sides[0] : undefined, bySide[1][index] ? line.sides[1] : undefined];
+  });
+}
+
+/** The ports of a line that is off, where its pair goes on for others that share its transport. */
+function asleep(
+  { base, session }: OfferContext,
+  index: number,
+  kind: string | undefined,
+): readonly Local[] | undefined {
+  const relay = session.relays[index];
+  if (relay === undefined || session.upcoming[0] !== undefined || session.upcoming[1] !== undefined) return undefined;
+  const carries = ([0, 1] as const).some((side) => sharers(base.lines, side, relay.locals[side]) > 0);
+  return carries && (kind === undefined || kind === relay.kind) ? relay.locals : undefined;
 }
 
 /**
@@ -286,6 +441,7 @@ function offeredWriting(
     muxOnly: side.mux && isBrowser(leg),
     preconditions,
     offer: true,
+    led: false,
     asked: undefined,
   };
 }
@@ -303,6 +459,7 @@ export const placeholder = (source: Media, mid: string | undefined): Writing => 
   muxOnly: false,
   preconditions: [],
   offer: false,
+  led: false,
   asked: undefined,
 });
 

@@ -120,6 +120,24 @@ export interface RelaySide {
   readonly reports: boolean;
   /** UDPTL: the longest datagram that this side takes, in bytes (T38FaxMaxDatagram). 0: it did not say. */
   readonly maxDatagram: number;
+  /** Lines of this side that share a transport (RFC 9143); `undefined`: this one has its own. */
+  readonly bundle: BundleLine | undefined;
+}
+
+/**
+ * A line in a bundle. The transport is that of `pair`, which was opened before, or is this one: there alone stand `remote`,
+ * `latch`, `rx`, `tx`, `ice` and `dtls`, and its `local` is that of all. What arrives there is this line's if it bears its name,
+ * or else has a payload type that no other line has, or comes from a source that did so before; RTCP goes by sources.
+ */
+export interface BundleLine {
+  /** Never changes. */
+  readonly pair: number;
+  /** On this leg, up to 16 bytes; "" without `midId`. */
+  readonly mid: string;
+  /** Header extension that bears `mid` in packets of both directions, 1 to 14; 0: none is agreed. */
+  readonly midId: number;
+  /** Of packets that may come from this side. */
+  readonly payloadTypes: readonly number[];
 }
 
 export interface SideDigits {

@@ -16,8 +16,44 @@ const markOf = ({ dscp }: RealmSettings, kind: string): number => {
   return pair === "udptl" ? dscp.audio : dscp[pair];
 };
 
-/** `settled`: the final answer is there; before it nobody owes anybody media. */
-export function relaySide(line: Line, index: SideIndex, leg: Leg, settled: boolean, gate: Gate | undefined): RelaySide {
+/** As many as a header extension bears: RFC 8285 §4.2. */
+const MID_BYTES = 16;
+
+/** What stands once for a transport: at the pair that carries it. */
+export const transportOf = ({ remote, latch, latchFrom, rx, tx, ice, dtls }: RelaySide) => ({
+  remote,
+  latch,
+  latchFrom,
+  rx,
+  tx,
+  ice,
+  dtls,
+});
+
+/** A line that goes by the transport of another pair. */
+export const carried = (side: RelaySide): RelaySide => ({
+  ...side,
+  remote: undefined,
+  latch: "off",
+  latchFrom: undefined,
+  rx: undefined,
+  tx: undefined,
+  ice: undefined,
+  dtls: undefined,
+});
+
+/**
+ * `settled`: the final answer is there; before it nobody owes anybody media. `carrier`: the pair whose transport it has, in a
+ * bundle.
+ */
+export function relaySide(
+  line: Line,
+  index: SideIndex,
+  leg: Leg,
+  settled: boolean,
+  gate: Gate | undefined,
+  carrier?: number,
+): RelaySide {
   const { realm, cname } = leg;
   const side = line.sides[index];
   const other = line.sides[otherSide(index)];
@@ -26,6 +62,8 @@ export function relaySide(line: Line, index: SideIndex, leg: Leg, settled: boole
   const receive = towards && sends(side.direction) && receives(other.direction);
   const send = fromOther && receives(side.direction) && sends(other.direction);
   const { ip, rtpPort, rtcpPort } = side.local;
+  const shown = side.mid !== undefined && side.mid.length <= MID_BYTES ? side.mid : "";
+  const midId = shown === "" ? 0 : side.midId;
   return {
     local: { ip, rtpPort, rtcpPort: side.mux ? rtpPort : rtcpPort },
     remote: side.remote?.address,
@@ -48,6 +86,10 @@ export function relaySide(line: Line, index: SideIndex, leg: Leg, settled: boole
     digits: side.digits,
     reports: rulesOf(leg)?.rtcp === "generate" && line.kind !== "image",
     maxDatagram: side.maxDatagram,
+    bundle:
+      carrier === undefined
+        ? undefined
+        : { pair: carrier, mid: midId === 0 ? "" : shown, midId, payloadTypes: side.arriving },
   };
 }
 
@@ -107,6 +149,10 @@ export function relayChange(before: RelaySide, after: RelaySide): RelayChange | 
     change.reports = after.reports;
     changed = true;
   }
+  if (!sameBundle(before.bundle, after.bundle)) {
+    change.bundle = after.bundle;
+    changed = true;
+  }
   if (before.maxDatagram !== after.maxDatagram) {
     change.maxDatagram = after.maxDatagram;
     changed = true;
@@ -120,6 +166,15 @@ const sameNumbers = (a: RelaySide["payloadTypes"], b: RelaySide["payloadTypes"])
 const sameDigits = (a: RelaySide["digits"], b: RelaySide["digits"]): boolean =>
   a === b ||
   (a !== undefined && b !== undefined && a.take === b.take && a.insert === b.insert && sameNumbers(a.events, b.events));
+
+const sameBundle = (a: RelaySide["bundle"], b: RelaySide["bundle"]): boolean =>
+  a === b ||
+  (a !== undefined &&
+    b !== undefined &&
+    a.mid === b.mid &&
+    a.midId === b.midId &&
+    a.payloadTypes.length === b.payloadTypes.length &&
+    a.payloadTypes.every((type, index) => type === b.payloadTypes[index]));
 
 const sameMedia = (a: MediaAddress | undefined, b: MediaAddress | undefined): boolean =>
   a === b ||

@@ -2,9 +2,10 @@
 
 import { SteadyMap } from "../base/index.ts";
 import type { Line, Local } from "./line.ts";
+import type { SideIndex } from "./party.ts";
 import type { PortBooks } from "./port-books.ts";
 import type { RelayCommand, RelaySide, SrtpKey } from "./relay-command.ts";
-import { pairKind, relayChange, relaySide } from "./relay-plan.ts";
+import { carried, pairKind, relayChange, relaySide, transportOf } from "./relay-plan.ts";
 import type { Relay, Session, State } from "./session.ts";
 
 export interface OpenPair {
@@ -30,6 +31,8 @@ export class Relays {
    * indices again, and so use some of them twice.
    */
   readonly #spent = new WeakMap<SrtpKey, SrtpKey>();
+  /** How many pairs have ports that stand for a bundle. */
+  readonly #held = new Map<Local, number>();
   #next = 0;
 
   constructor(emit: (command: RelayCommand) => void, books: PortBooks, maxPairs: number) {
@@ -56,6 +59,18 @@ export class Relays {
     return needed <= this.#maxPairs - this.#pairs.size;
   }
 
+  /**
+   * Would a line have other ports on one side alone? The relay cannot bind those of the other side again while it lets go of
+   * them: an answer that bundles otherwise than an earlier one to the same offer comes to this.
+   */
+  wouldMoveHalf(session: Session, state: State): boolean {
+    return state.lines.some((line, index) => {
+      const relay = session.relays[index];
+      if (relay === undefined || line === undefined || serves(relay, line)) return false;
+      return relay.locals[0] === line.sides[0].local || relay.locals[1] === line.sides[1].local;
+    });
+  }
+
   /** Makes the relay do what `state` says. */
   follow(session: Session, state: State): void {
     const count = Math.max(state.lines.length, session.relays.length);
@@ -63,7 +78,7 @@ export class Relays {
       const line = state.lines[index];
       const relay = session.relays[index];
       if (line === undefined) {
-        if (relay !== undefined) this.#end(session, index, relay);
+        if (relay !== undefined) this.#end(session, state, index, relay);
       } else if (relay === undefined) {
         this.#open(session, state, index, line);
       } else if (serves(relay, line)) {
@@ -85,33 +100,45 @@ export class Relays {
     if (open === undefined || !open.closing) return undefined;
     this.#pairs.delete(pair);
     this.#returned.push(pair);
-    for (const local of open.locals) this.#books.release(local);
+    for (const local of open.locals) this.#letGo(local);
     open.session.pairs--;
     return open;
   }
 
   /** Another fork may take the stream that this one declined: then its ports must still be bound. */
-  #end(session: Session, index: number, relay: Relay): void {
+  #end(session: Session, state: State, index: number, relay: Relay): void {
     const offered = session.pending?.offered[index];
-    if (offered === undefined || !serves(relay, offered)) return this.#leave(session, index, relay);
+    const sharing = ([0, 1] as const).map((side) => carriedBy(relay, side, state));
+    const stays = (offered !== undefined && serves(relay, offered)) || sharing.some((line) => line !== undefined);
+    if (!stays) return this.#leave(session, index, relay);
     for (const side of [0, 1] as const) {
       const before = relay.sides[side];
-      this.#tell(relay, side, before, { ...before, receive: false, send: false, silenceLimitMs: 0 });
+      const off = { ...before, receive: false, send: false, silenceLimitMs: 0 };
+      const line = sharing[side];
+      this.#tell(relay, side, before, line === undefined ? off : this.#transport(session, state, off, line, side));
     }
+  }
+
+  /** A pair without a stream of its own whose transport goes on for others. */
+  #transport(session: Session, { legs }: State, off: RelaySide, line: Line, side: SideIndex): RelaySide {
+    const lead = this.#unspent(relaySide(line, side, legs[side], session.confirmed, undefined));
+    const bundle = off.bundle === undefined ? undefined : { ...off.bundle, mid: "", midId: 0, payloadTypes: NO_TYPES };
+    return { ...off, ...transportOf(lead), bundle };
   }
 
   #open(session: Session, state: State, index: number, line: Line): void {
     const pair = this.#returned.pop() ?? this.#next++;
     const locals = [line.sides[0].local, line.sides[1].local] as const;
-    const sides = this.#desired(session, state, line, index);
-    session.relays[index] = { pair, locals, sides, secured: [undefined, undefined] };
+    const sides = this.#desired(session, state, line, index, pair);
+    for (const side of [0, 1] as const) if (sides[side].bundle !== undefined) this.#hold(locals[side]);
+    session.relays[index] = { pair, kind: line.kind, locals, sides, secured: [undefined, undefined] };
     session.pairs++;
     this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, codecs: line.codecs, closing: false });
     this.#emit({ word: "open", pair, kind: pairKind(line.kind), sides: [sides[0], sides[1]] });
   }
 
   #change(session: Session, state: State, relay: Relay, line: Line, index: number): void {
-    const after = this.#desired(session, state, line, index);
+    const after = this.#desired(session, state, line, index, relay.pair);
     (this.#pairs.get(relay.pair) as OpenPair).codecs = line.codecs;
     this.#tell(relay, 0, relay.sides[0], after[0]);
     this.#tell(relay, 1, relay.sides[1], after[1]);
@@ -131,13 +158,27 @@ export class Relays {
     this.#close(session, index, relay);
   }
 
-  #desired(session: Session, { legs }: State, line: Line, index: number): [RelaySide, RelaySide] {
+  #desired(session: Session, { legs }: State, line: Line, index: number, pair: number): [RelaySide, RelaySide] {
     const { gates } = session;
     const gate = gates?.[Math.min(index, gates.length - 1)];
-    return [
-      this.#unspent(relaySide(line, 0, legs[0], session.confirmed, gate)),
-      this.#unspent(relaySide(line, 1, legs[1], session.confirmed, gate)),
-    ];
+    const desired = (side: SideIndex): RelaySide => {
+      const carrier = carrierOf(session, line, index, side, pair);
+      const wanted = this.#unspent(relaySide(line, side, legs[side], session.confirmed, gate, carrier));
+      return carrier === undefined || carrier === pair ? wanted : carried(wanted);
+    };
+    return [desired(0), desired(1)];
+  }
+
+  /** Ports that several pairs have: they are free when all have let go. */
+  #hold(local: Local): void {
+    this.#held.set(local, (this.#held.get(local) ?? 0) + 1);
+  }
+
+  #letGo(local: Local): void {
+    const left = (this.#held.get(local) ?? 1) - 1;
+    if (left === 0) this.#held.delete(local);
+    else this.#held.set(local, left);
+    if (left === 0) this.#books.release(local);
   }
 
   #unspent(side: RelaySide): RelaySide {
@@ -147,11 +188,35 @@ export class Relays {
 
   #close(session: Session, index: number, relay: Relay): void {
     session.relays[index] = undefined;
-    session.locals = session.locals.filter((local) => !relay.locals.includes(local));
+    const { relays } = session;
+    session.locals = session.locals.filter(
+      (local) => !relay.locals.includes(local) || relays.some((other) => other?.locals.includes(local)),
+    );
     (this.#pairs.get(relay.pair) as OpenPair).closing = true;
     this.#emit({ word: "close", pair: relay.pair });
   }
 }
+
+const NO_TYPES: readonly number[] = [];
+
+/**
+ * The pair whose sockets the line has on that side; `undefined`: it has nothing to do with bundles. What is offered in one may
+ * come to carry others, by this answer or by that of another fork.
+ */
+function carrierOf({ pending, relays }: Session, line: Line, index: number, side: SideIndex, pair: number) {
+  const { bundled, local } = line.sides[side];
+  if (bundled) return relays.find((relay) => relay?.locals[side] === local)?.sides[side].bundle?.pair ?? pair;
+  const offered = pending?.offered[index]?.sides[side];
+  const relay = relays[index];
+  const may = (offered?.bundled === true && offered.local === local) || relay?.sides[side].bundle !== undefined;
+  return may && (relay === undefined || relay.pair === pair) ? pair : undefined;
+}
+
+/** A line that goes by the transport of this pair, whose own line is off. */
+const carriedBy = (relay: Relay, side: SideIndex, { lines }: State): Line | undefined =>
+  relay.sides[side].bundle?.pair === relay.pair
+    ? lines.find((line) => line?.sides[side].bundled === true && line.sides[side].local === relay.locals[side])
+    : undefined;
 
 const serves = (relay: Relay | undefined, line: Line): boolean =>
   relay !== undefined && relay.locals[0] === line.sides[0].local && relay.locals[1] === line.sides[1].local;

@@ -43,6 +43,7 @@ export interface Pending {
 
 export interface Relay {
   readonly pair: number;
+  readonly kind: string;
   readonly locals: readonly [Local, Local];
   sides: [RelaySide, RelaySide];
   /** By side: what its handshake agreed on; `undefined`: there was none, or it is still going on. */

@@ -179,6 +179,8 @@ export class MediaSessions {
       ? withVoice(held.settled.legs, index, pending.state.legs[index].voice)
       : answered.legs;
     const state = { lines: answered.lines, legs };
+    if (this.#relays.wouldMoveHalf(held, state))
+      throw new PeerError(488, "it bundles otherwise than an earlier answer");
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
     if (options?.aside === true) return text;
     if (options?.provisional === true) this.#preview(held, pending, state);

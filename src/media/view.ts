@@ -5,7 +5,7 @@ import type { Line } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 import { type Counted, streamQuality } from "./quality.ts";
 import type { FlowPath, SrtpSuite } from "./relay-command.ts";
-import { currentState, type Session } from "./session.ts";
+import { currentState, type Relay, type Session } from "./session.ts";
 
 export interface MediaView {
   readonly session: string;
@@ -41,7 +41,7 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
     if (line === undefined) continue;
     const { kind, codecs } = line;
     const relay = session.relays[stream];
-    const secured = relay?.secured;
+    const secured = relay === undefined ? undefined : securedOf(session, relay);
     const view = { stream, kind, caller: endView(line, 0, secured?.[0]), callee: endView(line, 1, secured?.[1]) };
     if (counters === undefined || relay === undefined) {
       streams.push(view);
@@ -56,6 +56,17 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
   }
   return { session: session.id, streams };
 }
+
+/** Of a line in a bundle: what the handshake of its transport brought. */
+const securedOf = ({ relays }: Session, relay: Relay): Relay["secured"] => {
+  const of = (side: SideIndex): SrtpSuite | undefined => {
+    const carrier = relay.sides[side].bundle?.pair ?? relay.pair;
+    return carrier === relay.pair
+      ? relay.secured[side]
+      : relays.find((other) => other?.pair === carrier)?.secured[side];
+  };
+  return [of(0), of(1)];
+};
 
 function endView(line: Line, index: SideIndex, secured: SrtpSuite | undefined): EndView {
   const { local, remote, profile, tx, dtls, ice, direction, mux } = line.sides[index];

@@ -5,6 +5,7 @@
 import { type Family, familyOf, type MediaRules } from "../base/index.ts";
 import type { Attribute, Bandwidth, Direction, Media, Sdp, Setup, Time } from "../sdp/index.ts";
 import type { LineDtls } from "./association.ts";
+import { MID_URI } from "./bundle.ts";
 import { FAX, isFaxAttribute } from "./fax.ts";
 import type { LineIce } from "./ice.ts";
 import type { LineSide, Local, OwnKey } from "./line.ts";
@@ -65,6 +66,8 @@ export interface Writing {
   readonly preconditions: readonly Attribute[];
   /** An offer that would share ports says where RTCP goes when the answer does not. RFC 5761 §5.1.1. */
   readonly offer: boolean;
+  /** Another line of its bundle says how they all are reached and secured: RFC 9143 §7.1.3. */
+  readonly led: boolean;
   /** The line that this one answers, as it came: what both ends must have is told as far as it was offered. */
   readonly asked: Media | undefined;
 }
@@ -118,13 +121,17 @@ const declinedLine = ({ source, protocol, mid }: Writing): string =>
 const midLine = (mid: string | undefined): string => (mid === undefined ? "" : `a=mid:${mid}\r\n`);
 
 /** Names of lines inside of packets serve a bundle alone, and they are another leg's. RFC 9143 §15. */
-const namesLines = ({ name, value }: Attribute): boolean =>
-  name === "extmap" && value?.includes("urn:ietf:params:rtp-hdrext:sdes:mid") === true;
+const namesLines = ({ name, value }: Attribute): boolean => name === "extmap" && value?.includes(MID_URI) === true;
 
 const NO_NAMES: readonly string[] = [];
 
 /** `more`: names of attributes that may cross, too. */
-function mediaLines(line: Writing, { local, mux, ice }: LineSide, shown: string, more: readonly string[]): string {
+function mediaLines(
+  line: Writing,
+  { local, mux, ice, midId }: LineSide,
+  shown: string,
+  more: readonly string[],
+): string {
   const { source } = line;
   const fax = line.protocol === FAX.name;
   let text = `m=${source.kind} ${local.rtpPort} ${line.protocol}`;
@@ -142,8 +149,11 @@ function mediaLines(line: Writing, { local, mux, ice }: LineSide, shown: string,
   }
   for (const attribute of line.preconditions) text += attributeLine(attribute);
   text += midLine(line.mid);
+  if (midId !== 0) text += `a=extmap:${midId} ${MID_URI}\r\n`;
   // Fax machines are old, and know no more than what they must.
   if (fax) return line.direction === "sendrecv" ? text : `${text}a=${line.direction}\r\n`;
+  // Each line says this one, which serves all: browsers look for it in each.
+  if (line.led) return `${text}a=rtcp-mux\r\na=${line.direction}\r\n`;
   if (!mux || (line.offer && !line.muxOnly)) text += `a=rtcp:${local.rtcpPort}\r\n`;
   if (mux) text += "a=rtcp-mux\r\n";
   if (line.muxOnly && line.offer) text += "a=rtcp-mux-only\r\n";

@@ -29,6 +29,7 @@ interface End {
   readonly keys: string;
   readonly suite?: string;
   readonly ice: boolean;
+  readonly local: string;
   readonly profile: string;
   readonly codecs: readonly string[];
 }
@@ -107,15 +108,25 @@ test("a phone calls a browser: sound both ways", async () => {
   expect(await box.fact("call.ended", calls)).toMatchObject({ cause: "bye" });
 }, 120_000);
 
-test("a browser calls a browser: in opus, with a handshake on each side", async () => {
-  const alice = await registered("alice", ALICE_HERTZ, "ws");
-  const carol = await registered("carol", CAROL_HERTZ, "wss");
+test("a browser calls a browser with sound and pictures: one transport on each side, and both see and hear", async () => {
+  const alice = await registered("alice", ALICE_HERTZ, "ws", true);
+  const carol = await registered("carol", CAROL_HERTZ, "wss", true);
   await alice.phone("dial", "sip:carol@web.test");
   await alice.event("confirmed");
   const end = { keys: "dtls", ice: true, profile: "UDP/TLS/RTP/SAVPF" };
   const stream = await talking("callee");
   expect(stream).toMatchObject({ caller: end, callee: end });
   expect(stream.caller.codecs).toContain("opus");
+  for (const one of [alice, carol]) {
+    const { seen, transports } = await one.phone<{ seen: number; transports: number }>("pictures", 10);
+    expect(seen).toBeGreaterThanOrEqual(10);
+    expect(transports).toBe(1);
+  }
+  const [live] = await box.until<readonly Live[]>("/calls", (calls) => calls[0]?.media.streams.length === 2);
+  for (const side of ["caller", "callee"] as const) {
+    const ports = live?.media.streams.map((each) => each[side].local);
+    expect(new Set(ports).size, `transports of the ${side}`).toBe(1);
+  }
   await expectTone(alice, CAROL_HERTZ);
   await expectTone(carol, ALICE_HERTZ);
   await carol.phone("hangUp");
@@ -123,11 +134,11 @@ test("a browser calls a browser: in opus, with a handshake on each side", async 
   expect(await box.fact("call.ended", calls)).toMatchObject({ cause: "bye", by: "callee" });
 }, 120_000);
 
-async function registered(name: string, hertz: number, scheme: "ws" | "wss"): Promise<Browser> {
+async function registered(name: string, hertz: number, scheme: "ws" | "wss", video = false): Promise<Browser> {
   const browser = await Browser.start({ folder: own, name, hertz, netns: hosts.outside });
   browsers.push(browser);
   const socket = `${scheme}://${hosts.ip.boxOutside}:${scheme === "ws" ? 8_080 : 8_443}`;
-  await browser.phone("start", { socket, uri: `sip:${name}@web.test`, password: "secret" });
+  await browser.phone("start", { socket, uri: `sip:${name}@web.test`, password: "secret", video });
   await browser.event("registered");
   return browser;
 }

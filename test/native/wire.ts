@@ -140,6 +140,7 @@ export function side(
     digits: undefined,
     reports: false,
     maxDatagram: 0,
+    bundle: undefined,
     ...more,
   };
 }

@@ -92,7 +92,8 @@ export class DialogHistory {
     const last = this.#last;
     this.#last = what;
     if (last !== undefined) this.#sequel(last, what);
-    const ports = what.sections.map(({ port }) => port).filter((port) => port !== 0);
+    const bundled = new Set(bundlesIn(what.session, what.sections).flatMap((bundle) => bundle.slice(1)));
+    const ports = what.sections.filter((each) => each.port !== 0 && !bundled.has(each)).map(({ port }) => port);
     this.#expect(new Set(ports).size === ports.length, "two lines on one port");
     const mids = what.sections.flatMap(({ lines }) => all(lines, "a=mid:"));
     this.#expect(new Set(mids).size === mids.length, "two lines of one name");
@@ -204,7 +205,36 @@ export function read(text: string): Description {
       sections.push({ kind, port: Number.parseInt(port, 10), protocol, formats, lines: [] });
     } else if (line !== "") (sections.at(-1)?.lines ?? session).push(line);
   }
+  for (const bundle of bundlesIn(session, sections)) for (const section of bundle.slice(1)) inherit(section, bundle[0]);
   return { text, session, sections };
+}
+
+/** Lines of one BUNDLE on one port, in the order of their group: RFC 9143 §7.1.3 has the first speak for all. */
+export function bundlesIn<T extends Section>(session: readonly string[], sections: readonly T[]): T[][] {
+  return all(session, "a=group:BUNDLE ").map((group) => {
+    const named = group.trim().split(/ +/);
+    const lines = named.flatMap((tag) => sections.filter((each) => each.lines.includes(`a=mid:${tag}`)));
+    return lines.filter(({ port }) => port !== 0 && port === lines[0]?.port);
+  });
+}
+
+const OF_THE_TRANSPORT = [
+  "fingerprint:",
+  "setup:",
+  "tls-id:",
+  "crypto:",
+  "candidate:",
+  "ice-ufrag:",
+  "ice-pwd:",
+  "rtcp:",
+  "rtcp-mux-only",
+];
+
+function inherit(section: Section & { lines: string[] }, first: Section | undefined): void {
+  for (const name of OF_THE_TRANSPORT) {
+    if (all(section.lines, `a=${name}`).length > 0) continue;
+    for (const value of all(first?.lines ?? [], `a=${name}`)) section.lines.push(`a=${name}${value}`);
+  }
 }
 
 /** The lines that begin so, without that beginning. */

@@ -88,13 +88,18 @@ const plain = (value: string): string =>
     .toLowerCase()
     .replace(/^(\d+)\/\w+/, "$1");
 
-/** Groups of BUNDLE that the box names: each has one line, that is on and has its RTCP with it. */
+/** Groups of BUNDLE that the box names: their lines are on and have their RTCP with them, and payload types tell them apart. */
 export function faultsOfBundles({ session, sections }: Description): string[] {
   return all(session, "a=group:BUNDLE").flatMap((group) => {
-    const tags = group.trim().split(" ");
-    const line = sections.find(({ lines }) => lines.includes(`a=mid:${tags[0]}`));
-    const right = tags.length === 1 && line !== undefined && line.port !== 0 && line.lines.includes("a=rtcp-mux");
-    return right ? [] : [`a bundle that is none: ${group}`];
+    const lines = group
+      .trim()
+      .split(" ")
+      .map((tag) => sections.find((each) => each.lines.includes(`a=mid:${tag}`)));
+    const right = lines.every((line) => line !== undefined && line.port !== 0 && line.lines.includes("a=rtcp-mux"));
+    const named = lines.every((line) => line?.lines.some((each) => /^a=extmap:\d+ \S+:sdes:mid$/.test(each)));
+    const types = lines.flatMap((line) => line?.formats ?? []);
+    const told = named || new Set(types).size === types.length;
+    return right && told ? [] : [`a bundle that is none: ${group}`];
   });
 }
 

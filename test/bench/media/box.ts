@@ -28,6 +28,7 @@ const common = {
   digits: undefined,
   reports: false,
   maxDatagram: 0,
+  bundle: undefined,
 } satisfies Partial<RelaySide>;
 
 const relay = startRelay({

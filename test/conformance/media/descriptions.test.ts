@@ -44,7 +44,7 @@ test.each(files)("%s: offered by either side, it is refused or carried, and noth
 
 /** What describes transport, keys and persons. */
 const FOREIGN = [
-  /^a=(candidate|ice-|fingerprint|setup|msid|ssrc|group:(?!BUNDLE \S+\r?$)|tool|cname|remote-candidates|end-of-candidates|identity|key-mgmt|zrtp-hash)/m,
+  /^a=(candidate|ice-|fingerprint|setup|msid|ssrc|group:(?!BUNDLE( \S+)+\r?$)|tool|cname|remote-candidates|end-of-candidates|identity|key-mgmt|zrtp-hash)/m,
   /^[iuepkrz]=/m,
   /^a=\S*cname:/m,
 ];

@@ -13,6 +13,7 @@ const tell = (event, detail = "") => events.push(`${event} ${detail}`.trim());
 
 function listen(connection) {
   connection.addEventListener("track", ({ streams, track }) => {
+    if (track.kind === "video") return watch(track);
     const stream = streams[0] ?? new MediaStream([track]);
     const player = document.createElement("audio"); // Without one nothing is decoded.
     player.autoplay = true;
@@ -24,6 +25,14 @@ function listen(connection) {
     analyser.smoothingTimeConstant = 0;
     context.createMediaStreamSource(stream).connect(analyser);
   });
+}
+
+function watch(track) {
+  const screen = document.createElement("video");
+  screen.autoplay = true;
+  screen.muted = true;
+  screen.srcObject = new MediaStream([track]);
+  document.body.append(screen);
 }
 
 function take(one) {
@@ -39,13 +48,16 @@ const sdps = [];
 // A tone that does not change is noise to a browser that listens for speech.
 const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 const media = { mediaConstraints: { audio, video: false }, pcConfig: { iceServers: [] } };
+/** Small, since two browsers share a machine with everything else. */
+const picture = { width: 160, height: 120, frameRate: 10 };
 
 globalThis.phone = {
   events,
   sdps,
 
-  /** `account`: registers with that password; absent: it does not. */
-  start({ socket, uri, password }) {
+  /** `password`: registers with it; absent: it does not. `video`: it sends pictures, too. */
+  start({ socket, uri, password, video }) {
+    if (video) media.mediaConstraints.video = picture;
     const register = password !== undefined;
     agent = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(socket)],
@@ -98,6 +110,18 @@ globalThis.phone = {
       all += sum;
     }
     return { share: all === 0 ? 0 : inTone / all, looks };
+  },
+
+  /** Waits until it has seen so many pictures, 30 s at most. How many they are, and by how many transports its media goes. */
+  async pictures(least) {
+    for (let looks = 0; ; looks++) {
+      const all = [...(await session.connection.getStats()).values()];
+      let seen = 0;
+      for (const one of all) if (one.type === "inbound-rtp" && one.kind === "video") seen += one.framesDecoded ?? 0;
+      const transports = all.filter((one) => one.type === "transport").length;
+      if (seen >= least || looks === 300) return { seen, transports };
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   },
 
   async stats() {

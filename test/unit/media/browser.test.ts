@@ -322,56 +322,6 @@ describe("a browser's re-INVITEs", () => {
   });
 });
 
-describe("several lines in a bundle", () => {
-  const video = (port: number, ...more: string[]): string[] => [
-    `m=video ${port} UDP/TLS/RTP/SAVPF 96`,
-    "a=rtpmap:96 VP8/90000",
-    "a=mid:1",
-    "a=rtcp-mux",
-    ...ICE,
-    print(0xab),
-    "a=setup:actpass",
-    ...more,
-  ];
-  const bundle = (...more: string[]): string => chromium(ICE, "actpass", ...more).replace("BUNDLE 0", "BUNDLE 0 1");
-  const phone = sdp("10.0.0.9", "m=audio 7000 RTP/AVP 8", "m=video 7002 RTP/AVP 96");
-  const ports = (text: string): boolean[] => lines(text, "m=").map((line) => line.split(" ")[1] !== "0");
-
-  test.each<[string, string[], boolean]>([
-    ["has ports of its own: it is moved out", video(9), true],
-    ["stands on the first one's port: it is declined", video(9, "a=bundle-only"), false],
-    ["is bundle-only: it is declined", video(0, "a=bundle-only"), false],
-  ])("the second line %s", (_case, second, carried) => {
-    const { media } = dtlsCall([WEB, INSIDE], inward);
-    const onward = media.offer("call", "caller", bundle(...second));
-    expect(ports(onward)).toEqual([true, carried]);
-    const answer = media.answer("call", "callee", carried ? phone : phone.replace("video 7002", "video 0"));
-    expect([lines(answer, "a=group:"), ports(answer)]).toEqual([["BUNDLE 0"], [true, carried]]);
-    expect(new Set(lines(answer, "a=ice-ufrag:")).size).toBe(carried ? 2 : 1);
-  });
-
-  test("a line that joins a bundle that stands has no ports of its own", () => {
-    const { media } = dtlsCall([WEB, INSIDE], inward);
-    media.offer("call", "caller", chromium());
-    media.answer("call", "callee", plainAnswer);
-    expect(ports(media.offer("call", "caller", bundle(...video(9))))).toEqual([true, false]);
-  });
-
-  test("a line of another kind before it does not stand for the bundle", () => {
-    const { media } = dtlsCall([WEB, INSIDE], inward);
-    const data = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "a=mid:1", ...ICE, print(0xab)];
-    media.offer("call", "caller", bundle(...data).replace("BUNDLE 0 1", "BUNDLE 1 0"));
-    const answer = media.answer("call", "callee", sdp("10.0.0.9", "m=audio 7000 RTP/AVP 8", "m=application 0 x y"));
-    expect([lines(answer, "a=group:"), ports(answer)]).toEqual([["BUNDLE 0"], [true, false]]);
-  });
-
-  test("a phone's two lines are offered to a browser side by side", () => {
-    const { media } = dtlsCall([WEB, INSIDE], outward);
-    const onward = media.offer("call", "caller", sdp("10.0.0.9", "m=audio 7000 RTP/AVP 8", "m=video 7002 RTP/AVP 96"));
-    expect([lines(onward, "a=group:"), lines(onward, "a=mid:")]).toEqual([["BUNDLE 0"], ["0", "1"]]);
-  });
-});
-
 test("a phone behind a peer that speaks no WebSocket can be a browser by word", () => {
   const rules: MediaRules = { webrtc: true };
   const { media } = dtlsCall([WEB, INSIDE], { caller: insideParty, callee: { ...outsideParty, rules } });
