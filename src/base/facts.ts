@@ -103,6 +103,8 @@ export type Fact =
       readonly suite: string;
     }
   | { readonly fact: "media.silent"; readonly call: string; readonly side: Side; readonly stream: number }
+  /** Its ICE checks have stopped (RFC 7675): nothing is sent to it until it nominates again. */
+  | { readonly fact: "media.consent-lost"; readonly call: string; readonly side: Side; readonly stream: number }
   | {
       /** A digit of that side, as its realm or peer wants it told. */
       readonly fact: "media.digit";

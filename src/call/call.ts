@@ -211,7 +211,9 @@ export class Call implements LegOwner, Punctual {
           now,
         );
       case "silent":
-        this.house.fact({ fact: "media.silent", call, side: news.side, stream: news.stream }, now);
+      case "consent-lost":
+        this.house.fact({ fact: `media.${news.news}`, call, side: news.side, stream: news.stream }, now);
+        if (news.news === "consent-lost" && !news.owes) return;
         if ((this.#state !== "up" && this.#state !== "answered") || this.transfer?.active) return;
         if (this.#silence.fell(news, this.house.media.query(this.id))) this.#noMedia("media-silent", "No media", now);
         return;

@@ -27,6 +27,7 @@ const levels: Readonly<Record<Fact["fact"], Level>> = {
   "media.latched": "info",
   "media.secured": "debug",
   "media.silent": "warn",
+  "media.consent-lost": "warn",
   "media.digit": "info",
   "media.key-lifetime": "info",
   "media.failed": "error",

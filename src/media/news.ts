@@ -30,6 +30,17 @@ export type MediaNews =
       readonly side: MediaSide;
       readonly stream: number;
     }
+  /**
+   * It allows us to send no more (RFC 7675), and so nothing of it counts any more; each line of a bundle is told. `owes`: it is
+   * one of whom media is awaited.
+   */
+  | {
+      readonly news: "consent-lost";
+      readonly session: string;
+      readonly side: MediaSide;
+      readonly stream: number;
+      readonly owes: boolean;
+    }
   /** An RFC 4733 event of that side, by its code. `taken`: it was not passed on, and has to cross in another way. */
   | {
       readonly news: "digit";
@@ -76,15 +87,23 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
   const session = open.session.id;
   const side = sideAt(event.side);
   switch (event.event) {
-    case "latched":
-      return [{ news: "latched", session, side, stream, remote: addressText(event) }];
+    case "latched": {
+      const news: MediaNews[] = [{ news: "latched", session, side, stream, remote: addressText(event) }];
+      for (const other of sharing(open, event.side)) {
+        if (other !== stream) news.push({ news: "heard", session, side, stream: other });
+      }
+      return news;
+    }
     case "secured": {
       const relay = open.session.relays[stream];
       if (relay !== undefined) relay.secured[event.side] = event.suite;
       return [{ news: "secured", session, side, stream, suite: event.suite }];
     }
-    case "expired": // Nothing comes any more, or it is nominated again: the limit of silence tells which.
-      return [];
+    case "expired":
+      return sharing(open, event.side).map((each): MediaNews => {
+        const owes = (open.session.relays[each]?.sides[event.side].silenceLimitMs ?? 0) !== 0;
+        return { news: "consent-lost", session, side, stream: each, owes };
+      });
     case "silent":
     case "heard":
       // It may have been put on hold while the event was under way.
@@ -99,6 +118,13 @@ export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] 
     case "failed":
       return [{ news: "failed", session, side, stream, reason: event.reason }];
   }
+}
+
+/** The streams that go by this one's transport, itself among them. */
+function sharing({ session, stream }: OpenPair, side: 0 | 1): readonly number[] {
+  const carrier = session.relays[stream]?.sides[side].bundle?.pair;
+  if (carrier === undefined) return [stream];
+  return session.relays.flatMap((relay, at) => (relay?.sides[side].bundle?.pair === carrier ? [at] : []));
 }
 
 function closedNews(closed: OpenPair | undefined, counters: Counted): readonly MediaNews[] {

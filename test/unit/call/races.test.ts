@@ -271,6 +271,22 @@ test("a key comes to its end: a re-INVITE on that leg alone; at its end without 
   expect(ended()).toEqual(["media-failed undefined 200"]);
 });
 
+test("consent of ICE that is lost is told, and ends the call as silence does", () => {
+  const scene = twoSides();
+  ({ stage } = scene);
+  scene.alice.invite("4711");
+  scene.bob.answer(200, { sdp: sdpOfBob });
+  scene.alice.ack();
+  const told = (): string[] =>
+    stage.facts.flatMap((fact) => (fact.fact === "media.consent-lost" ? [`${fact.side} ${fact.stream}`] : []));
+  const pair = stage.relay.find(({ word }) => word === "open")?.pair ?? 0;
+  stage.step({ in: "relay", event: { event: "expired", pair, side: 0 } });
+  expect(told()).toEqual(["caller 0"]);
+  scene.alice.answer(200, { method: "BYE" });
+  scene.bob.answer(200, { method: "BYE" });
+  expect(ended()).toEqual(["media-silent undefined 200"]);
+});
+
 test("a camera is off: the call goes on, until the sound of the same phone is gone too", () => {
   const scene = twoSides();
   ({ stage } = scene);

@@ -250,6 +250,18 @@ test("a browser that takes no bundle has two transports; another fork may not ta
   expect(portsInUse(made)).toEqual({ outside: 0, inside: 0 });
 });
 
+test("consent that is lost is that of all lines of the transport, and comes back for all", () => {
+  const made = dtlsCall([WEB, INSIDE], inward);
+  made.media.offer("call", "caller", bundle(...video(9)));
+  made.media.answer("call", "callee", phone);
+  const news = (event: "expired" | "latched") =>
+    made.media
+      .handle({ event, pair: 0, side: 0, ip: "203.0.113.5", port: 9 }, 0)
+      .map((each) => `${each.news} ${"stream" in each ? each.stream : ""}`);
+  expect(news("expired")).toEqual(["consent-lost 0", "consent-lost 1"]);
+  expect(news("latched")).toEqual(["latched 0", "heard 1"]);
+});
+
 test("a browser that declines the first line: the second stands on its own ports", () => {
   const { media, take } = dtlsCall([WEB, INSIDE], outward);
   const onward = media.offer("call", "caller", phone);

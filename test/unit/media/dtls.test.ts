@@ -379,7 +379,9 @@ test("a handshake that is through is told, and shows; a new one begins in the da
   media.offer("call", "caller", dtls("a=setup:actpass", `${ID}k`));
   media.answer("call", "callee", plainAnswer);
   expect(seen()[0]).toEqual(["dtls", undefined]);
-  expect(media.handle({ event: "expired", pair: 0, side: 0 }, 0)).toEqual([]);
+  expect(media.handle({ event: "expired", pair: 0, side: 0 }, 0)).toEqual([
+    { news: "consent-lost", session: "call", side: "caller", stream: 0, owes: true },
+  ]);
 });
 
 function opened(commands: readonly RelayCommand[]): { readonly sides: readonly [RelaySide, RelaySide] } {
