@@ -68,6 +68,7 @@ const limited = new Set<Fact["fact"]>([
   "phone.refused",
   "registrations.failed",
   "message.bad",
+  "source.limited",
   "connection.refused",
   "tls.failed",
 ]);

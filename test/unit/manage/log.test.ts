@@ -28,6 +28,12 @@ test("a stranger gets 20 lines a second, and the next one tells how many were no
   expect(lines().at(-1)).not.toHaveProperty("notShown");
 });
 
+test("so do many strangers, one line each", () => {
+  const { log, lines } = logInto();
+  for (let i = 0; i < 100; i++) log.fact({ fact: "source.limited", realm: "outside", source: `203.0.113.${i}` });
+  expect(lines()).toHaveLength(20);
+});
+
 test("calls are always shown", () => {
   const { log, lines } = logInto();
   for (let i = 0; i < 100; i++) log.fact({ fact: "media.silent", call: `${i}`, side: "caller", stream: 0 });
