@@ -11,7 +11,7 @@ import type { Change, DiffAnswer, LiveCall, ReloadAnswer } from "./manage/index.
  * What a call leaves behind is dead before the next collection only if the nursery holds the calls of a good part of a
  * second, in megabytes. A survivor costs two copies, and every copy is time in which no message is answered.
  */
-const NURSERY_MB = 64;
+const NURSERY_MB = 32;
 /**
  * How a box runs. One thread collects: what survives is so little that to wake helpers costs more. An idle box does not
  * look for memory to give back: the next burst of calls would only ask for it again.

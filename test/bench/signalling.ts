@@ -22,8 +22,10 @@ const TLS_LOAD: Load = { calls: 3_000, callsPerSecond: 500 };
 const WARM_UP: Load = { calls: 20_000, callsPerSecond: 1_000 };
 const TLS_WARM_UP: Load = { calls: 2_000, callsPerSecond: 500 };
 const TLS_CONNECTIONS = 20;
-/** Transactions linger for 32 s (timers D, I, J), and their end belongs to the call that made them: wait for it. */
+/** Transactions linger for 32 s (timers D, I, J): a measurement begins when those of the calls before it have ended. */
 const LINGER_MS = 33_000;
+/** After each lap, for what the last device still has to do at once. */
+const BREATH_MS = 2_000;
 const CALLER_PORT = 16_000;
 const CALLEE_PORT = 16_001;
 
@@ -39,7 +41,6 @@ export const bench: Bench = {
       devices.push(await startKamailio(place, 16_030, { topoh: true, tls: wanted(TLS) }));
       for (const device of devices) await overUdp(device, WARM_UP);
       if (wanted(TLS)) for (const device of devices) await overTls(device, TLS_WARM_UP);
-      await quiet(LINGER_MS);
       if (wanted(UDP) || wanted(PAUSE)) {
         await measure(UDP, devices, LOAD, overUdp, (line) => wanted(UDP) && report(line));
         const pause = await longestPause(devices[0] as Device);
@@ -72,11 +73,13 @@ async function measure(
 ): Promise<void> {
   const costs = new Map<Device, number[]>(devices.map((device) => [device, []]));
   const failed = new Map<Device, number>();
+  await quiet(LINGER_MS);
   for (let at = 0; at < ROUNDS; at++) {
-    // Each device's own clean-up falls into the rounds of the others, so the books are closed one lap later.
+    // What a round leaves behind ends during the laps that follow: so all but the first pay for one round of before,
+    // and the median is that of a device in the middle of its day. Nobody has to wait for the last.
     const before = new Map(devices.map((device) => [device, cpuMicros(device.pid)]));
     for (const device of devices) failed.set(device, (failed.get(device) ?? 0) + (await call(device, load)));
-    await quiet(at === ROUNDS - 1 ? LINGER_MS : 2_000);
+    await quiet(BREATH_MS);
     for (const device of devices) {
       costs.get(device)?.push((cpuMicros(device.pid) - (before.get(device) as number)) / load.calls);
     }
