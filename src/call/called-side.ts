@@ -79,7 +79,8 @@ export class CalledSide implements Called {
     if (unwanted) return;
     const note = reliably ? came : undefined;
     let { status } = mapStatus(response.status);
-    if (waits && status === 180 && twin.exchange === "settled") {
+    // While no fork has told of its media the caller has nothing to reserve by, and hears what there is to hear.
+    if (waits && status === 180 && call.caller.dialogs.some(({ exchange }) => exchange === "settled")) {
       const ringing = parcelOf(response, this.#back, true, undefined);
       const required = call.start.caller100rel === "required";
       this.#waiting?.keep((at) => call.caller.progress(twin, 180, ringing, required, undefined, at));

@@ -126,6 +126,22 @@ test("a 180 with the answer in it is a 183 to a caller that still waits", () => 
   hangUp();
 });
 
+test("two forks: one that rings without a word of its media is kept back as well, once the caller knows of another's", () => {
+  calling("pass", "off");
+  words();
+  bob.answer(180, { fork: "-a" });
+  expect(words()).toEqual(["bob > 180", "alice < 180"]); // Nothing to reserve by yet: it hears what there is to hear.
+  bob.answer(183, { fork: "-b", sdp: sdpOfBob });
+  alice.prack();
+  words();
+  bob.answer(180, { fork: "-a" });
+  expect(words()).toEqual(["bob > 180"]);
+  alice.request("UPDATE", { sdp: offer(MET, 2) });
+  expect(words()).toEqual(["alice > UPDATE", "alice < 200 UPDATE", "alice < 180"]);
+  bob.answer(200, { fork: "-b", sdp: sdpOfBob });
+  hangUp();
+});
+
 test("a callee that answers at once: the caller gets the answer in a 183, and the 200 when it has its resources", () => {
   calling("pass", "off");
   words();
