@@ -11,6 +11,8 @@ export const CAST: Readonly<Record<string, Member>> = {
   carol: { ip: "192.0.2.222", host: "client.chicago.example.com", domain: "chicago.example.com" },
   dave: { ip: "192.0.2.233", host: "client.denver.example.com", domain: "denver.example.com" },
   gateway: { ip: "192.0.2.144", host: "ngw1.a.example.com", domain: "a.example.com" },
+  erin: { ip: "2001:db8:e::51", host: "client.erie.example.com", domain: "erie.example.com" },
+  frank: { ip: "2001:db8:f::61", host: "client.fargo.example.com", domain: "fargo.example.com" },
   server: { ip: "192.0.2.155", host: "server.example.com", domain: "server.example.com" },
 };
 

@@ -2,6 +2,7 @@
  * A party of a ladder: sends what the arrows say, takes what the box sends, and fills in what belongs to the hop and
  * the dialog (Via, tags, Call-ID, CSeq, Request-URI, routes). Its own reading of SIP, not the product's.
  */
+import { hostText } from "../../../src/base/index.ts";
 import { headerOf, headersOf, tagOf } from "../scripted-party.ts";
 import type { Actor, Place, Stage } from "../stage.ts";
 import { CAST, type Member, NAMES } from "./cast.ts";
@@ -15,7 +16,8 @@ export class LadderParty implements Actor {
   readonly name: string;
   readonly place: Place;
   readonly member: Member;
-  /** Address of the box on this side. */
+  /** Address of the box on this side, and as it stands in a URI. */
+  readonly boxIp: string;
   readonly box: string;
   readonly wire: Wire;
   /** What came and is not judged yet. */
@@ -36,8 +38,13 @@ export class LadderParty implements Actor {
     this.name = name;
     this.place = place;
     this.member = memberOf(name);
-    this.box = box;
+    this.boxIp = box;
+    this.box = hostText(box);
     this.wire = wire;
+  }
+
+  boxAt(realm: "outside" | "inside"): string {
+    return hostText(this.#stage.box[realm]);
   }
 
   tamper: (text: string) => string = (text) => text;
@@ -194,14 +201,16 @@ export class LadderParty implements Actor {
       // The box takes addresses in c=, and no names.
       return arrow.sdp === "no-sdp"
         ? ""
-        : (more.body ?? "").replace(/^c=IN IP4 [a-z][\w.]*/gm, `c=IN IP4 ${this.place.ip}`);
+        : (more.body ?? "").replace(/^c=IN IP4 [a-z][\w.]*/gm, `c=${typed(this.place.ip)}`);
     }
     const direction = arrow.sdp.split(":")[1] ?? "sendrecv";
     dialog.sdpVersion += 1;
     const { ip } = this.place;
-    return `v=0\r\no=${this.name} 77 ${dialog.sdpVersion} IN IP4 ${this.member.host}\r\ns=-\r\nc=IN IP4 ${ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=${direction}\r\n`;
+    return `v=0\r\no=${this.name} 77 ${dialog.sdpVersion} IN ${ip.includes(":") ? "IP6" : "IP4"} ${this.member.host}\r\ns=-\r\nc=${typed(ip)}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=${direction}\r\n`;
   }
 }
+
+const typed = (ip: string): string => `IN ${ip.includes(":") ? "IP6" : "IP4"} ${ip}`;
 
 export function memberOf(name: string): Member {
   return CAST[name] ?? fail(`${name} is not in the cast`);

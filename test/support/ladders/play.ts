@@ -1,7 +1,6 @@
 /** Plays a ladder against the real engine in virtual time, and says at the first difference what should have been. */
 import type { Fact } from "../../../src/base/index.ts";
 import { headerOf, tagOf } from "../scripted-party.ts";
-import { BOX } from "../stage.ts";
 import { PartyDialog } from "./dialog.ts";
 import type { Arrow, Happening, Ladder, Row } from "./format.ts";
 import { differences } from "./judge.ts";
@@ -40,13 +39,14 @@ class Player {
   readonly scene: Scene;
   line: number;
   readonly #ladder: Ladder;
-  readonly #leaks = new LadderLeaks(BOX);
+  readonly #leaks: LadderLeaks;
   #sound = "silence";
 
   constructor(ladder: Ladder, { wire, cut, tamper }: PlayOptions) {
     this.#ladder = ladder;
     this.line = ladder.line;
     this.scene = sceneOf(ladder, wire);
+    this.#leaks = new LadderLeaks(this.scene.stage.box);
     if (cut !== undefined) this.scene.stage.cut = cut;
     if (tamper !== undefined) for (const party of this.scene.parties) party.tamper = tamper;
   }

@@ -113,8 +113,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   sdp: ({ text, party, dialog }) => {
     if (!/^Content-Type: *application\/sdp/im.test(text)) return undefined;
     const body = bodyOf(text);
-    const hosts = [...body.matchAll(/^[oc]=.*IN IP4 (\S+)/gm)].map((match) => match[1]);
-    if (hosts.length < 2 || hosts.some((host) => host !== party.box && host !== "0.0.0.0"))
+    const hosts = [...body.matchAll(/^[oc]=.*IN IP[46] (\S+)/gm)].map((match) => match[1]);
+    if (hosts.length < 2 || hosts.some((host) => host !== party.boxIp && host !== "0.0.0.0"))
       return `o= or c= of ${hosts}`;
     const [, id = "", version = ""] = /^o=\S+ (\d+) (\d+)/m.exec(body) ?? [];
     const [idBefore, versionBefore, bodyBefore] = dialog.origin.split("\n\n");

@@ -23,15 +23,24 @@ const PORTS: Readonly<Record<Wire, number>> = { udp: 5060, tcp: 5060, tls: 5061,
 export function sceneOf(ladder: Ladder, wire: Wire): Scene {
   const change = (settings: Settings): Settings =>
     changed(withCast(settings, ladder.parties, wire), ladder.settings, wire);
-  const stage = new Stage({ names: NAMES, change });
+  const box = { outside: boxIn("outside", ladder.parties), inside: boxIn("inside", ladder.parties) };
+  const stage = new Stage({ names: NAMES, change, box });
   const parties = ladder.parties.map(({ name, realm }, i) => {
     const stream = wire === "udp" ? {} : { [wire]: 2 ** 31 + i };
     const place: Place = { realm, ip: memberOf(name).ip, port: PORTS[wire], ...stream };
-    const party = stage.join(new LadderParty(stage, name, place, BOX[realm], wire));
+    const party = stage.join(new LadderParty(stage, name, place, box[realm], wire));
     party.account = ladder.settings.some((line) => line.startsWith(`auth ${name} `));
     return party;
   });
   return { stage, parties };
+}
+
+/** The box as it is on a side whose parties have IPv6 addresses. */
+const BOX6 = { outside: "2001:db8:b::1", inside: "2001:db8:b::2" } as const;
+
+function boxIn(realm: "outside" | "inside", parties: readonly PartyColumn[]): string {
+  const [first] = parties.filter((one) => one.realm === realm);
+  return first !== undefined && memberOf(first.name).ip.includes(":") ? BOX6[realm] : BOX[realm];
 }
 
 function withCast(settings: Settings, cast: readonly PartyColumn[], wire: Wire): Settings {
@@ -57,12 +66,13 @@ function withCast(settings: Settings, cast: readonly PartyColumn[], wire: Wire):
 
 function listening(realm: RealmSettings): RealmSettings {
   const { name } = realm;
+  const ip = realm.listeners[0]?.address.ip ?? "";
   const protocols: Protocol[] = ["udp", "tcp", "tls", "ws"];
   const listeners = protocols.map((protocol) => ({
     id: `${name}/${protocol}`,
     realm: name,
     protocol,
-    address: { ip: BOX[name as "outside" | "inside"], port: PORTS[protocol as Wire] },
+    address: { ip, port: PORTS[protocol as Wire] },
   }));
   return { ...realm, listeners };
 }

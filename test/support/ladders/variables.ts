@@ -1,6 +1,5 @@
 /** Words in braces, in a `sip` block: `{box}`, `{replaces bob#1}` … stand for what only this run knows. */
 import { tagOf } from "../scripted-party.ts";
-import { BOX } from "../stage.ts";
 import type { MessageText } from "./message-text.ts";
 import { fail, type LadderParty } from "./party.ts";
 
@@ -17,7 +16,7 @@ export function filledIn(message: MessageText, reader: LadderParty, parties: rea
 
 function meaningOf(words: string, reader: LadderParty, parties: readonly LadderParty[]): string {
   const [what = "", whose = "", how = ""] = words.split(" ");
-  if (what === "box") return whose === "outside" || whose === "inside" ? BOX[whose] : reader.box;
+  if (what === "box") return whose === "outside" || whose === "inside" ? reader.boxAt(whose) : reader.box;
   const [name = "", label = "1"] = whose.split("#");
   const party = whose === "" ? reader : (parties.find((one) => one.name === name) ?? fail(`{${words}}: no such party`));
   if (what === "ip") return party.place.ip;
