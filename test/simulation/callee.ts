@@ -3,24 +3,30 @@ import { below, type Millis, token } from "../../src/base/index.ts";
 import { challenge, faultOfProof } from "./credentials.ts";
 import { type Desk, type Headers, tagIn } from "./desk.ts";
 import type { Dialog } from "./dialog.ts";
-import { type CalleeScript, isFair, type Ring } from "./script.ts";
+import { type CalleeScript, type CallerScript, isFair, type Ring, THIRD } from "./script.ts";
+import { awaits, hasReserved } from "./sdp-text.ts";
 import { WHO } from "./settings.ts";
-import { cseqOf, headerOf, headersOf, type Sip, tagOf, uriOf } from "./sip-text.ts";
+import { cseqOf, headerOf, headersOf, type Sip, statusOf, tagOf, uriOf, writeSip } from "./sip-text.ts";
 import type { Talk } from "./talk.ts";
 import { agreeOnTimer, allowOf } from "./timer-text.ts";
-import { GIVE_UP, T1, T2 } from "./wire.ts";
+import { type Client, GIVE_UP, T1, T2 } from "./wire.ts";
+import { uuidOf } from "./words.ts";
+
+/** Stands in the branch of an INVITE that goes back to where it came from. */
+export const RETURNED = "-returned";
 
 /** An INVITE that has no final answer yet is looked at again so soon. */
 const AGAIN: Millis = 500;
 
-type Challenged = Map<string, readonly [status: number, nonce: string]>;
+/** With the status that told him, the nonce, and how often it was asked. */
+type Challenged = Map<string, readonly [status: number, nonce: string, round: number]>;
 
 export class Callee {
   readonly #desk: Desk;
   readonly #talk: Talk;
   readonly #calls = new Map<string, Called>();
   readonly #asked = new Map<string, number>();
-  /** Call-IDs whose caller has to prove who he is, with the status that told him and the nonce. */
+  /** Call-IDs whose caller has to prove who he is. */
   readonly #challenged: Challenged = new Map();
 
   constructor(desk: Desk, talk: Talk) {
@@ -44,14 +50,25 @@ export class Callee {
     const challenged = this.#challenged.get(callId);
     this.#challenged.delete(callId);
     if (challenged !== undefined && isFair(script.temper)) {
-      const fault = faultOfProof(request, ...challenged, WHO);
+      const [status, nonce] = challenged;
+      const fault = faultOfProof(request, status, nonce, script.proof, WHO);
       if (fault !== "") this.#desk.options.complain(`INVITE ${number}: ${fault}`);
     }
-    const status = asked > 1 ? script.nextStatus : script.status;
-    const called = new Called(this.#desk, this.#talk, request, key, number, { ...script, status }, this.#challenged);
+    const again = challenged?.[2] === 1 && script.proof.stale;
+    const status = again ? challenged[0] : asked > 1 ? script.nextStatus : script.status;
+    const waits = this.#desk.options.preconditions && awaits(request.body);
+    // Resources are told of by UPDATE.
+    const habits = { ...script, status, takesUpdate: script.takesUpdate || waits };
+    const rounds = again ? 2 : 1;
+    const called = new Called(this.#desk, this.#talk, request, key, number, habits, this.#challenged, rounds, waits);
     this.#calls.set(key, called);
-    if (replaced === undefined) called.start();
-    else called.replace(replaced);
+    if (replaced !== undefined) return called.replace(replaced);
+    const caller = this.#desk.options.callFor(number)?.caller;
+    const told = headerOf(request, "session-id");
+    if (caller !== undefined && hasOneEnd(caller, number) && !told.startsWith(`${uuidOf(number)};remote=`))
+      this.#desk.options.complain(`INVITE ${number}: Session-ID ${told} of a caller that is ${uuidOf(number)}`);
+    if (script.returns) called.sendBack();
+    else called.start();
   }
 
   cancel(key: string): boolean {
@@ -79,6 +96,10 @@ export class Callee {
 export const asksForRest = ({ status, otherForkAfter }: CalleeScript): boolean =>
   status === 503 && otherForkAfter !== undefined;
 
+/** Says its Session-ID, and says it rightly, in a call that is no transfer. */
+const hasOneEnd = ({ words, temper }: CallerScript, number: string): boolean =>
+  words.includes("Session-ID") && isFair(temper) && Number(number.slice(-6)) < THIRD;
+
 /** One INVITE and its forks. */
 class Called {
   readonly #desk: Desk;
@@ -88,6 +109,10 @@ class Called {
   readonly #number: string;
   readonly #script: CalleeScript;
   readonly #challenged: Challenged;
+  /** How often a challenge asks, with this one. */
+  readonly #rounds: number;
+  /** The caller's resources are not there yet (RFC 3312): nobody rings, and nobody answers. */
+  readonly #waits: boolean;
   readonly #forks = new Map<number, Dialog>();
   /** Reliable 1xx that wait for their PRACK. */
   readonly #unpracked = new Map<Dialog, { readonly rseq: number; readonly offers: boolean }>();
@@ -95,6 +120,8 @@ class Called {
   readonly #unacked = new Set<Dialog>();
   #rang = false;
   #final = false;
+  /** The INVITE as it was sent back to where it came from. */
+  #returned: Client | undefined;
   /** The key of what was said last. */
   #said = "";
 
@@ -106,6 +133,8 @@ class Called {
     number: string,
     script: CalleeScript,
     challenged: Challenged,
+    rounds: number,
+    waits: boolean,
   ) {
     this.#desk = desk;
     this.#talk = talk;
@@ -114,13 +143,54 @@ class Called {
     this.#number = number;
     this.#script = script;
     this.#challenged = challenged;
+    this.#rounds = rounds;
+    this.#waits = waits;
   }
 
   start(): void {
     const script = this.#script;
     if (script.temper === "mute") return;
+    const answers = script.status < 300 && script.status > 0;
+    if (this.#waits && answers)
+      this.#ring({ after: 0, status: 183, fork: script.fork, sdp: true, reliable: true, media: "" });
     for (const ring of script.rings) this.#desk.after(ring.after, () => this.#ring(ring));
     if (this.#script.status !== 0) this.#desk.after(script.answerAfter, () => this.#finish(0));
+  }
+
+  /** As a proxy that believes us to be the way to its user (RFC 3261 §16.6, RFC 5393). */
+  sendBack(): void {
+    const { options, wire, address } = this.#desk;
+    if (this.#script.temper === "mute") return;
+    const random = options.diceOf(this.#number);
+    const hops = Number(headerOf(this.#invite, "max-forwards"));
+    const to = `${headerOf(this.#invite, "to")};tag=${this.#desk.tag(random)}`;
+    if (hops <= 0) return this.#say(this.#key, 483, to, []);
+    const lines = this.#invite.headers.map(([name, value]): [string, string] => [
+      name,
+      name === "max-forwards" ? String(hops - 1) : value,
+    ]);
+    const via = `SIP/2.0/${options.protocol} ${address};branch=${this.#desk.branch(random)}${RETURNED};rport`;
+    const start = this.#invite.start.replace(/@[^ ;]*/, `@${options.box}`);
+    const text = writeSip(
+      start,
+      [["Via", via], ...lines.filter(([name]) => name !== "content-length")],
+      this.#invite.body,
+    );
+    const refused = (status: number): void => {
+      this.#final = true;
+      this.#say(this.#key, status, to, []);
+    };
+    this.#returned = wire.request(
+      text,
+      "INVITE",
+      this.#script.temper,
+      (response) => {
+        if (statusOf(response) >= 300) refused(statusOf(response));
+        else if (statusOf(response) >= 200)
+          this.#desk.options.complain(`INVITE ${this.#number} went round, and was answered`);
+      },
+      () => refused(408),
+    );
   }
 
   /** A copy of the INVITE came. */
@@ -142,6 +212,7 @@ class Called {
 
   cancel(): void {
     if (this.#final || this.#script.temper === "mute") return;
+    if (this.#returned !== undefined) this.#desk.wire.cancel(this.#returned);
     this.#refuse(487);
   }
 
@@ -164,8 +235,8 @@ class Called {
   #challenge(status: number, { random }: Dialog): Headers {
     if (!this.#desk.options.challenges || (status !== 401 && status !== 407)) return [];
     const nonce = token(random, 16);
-    this.#challenged.set(headerOf(this.#invite, "call-id"), [status, nonce]);
-    return [challenge(status, this.#desk.host, nonce)];
+    this.#challenged.set(headerOf(this.#invite, "call-id"), [status, nonce, this.#rounds]);
+    return [challenge(status, this.#desk.host, this.#script.proof, nonce, this.#rounds > 1)];
   }
 
   #forkOf(number: number): Dialog {
@@ -190,8 +261,13 @@ class Called {
     return dialog;
   }
 
-  #ring({ status, fork, sdp, reliable }: Ring): void {
-    if (this.#final) return;
+  /** RFC 3312 §6: has the caller what it waits for, as far as it told? */
+  get #held(): boolean {
+    return this.#waits && ![...this.#forks.values()].some(({ theirs }) => hasReserved(theirs));
+  }
+
+  #ring({ status, fork, sdp, reliable, media }: Ring): void {
+    if (this.#final || (status === 180 && this.#held)) return;
     const invite = this.#invite;
     const dialog = this.#forkOf(fork);
     if (dialog.state === "over" || this.#unpracked.has(dialog)) return;
@@ -199,6 +275,7 @@ class Called {
     const reliably = required || (reliable && /100rel/.test(headerOf(invite, "supported")));
     const body = sdp ? this.#early(dialog, reliably) : "";
     const headers: (readonly [string, string])[] = [this.#desk.contact, ["Allow", allowOf(this.#script)]];
+    if (media !== "") headers.push(["P-Early-Media", media]);
     const key = `${this.#key} ${fork}`;
     if (reliably) {
       const rseq = (this.#rseqs.get(dialog) ?? below(dialog.random, 1_000)) + 1;
@@ -274,8 +351,8 @@ class Called {
     if (this.#script.status >= 300) return this.#refuse(this.#script.status);
     const dialog = this.#forkOf(this.#script.fork);
     if (dialog.state === "over") return;
-    if (this.#unpracked.has(dialog) || dialog.exchange === "sent" || dialog.updating) {
-      if (waited >= GIVE_UP) return this.#refuse(504);
+    if (this.#unpracked.has(dialog) || dialog.exchange === "sent" || dialog.updating || this.#held) {
+      if (waited >= GIVE_UP) return this.#refuse(this.#held ? 580 : 504);
       return this.#desk.after(AGAIN, () => this.#finish(waited + AGAIN));
     }
     this.#answer(dialog, () => {});
@@ -287,6 +364,7 @@ class Called {
   #answerToo(): void {
     const other = this.#forkOf(this.#script.fork === 0 ? 1 : 0);
     if (this.#unpracked.has(other) || other.exchange === "sent" || other.state !== "early") return;
+    if (this.#waits && !hasReserved(other.theirs)) return;
     this.#answer(other, () => {});
   }
 

@@ -1,12 +1,14 @@
 /** The calling half of a simulated phone: RFC 3261 §13.2, RFC 3262 §4, RFC 3264, RFC 4028 §7. */
-import { type Random, token } from "../../src/base/index.ts";
+import { type Millis, type Random, token } from "../../src/base/index.ts";
 import { type Desk, type Headers, tagIn } from "./desk.ts";
 import type { Dialog } from "./dialog.ts";
 import type { CallerScript } from "./script.ts";
+import { hasReserved } from "./sdp-text.ts";
 import { cseqOf, headerOf, headersOf, type Sip, statusOf, uriOf } from "./sip-text.ts";
 import type { Talk } from "./talk.ts";
 import { allowOf, askForTimer } from "./timer-text.ts";
 import type { Client } from "./wire.ts";
+import { wordsOf } from "./words.ts";
 
 /** Whom to call, and what is to be said besides. */
 export interface Errand {
@@ -16,6 +18,14 @@ export interface Errand {
   /** How it ended: the final status, 0 for none. */
   readonly onEnd?: (status: number) => void;
 }
+
+/** Resources that could not be told of are told of again so soon, and so often. */
+const TELL_AGAIN: Millis = 700;
+const TELLINGS = 40;
+
+/** Does this caller wait for resources? They are told of in PRACK and UPDATE, which take an offer of its own first. */
+export const waitsAt = ({ options }: Desk, { waits, lateOffer }: CallerScript): boolean =>
+  waits !== "no" && !lateOffer && options.preconditions;
 
 export class Caller {
   readonly #desk: Desk;
@@ -36,7 +46,10 @@ export class Caller {
       remote: `<sip:${errand.number}@${this.#desk.options.box}>`,
       target: errand.target,
     };
-    const base = this.#desk.newDialog(errand.number, script, random, ids, script.lateOffer ? "none" : "sent");
+    const waits = waitsAt(this.#desk, script);
+    const habits = waits ? { ...script, takesUpdate: true } : script;
+    const base = this.#desk.newDialog(errand.number, habits, random, ids, script.lateOffer ? "none" : "sent");
+    if (waits) base.sdp.reserved = false;
     if (!script.lateOffer) base.ours = base.sdp.offer();
     const attempt = new Attempt(this.#desk, this.#talk, errand, script, base);
     attempt.start(0);
@@ -55,6 +68,9 @@ class Attempt {
   #winner: Dialog | undefined;
   #rang = false;
   #ended = false;
+  /** Where its resources are being reserved. */
+  readonly #reserving = new Set<Dialog>();
+  readonly #pracked = new Set<Dialog>();
 
   constructor(desk: Desk, talk: Talk, errand: Errand, script: CallerScript, base: Dialog) {
     this.#desk = desk;
@@ -68,18 +84,25 @@ class Attempt {
   start(least: number): void {
     const script = this.#script;
     const { mark } = this.#desk.options;
+    const waits = this.#base.sdp.reserved !== undefined;
+    const required = [
+      ...(script.rel100 === "required" ? ["100rel"] : []),
+      ...(waits && script.waits === "required" ? ["precondition"] : []),
+    ];
     const supported = [
-      ...(script.rel100 === "supported" ? ["100rel"] : []),
+      ...(script.rel100 === "supported" || (waits && script.rel100 === "none") ? ["100rel"] : []),
+      ...(waits && script.waits === "supported" ? ["precondition"] : []),
       ...(script.timer.kind === "none" ? [] : ["timer"]),
     ];
     const headers: [string, string][] = [
       [...this.#desk.contact],
       ["User-Agent", `${mark}-Phone/1.0`],
-      ["Allow", allowOf(script)],
+      ["Allow", allowOf(this.#base.habits)],
       ["X-Secret", `${mark}-plan`],
       ["Subject", "lunch"],
       ...(supported.length > 0 ? [["Supported", supported.join(", ")] as [string, string]] : []),
-      ...(script.rel100 === "required" ? [["Require", "100rel"] as [string, string]] : []),
+      ...(required.length > 0 ? [["Require", required.join(", ")] as [string, string]] : []),
+      ...wordsOf(script, this.#errand.number, this.#desk.host),
       ...askForTimer(script.timer, least),
       ...((this.#errand.headers ?? []) as [string, string][]),
     ];
@@ -158,18 +181,38 @@ class Attempt {
       dialog.ours = answer;
       dialog.exchange = "stable";
     }
-    const { prackAfter } = this.#script;
+    const { prackAfter, reservesAfter } = this.#script;
     this.#desk.after(prackAfter + this.#desk.thought(dialog), () =>
       this.#prack(dialog, rseq, cseqOf(response).number, answer),
     );
+    if (dialog.sdp.reserved === false && dialog.exchange === "stable" && !this.#reserving.has(dialog)) {
+      if (!dialog.theirs.includes("a=curr:qos"))
+        this.#desk.complain(dialog, `a ${status} that says nothing of the resources that were asked for`);
+      this.#reserving.add(dialog);
+      this.#desk.after(reservesAfter, () => this.#reserved(dialog, TELLINGS));
+    }
+  }
+
+  /** RFC 3312 §6: its resources are there, and the other end is told. */
+  #reserved(dialog: Dialog, left: number): void {
+    if (dialog.state !== "early" || dialog.vanished || left === 0 || hasReserved(dialog.ours)) return;
+    this.#desk.after(TELL_AGAIN, () => this.#reserved(dialog, left - 1));
+    // One request at a time: on a bad network an UPDATE would overtake the PRACK, which is of no use then (RFC 3261 §12.2.2).
+    if (dialog.exchange !== "stable" || dialog.updating || !this.#pracked.has(dialog)) return;
+    const back = dialog.sdp.rollback();
+    dialog.sdp.reserved = true;
+    this.#talk.offer(dialog, "UPDATE", [], back);
   }
 
   #prack(dialog: Dialog, rseq: number, cseq: number, answer: string): void {
     if (dialog.state === "over" || dialog.vanished) return;
     const rack: Headers = [["RAck", `${rseq} ${cseq} INVITE`]];
     const offers = answer === "" && this.#script.prackOffers && dialog.exchange === "stable" && !dialog.updating;
-    if (offers) return this.#talk.offer(dialog, "PRACK", rack);
-    this.#desk.request(dialog, "PRACK", rack, answer, () => {});
+    if (offers) {
+      this.#pracked.add(dialog); // It is "updating" until the answer.
+      return this.#talk.offer(dialog, "PRACK", rack);
+    }
+    this.#desk.request(dialog, "PRACK", rack, answer, () => this.#pracked.add(dialog));
   }
 
   #onAnswer(response: Sip): void {
@@ -184,6 +227,7 @@ class Attempt {
     dialog.target = uriOf(headerOf(response, "contact"));
     dialog.route = headersOf(response, "record-route").reverse();
     dialog.calling = undefined;
+    if (dialog.sdp.reserved === false) dialog.sdp.reserved = true; // They are this phone's, whichever fork it was.
     const body = this.#takeAnswer(dialog, response.body);
     const branch = this.#script.acksInBranch
       ? (/branch=([^;\r]+)/.exec(this.#client.text)?.[1] ?? "")

@@ -17,6 +17,12 @@ export interface Climate {
   readonly redirects: "refuse" | "follow";
   /** Who refuses a call with 401 or 407 says how to prove who we are. */
   readonly challenges: boolean;
+  /** Which peers have preconditions (RFC 3312), or ask for them whoever calls. */
+  readonly preconditions: "neither" | "both" | "outside" | "inside" | "inside requires";
+  /** Is the carrier believed, in identities and early media? */
+  readonly trusted: boolean;
+  /** In which form both peers are told of diversions (RFC 7544). */
+  readonly diversion: "pass" | "diversion" | "history-info";
   /** What may happen to the whole world. */
   readonly happenings: readonly ("end calls" | "shut down" | "reload" | "reset" | "lose media")[];
 }
@@ -34,6 +40,9 @@ const USUAL = {
   refer: "pass",
   redirects: "refuse",
   challenges: false,
+  preconditions: "neither",
+  trusted: false,
+  diversion: "pass",
   happenings: ["lose media"],
 } as const;
 
@@ -107,6 +116,47 @@ export const CLIMATES: readonly Climate[] = [
     redirects: "follow",
     challenges: true,
     happenings: ["lose media", "end calls", "reload"],
+  },
+  {
+    name: "both sides have preconditions, and trust each other, fair weather",
+    ...USUAL,
+    ...FAIR,
+    tempers: HONEST,
+    outside: "udp",
+    preconditions: "both",
+    trusted: true,
+    happenings: [],
+  },
+  {
+    name: "preconditions outside alone, diversions told as history, honest and slow, bad weather",
+    ...USUAL,
+    ...BAD,
+    tempers: SLOW,
+    outside: "udp",
+    preconditions: "outside",
+    trusted: true,
+    diversion: "history-info",
+  },
+  {
+    name: "preconditions inside alone, history told as diversions, fair weather",
+    ...USUAL,
+    ...FAIR,
+    tempers: HONEST,
+    outside: "udp",
+    preconditions: "inside",
+    trusted: true,
+    diversion: "diversion",
+    happenings: [],
+  },
+  {
+    name: "preconditions asked for inside, all tempers, bad weather",
+    ...USUAL,
+    ...BAD,
+    tempers: ALL,
+    outside: "udp",
+    preconditions: "inside requires",
+    trusted: true,
+    happenings: ["lose media", "end calls"],
   },
 ];
 

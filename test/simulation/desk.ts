@@ -29,6 +29,8 @@ export interface PhoneOptions {
   readonly errandFor: (number: string) => ErrandScript | undefined;
   /** Its 401 and 407 carry a challenge, and what comes then must answer it. */
   readonly challenges: boolean;
+  /** Does this side's peer have preconditions (RFC 3312)? */
+  readonly preconditions: boolean;
   /** Something that an honest phone must not meet. */
   readonly complain: (what: string) => void;
 }

@@ -4,7 +4,7 @@
  */
 import type { Millis } from "../../src/base/index.ts";
 import type { Dialog } from "./dialog.ts";
-import type { CallScript } from "./script.ts";
+import type { CalleeScript, CallerScript, CallScript } from "./script.ts";
 import { type Direction, directionOf, sectionsOf } from "./sdp-text.ts";
 
 /** Both ends of one call, with all dialogs that they had under its number. */
@@ -15,18 +15,27 @@ export interface Ends {
   readonly callee: readonly Dialog[];
 }
 
-/** Was the call meant to be answered, whatever comes first: nobody gives up, nobody is asked for what he has not? */
-export function mustBeAnswered({ caller, callee }: CallScript): boolean {
+/**
+ * Was the call meant to be answered, whatever comes first: nobody gives up, nobody is asked for what he has not? `proves`:
+ * whoever is asked who we are is told.
+ */
+export function mustBeAnswered({ caller, callee }: CallScript, proves: boolean): boolean {
   const patient = caller.cancelAfter === undefined && caller.prackAfter < 1_000;
   const plain = caller.early.length === 0 && callee.early.length === 0 && !caller.prackOffers;
   return (
     patient &&
     plain &&
-    callee.status === 200 &&
+    (callee.status === 200 || (proves && callee.nextStatus === 200 && [401, 407].includes(callee.status))) &&
+    !callee.returns &&
+    !leavesEarly(caller, callee) &&
     callee.otherForkAfter === undefined &&
     callee.rings.every(({ fork }) => fork === callee.fork)
   );
 }
+
+/** Where the box keeps the answer back until the caller has its resources, the callee may have gone by then. */
+const leavesEarly = ({ waits }: CallerScript, { byeAfter = 60_000 }: CalleeScript): boolean =>
+  waits !== "no" && byeAfter < 8_000;
 
 /** Limit: what begins so shortly before the end may be cut off by it, and then each end has its own view. */
 const SETTLING: Millis = 8_000;
@@ -41,8 +50,8 @@ function changesLate({ caller, callee }: CallScript): boolean {
 }
 
 /** What did not come to pass. */
-export function disappointments({ number, script, caller, callee }: Ends): string[] {
-  if (!mustBeAnswered(script)) return [];
+export function disappointments({ number, script, caller, callee }: Ends, proves: boolean): string[] {
+  if (!mustBeAnswered(script, proves)) return [];
   const ours = caller.find(({ ours }) => ours !== "");
   const theirs = callee.find(({ ours }) => ours !== "");
   if (ours === undefined || theirs === undefined) return [`call ${number}: it was to be answered, and was not`];

@@ -4,6 +4,7 @@
  */
 import type { Millis } from "../../src/base/index.ts";
 import { DialogOffers } from "./offers.ts";
+import { awaits, hasReserved } from "./sdp-text.ts";
 import { branchOf, cseqOf, headerOf, isRequest, methodOf, readSip, type Sip, statusOf, tagOf } from "./sip-text.ts";
 
 /** A refusal that comes later, when nothing came before, meets no transaction (RFC 3261 §17.1.1.2). */
@@ -29,7 +30,15 @@ class LegRecord {
   /** INVITEs that came, by CSeq: do they want 1xx to be reliable, and which were sent. */
   readonly came = new Map<
     number,
-    { readonly sip: Sip; final: number; readonly unpracked: Map<string, number>; readonly last: Map<string, number> }
+    {
+      readonly sip: Sip;
+      final: number;
+      readonly unpracked: Map<string, number>;
+      readonly last: Map<string, number>;
+      /** It waits for resources (RFC 3312), knows from a 1xx what it has to reserve, and has not said yet that it did. */
+      awaits: boolean;
+      told: boolean;
+    }
   >();
   /** The INVITE that made it, and who sent it. */
   first: { readonly by: "ours" | "theirs"; readonly sip: Sip } | undefined;
@@ -115,7 +124,11 @@ export class Referee {
     const first = method === "INVITE" && tagOf(headerOf(sip, "to")) === "";
     if (first) leg.first = { by: way === "in" ? "theirs" : "ours", sip };
     if (way === "in") {
-      if (method === "INVITE") leg.came.set(cseq, { sip, final: 0, unpracked: new Map(), last: new Map() });
+      if (method === "INVITE") {
+        const awaiting = { awaits: first && awaits(sip.body), told: false };
+        leg.came.set(cseq, { sip, final: 0, unpracked: new Map(), last: new Map(), ...awaiting });
+      }
+      if (hasReserved(sip.body)) for (const came of leg.came.values()) came.awaits = false;
       if (box === "") return;
       const dialog = this.#dialog(leg, box, peer, say);
       if (method === "BYE") {
@@ -204,12 +217,15 @@ export class Referee {
     const came = leg.came.get(cseq);
     if (came === undefined) return say(`${status} to an INVITE ${cseq} that never came`);
     if (status < 200 && came.final !== 0) say(`${status} after ${came.final}`);
+    if (came.awaits && (status === 200 || (status === 180 && came.told)))
+      say(`${status} before the resources of the caller are there`);
     if (status >= 200) {
       came.final = status;
       return;
     }
     const rseq = Number(headerOf(sip, "rseq"));
     if (status === 100) return;
+    came.told ||= rseq > 0 && sip.body !== "";
     const wanted = `${headerOf(came.sip, "supported")},${headerOf(came.sip, "require")}`;
     if (!(rseq > 0)) {
       if (/100rel/.test(headerOf(came.sip, "require")))

@@ -5,6 +5,9 @@ import type { Weather } from "./network.ts";
 /** `slow`: as honest, but it thinks for seconds before it answers anything. */
 export type Temper = "honest" | "slow" | "mute" | "babbling" | "lying";
 
+/** From here on numbers are those of third parties, to whom calls are transferred. */
+export const THIRD = 500_000;
+
 /** Breaks no rule: what the box says to it is judged by every rule. */
 export const isFair = (temper: Temper): boolean => temper === "honest" || temper === "slow";
 
@@ -53,7 +56,17 @@ export interface CallerScript extends Habits {
   readonly early: readonly Step[];
   /** Its ACK to a 2xx has the branch of the INVITE, as some phones do. */
   readonly acksInBranch: boolean;
+  /**
+   * Nobody is to ring before its own resources are there, so long after it has heard of the other end's (RFC 3312); only
+   * where its peer has preconditions.
+   */
+  readonly waits: "no" | "supported" | "required";
+  readonly reservesAfter: Millis;
+  readonly words: readonly CallerWord[];
 }
+
+/** Headers that its INVITE has besides. */
+export type CallerWord = "P-Early-Media" | "Diversion" | "History-Info" | "Session-ID";
 
 export interface CalleeScript extends Habits {
   readonly rings: readonly Ring[];
@@ -62,6 +75,10 @@ export interface CalleeScript extends Habits {
   readonly status: number;
   /** When the box asks once more, another target. */
   readonly nextStatus: number;
+  /** How its 401 and 407 ask, where they are challenges. */
+  readonly proof: ProofTaste;
+  /** A proxy stands in its place, which sends the INVITE back to us: RFC 5393. */
+  readonly returns: boolean;
   /** Which of its forks answers, and so long after it another one does so, too. */
   readonly fork: number;
   readonly otherForkAfter: Millis | undefined;
@@ -75,6 +92,15 @@ export interface Ring {
   readonly fork: number;
   readonly sdp: boolean;
   readonly reliable: boolean;
+  /** What P-Early-Media says (RFC 5009), if anything. */
+  readonly media: "" | "sendrecv" | "sendonly" | "recvonly" | "inactive";
+}
+
+/** `stale`: the first proof is refused once more, for its nonce alone. RFC 7616 §3.3. */
+export interface ProofTaste {
+  readonly algorithm: "MD5" | "SHA-256" | "SHA-512-256";
+  readonly qop: "auth" | "auth-int" | "auth,auth-int";
+  readonly stale: boolean;
 }
 
 /** Something that happens in the call, so long after the answer. */

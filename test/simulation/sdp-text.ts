@@ -15,12 +15,24 @@ export interface SdpPlace {
   readonly srtp: boolean;
 }
 
+/** What an offer says that has to wait for its own side (RFC 3312 §5), and what one says when it is there. */
+const AWAITED = "a=curr:qos local none";
+const RESERVED = "a=curr:qos local sendrecv";
+const WANTED = ["a=curr:qos remote none", "a=des:qos mandatory local sendrecv", "a=des:qos none remote sendrecv"];
+
+/** Does its writer wait for resources of its own? */
+export const awaits = (sdp: string): boolean => sdp.includes(AWAITED) && sdp.includes("a=des:qos mandatory local");
+/** Does it say of itself that it has them? */
+export const hasReserved = (sdp: string): boolean => sdp.includes(RESERVED);
+
 /** What one phone offers and answers in one dialog. */
 export class Description {
   /** What this phone wants; an answer may have less. */
   wish: Direction = "sendrecv";
   /** Hold as RFC 2543 had it: c=0.0.0.0. */
   byNull = false;
+  /** Are its own there? `undefined`: it asks for none. RFC 3312. */
+  reserved: boolean | undefined;
   readonly #place: SdpPlace;
   readonly #random: Random;
   readonly #port: number;
@@ -39,6 +51,7 @@ export class Description {
     this.#version = from === undefined ? 1 : from.#version;
     this.#lines = from?.lines.map((line) => ({ ...line })) ?? [{ kind: "audio", port: this.#port, live: true }];
     this.#last = from === undefined ? "" : from.#last;
+    this.reserved = from?.reserved;
   }
 
   get lines(): readonly Line[] {
@@ -48,11 +61,12 @@ export class Description {
   /** What was so before an offer that was refused. */
   rollback(): () => void {
     const lines = this.#lines.map((line) => ({ ...line }));
-    const { wish, byNull } = this;
+    const { wish, byNull, reserved } = this;
     return () => {
       this.#lines = lines;
       this.wish = wish;
       this.byNull = byNull;
+      this.reserved = reserved;
     };
   }
 
@@ -68,7 +82,7 @@ export class Description {
     const parts = this.#lines.map((line) => {
       const formats = line.kind === "audio" ? "0 8 101" : "96";
       if (!line.live) return `m=${line.kind} 0 ${profile} ${formats}`;
-      return this.#stream(line, `${profile} ${formats}`, this.byNull ? "by null" : this.wish, 1);
+      return this.#stream(line, `${profile} ${formats}`, this.byNull ? "by null" : this.wish, 1, this.#asked());
     });
     return this.#write(parts);
   }
@@ -85,12 +99,22 @@ export class Description {
       if (!live) return `m=${kind} 0 ${profile} ${formats[0]}`;
       const tag = Number(/a=crypto:(\d+) /.exec(section)?.[1] ?? 0);
       const direction = answerTo(directionOf(section) ?? session ?? "sendrecv", this.wish);
-      return this.#stream(line, `${profile} ${formats.join(" ")}`, direction, tag);
+      return this.#stream(line, `${profile} ${formats.join(" ")}`, direction, tag, readyFor(section));
     });
     return this.#write(parts);
   }
 
-  #stream({ kind, port }: Line, rest: string, direction: Direction | "by null", cryptoTag: number): string {
+  #asked(): readonly string[] {
+    return this.reserved === undefined ? [] : [this.reserved ? RESERVED : AWAITED, ...WANTED];
+  }
+
+  #stream(
+    { kind, port }: Line,
+    rest: string,
+    direction: Direction | "by null",
+    cryptoTag: number,
+    preconditions: readonly string[],
+  ): string {
     const { ip, srtp, mark } = this.#place;
     const lines = [`m=${kind} ${port} ${rest}`];
     if (direction === "by null") lines.push("c=IN IP4 0.0.0.0");
@@ -99,6 +123,7 @@ export class Description {
     lines.push(`a=rtcp:${port + 1} IN IP4 ${ip}`, `a=candidate:1 1 UDP 2130706431 ${ip} ${port} typ host`);
     lines.push(`a=ssrc:${below(this.#random, 4)} cname:${mark}`);
     if (direction !== "by null") lines.push(`a=${direction}`);
+    lines.push(...preconditions);
     return lines.join("\r\n");
   }
 
@@ -118,6 +143,19 @@ export const sectionsOf = (sdp: string): string[] => sdp.split(/\r\nm=/).slice(1
 export function directionOf(section: string): Direction | undefined {
   if (/c=IN IP4 0\.0\.0\.0/.test(section) && !/a=inactive/.test(section)) return "sendonly";
   return /a=(sendrecv|sendonly|recvonly|inactive)/.exec(section)?.[1] as Direction | undefined;
+}
+
+/** RFC 3312 §5: an end that has all it needs says so, and wants to hear of what the other one still lacks. */
+function readyFor(section: string): readonly string[] {
+  if (!section.includes("a=des:qos")) return [];
+  const theirs = /a=curr:qos local (\w+)/.exec(section)?.[1] ?? "none";
+  return [
+    RESERVED,
+    `a=curr:qos remote ${theirs}`,
+    "a=des:qos none local sendrecv",
+    "a=des:qos mandatory remote sendrecv",
+    ...(theirs === "none" ? ["a=conf:qos remote sendrecv"] : []),
+  ];
 }
 
 /** RFC 3264 §6.1: nothing is sent that the other end does not want, and the other way round. */

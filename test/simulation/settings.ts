@@ -3,10 +3,12 @@ import {
   type AuthSettings,
   type ListenerSettings,
   type PeerSettings,
+  type PreconditionPolicy,
   type RealmSettings,
   Secret,
   type Settings,
   type TargetSettings,
+  type Trust,
 } from "../../src/base/index.ts";
 import { boxSettings, byName, peerSettings, realmSettings } from "../support/settings.ts";
 import type { Climate } from "./climate.ts";
@@ -41,13 +43,22 @@ const ACCOUNT: AuthSettings = {
   realm: "*",
   password: new Secret(WHO.password),
   ha1: new Map(),
-  hashes: ["MD5", "SHA-256"],
+  hashes: ["MD5", "SHA-256", "SHA-512-256"],
 };
 
 /** What DNS knows this side's neighbour by. */
 export const PBX_NAME = "pbx.insidename.example";
 
-export type Ways = Pick<Climate, "outside" | "targets" | "refer" | "redirects" | "challenges">;
+export type Ways = Pick<
+  Climate,
+  "outside" | "targets" | "refer" | "redirects" | "challenges" | "preconditions" | "trusted" | "diversion"
+>;
+
+/** What the configuration says of preconditions at the peer of this side. */
+export const preconditionsOf = (side: "outside" | "inside", way: Ways["preconditions"]): PreconditionPolicy => {
+  if (way === "inside requires") return side === "inside" ? "require" : "off";
+  return way === "both" || way === side ? "pass" : "off";
+};
 
 export function simulatedSettings({
   outside,
@@ -55,17 +66,25 @@ export function simulatedSettings({
   refer = "pass",
   redirects = "refuse",
   challenges = false,
+  preconditions = "neither",
+  trusted = false,
+  diversion = "pass",
 }: Pick<Ways, "outside"> & Partial<Ways>): Settings {
   const realms = [
-    { ...realm("outside", BOX.outside.box, "required", "none"), refer },
+    { ...realm("outside", BOX.outside.box, "required", trusted ? "peer" : "none"), refer },
     { ...realm("inside", BOX.inside.box, "off", "full"), refer },
   ];
   const target = { kind: "host", protocol: outside, host: BOX.outside.neighbour.ip, port: 5060 } as const;
+  const common = { redirects, diversion, ...(challenges ? { auth: ACCOUNT } : {}) };
   const peers: PeerSettings[] = [
-    peerSettings("carrier", "outside", { targets: [target], redirects, ...(challenges ? { auth: ACCOUNT } : {}) }),
+    peerSettings("carrier", "outside", {
+      ...common,
+      preconditions: preconditionsOf("outside", preconditions),
+      targets: [target],
+    }),
     peerSettings("pbx", "inside", {
-      redirects,
-      ...(challenges ? { auth: ACCOUNT } : {}),
+      ...common,
+      preconditions: preconditionsOf("inside", preconditions),
       targets: [
         ...(targets === "a dead one first" ? [{ kind: "host", protocol: "udp", host: DEAD, port: 5060 } as const] : []),
         targets === "by name"
@@ -94,12 +113,7 @@ export function simulatedSettings({
   });
 }
 
-function realm(
-  name: "outside" | "inside",
-  ip: string,
-  srtp: "required" | "off",
-  trust: "none" | "full",
-): RealmSettings {
+function realm(name: "outside" | "inside", ip: string, srtp: "required" | "off", trust: Trust): RealmSettings {
   const listener = (protocol: "udp" | "tls", port: number): ListenerSettings => ({
     id: `${name}/${protocol}`,
     realm: name,

@@ -4,7 +4,7 @@ import type { Callee } from "./callee.ts";
 import type { Caller } from "./caller.ts";
 import { type Desk, type Headers, tagIn } from "./desk.ts";
 import type { Dialog } from "./dialog.ts";
-import type { Deed } from "./script.ts";
+import { type Deed, THIRD } from "./script.ts";
 import { cseqOf, headerOf, methodOf, type Sip, statusOf, uriOf } from "./sip-text.ts";
 import { agreeOnTimer } from "./timer-text.ts";
 import { GIVE_UP, T1, T2 } from "./wire.ts";
@@ -184,7 +184,7 @@ export class Talk {
   /** RFC 5589: asks the other end to call a third, or to take over another call of ours. */
   #refer(dialog: Dialog, deed: "REFER" | "REFER attended"): void {
     if (dialog.state !== "up") return;
-    const third = `4930${String(500_000 + Number(dialog.number.slice(-6))).padStart(6, "0")}`;
+    const third = `4930${String(THIRD + Number(dialog.number.slice(-6))).padStart(6, "0")}`;
     let to = `<sip:${third}@${this.#desk.options.box}>`;
     if (deed === "REFER attended") {
       const other = [...this.#desk.dialogs.values()].find(
@@ -194,11 +194,7 @@ export class Talk {
       const tags = `${other.callId};to-tag=${tagIn(other.remote)};from-tag=${other.localTag}`;
       to = `<${other.target}?Replaces=${encodeURIComponent(tags)}>`;
     }
-    const by: Headers = [
-      ["Refer-To", to],
-      ["Referred-By", `<sip:${this.#desk.options.mark}@${this.#desk.host}>`],
-      this.#desk.contact,
-    ];
+    const by: Headers = [["Refer-To", to], ["Referred-By", `<sip:desk@${this.#desk.host}>`], this.#desk.contact];
     this.#desk.request(dialog, "REFER", by, "", () => {});
   }
 
@@ -345,13 +341,9 @@ export class Talk {
     const onEnd = (status: number): void =>
       this.#notify(dialog, "terminated;reason=noresource", `SIP/2.0 ${status === 0 ? 408 : status} Done`);
     const target = to.replace(/\?.*/, "");
-    const habits = {
-      ...script.caller,
-      temper: dialog.habits.temper,
-      steps: [],
-      vanishAfter: undefined,
-      byeAfter: 5_000,
-    };
+    const { temper } = dialog.habits;
+    const plain = { temper, steps: [], vanishAfter: undefined, byeAfter: 5_000, waits: "no", words: [] } as const;
+    const habits = { ...script.caller, ...plain };
     const whom = replaces === "" ? `4930${number.slice(-6)}` : dialog.number;
     this.caller.call({ number: whom, target, headers, onEnd }, habits, dialog.random);
   }

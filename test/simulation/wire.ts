@@ -92,7 +92,9 @@ export class Wire {
 
   #ackRefusal(client: Client, response: Sip): void {
     const sip = readSip(client.text);
-    const keep = sip.headers.filter(([name]) => ["via", "from", "call-id", "max-forwards", "route"].includes(name));
+    const keep = sip.headers.filter(([name], index) =>
+      name === "via" ? index === 0 : ["from", "call-id", "max-forwards", "route"].includes(name),
+    );
     const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
     headers.push(["To", headerOf(response, "to")], ["CSeq", `${cseqOf(response).number} ACK`]);
     this.#options.send(writeSip(sip.start.replace(/^INVITE/, "ACK"), headers));
@@ -103,8 +105,8 @@ export class Wire {
     if (client.done || client.cancelled || !client.provisional) return;
     client.cancelled = true;
     const sip = readSip(client.text);
-    const keep = sip.headers.filter(([name]) =>
-      ["via", "from", "to", "call-id", "max-forwards", "route"].includes(name),
+    const keep = sip.headers.filter(([name], index) =>
+      name === "via" ? index === 0 : ["from", "to", "call-id", "max-forwards", "route"].includes(name),
     );
     const headers: [string, string][] = keep.map(([name, value]) => [name, value]);
     headers.push(["CSeq", `${cseqOf(sip).number} CANCEL`]);

@@ -8,7 +8,7 @@ import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/in
 import { machineHash } from "../../src/io/hash.ts";
 import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "../support/no-packets.ts";
-import { asksForRest } from "./callee.ts";
+import { asksForRest, RETURNED } from "./callee.ts";
 import type { Climate } from "./climate.ts";
 import { Leaks } from "./leaks.ts";
 import { Clock, carry, chance } from "./network.ts";
@@ -22,9 +22,10 @@ import {
   type Happening,
   isFair,
   type Temper,
+  THIRD,
   type WorldScript,
 } from "./script.ts";
-import { BOX, DEAD, PBX_NAME, simulatedSettings } from "./settings.ts";
+import { BOX, DEAD, PBX_NAME, preconditionsOf, simulatedSettings } from "./settings.ts";
 
 export interface Plan extends Climate {
   /** Keeps the ladder of every message, for a replay that is read by people. */
@@ -52,8 +53,6 @@ const TIMER_L: Millis = 32_000;
 
 /** Limit: the call of a message is told by the number in it, which has so many digits after the prefix. */
 const NUMBER = /4930(\d{6})/;
-/** From here on numbers are those of third parties, to whom calls are transferred. */
-const THIRD = 500_000;
 /** From here on numbers are those of requests outside of calls. */
 const ERRAND = 900_000;
 /** What may be left: a bounded store of what DNS said. */
@@ -256,6 +255,8 @@ class World {
     this.#note(`box -> ${side}`, text);
     for (const leak of this.#leaks.sent(side, text)) this.#broken.add(`on the ${side} wire: ${leak}`);
     this.#noteFinals(text);
+    if (OF_PRECONDITIONS.test(text) && !this.#hasPreconditions(side))
+      this.#broken.add(`preconditions on the ${side} side, which has none: ${text.slice(0, text.indexOf("\r\n"))}`);
     if (this.#isFair(side, text)) this.#referee.message("out", side, text, this.#clock.now);
   }
 
@@ -370,7 +371,7 @@ class World {
       // A transfer moves a call from one number to another.
       if ([...script.caller.steps, ...script.callee.steps].some(({ what }) => what.startsWith("REFER"))) continue;
       const ends = { number, script, caller: from.dialogsOf(number), callee: to.dialogsOf(number) };
-      for (const what of disappointments(ends)) this.#broken.add(what);
+      for (const what of disappointments(ends, this.#plan.challenges)) this.#broken.add(what);
     }
   }
 
@@ -388,7 +389,7 @@ class World {
 
   /** May the box expect of this message what the RFCs say? */
   #isFair(side: Side, text: string): boolean {
-    return isFair(this.#temperOf(side, text));
+    return isFair(this.#temperOf(side, text)) && !text.includes(RETURNED);
   }
 
   #temperOf(side: Side, text: string): Temper {
@@ -444,8 +445,13 @@ class World {
       callFor: (number) => this.#callOf(number),
       errandFor: (number) => this.#errandOf(number),
       challenges: this.#plan.challenges,
+      preconditions: this.#hasPreconditions(side),
       complain: (what) => this.#broken.add(what),
     });
+  }
+
+  #hasPreconditions(side: Side): boolean {
+    return preconditionsOf(side, this.#plan.preconditions) !== "off";
   }
 
   #errandDice(errand: ErrandScript): Random {
@@ -461,6 +467,8 @@ class World {
   }
 }
 
+/** An option tag, or what SDP says of them. */
+const OF_PRECONDITIONS = /\r\n(?:a=(?:curr|des|conf):|(?:Require|Supported):[^\r\n]*precondition)/i;
 const mayAskForRest = (callee: CalleeScript): boolean =>
   asksForRest(callee) || asksForRest({ ...callee, status: callee.nextStatus });
 const numberOf = (index: number): string => `4930${String(index).padStart(6, "0")}`;

@@ -9,6 +9,7 @@ import { climateOf } from "./climate.ts";
 import {
   type CalleeScript,
   type CallerScript,
+  type CallerWord,
   type CallScript,
   type Deed,
   type ErrandScript,
@@ -218,6 +219,15 @@ const callers: fc.Arbitrary<Omit<CallerScript, keyof Habits>> = fc.record({
   byBye: chance(25),
   early,
   acksInBranch: chance(5),
+  waits: fc.constantFrom("no", "no", "supported", "required"),
+  reservesAfter: ms(3_000),
+  words: fc.oneof(
+    { weight: 6, arbitrary: fc.constant<CallerWord[]>([]) },
+    {
+      weight: 4,
+      arbitrary: fc.subarray<CallerWord>(["P-Early-Media", "Diversion", "History-Info", "Session-ID"]),
+    },
+  ),
 });
 
 const callees: fc.Arbitrary<Omit<CalleeScript, keyof Habits>> = fc.record({
@@ -228,11 +238,18 @@ const callees: fc.Arbitrary<Omit<CalleeScript, keyof Habits>> = fc.record({
       fork: fc.constantFrom(0, 0, 0, 0, 0, 1, 2),
       sdp: chance(40),
       reliable: chance(45),
+      media: fc.constantFrom("", "", "", "sendrecv", "sendonly", "recvonly", "inactive"),
     }),
     { maxLength: 4 },
   ),
   answerAfter: ms(8_000),
   status: fc.constantFrom(...Array<number>(16).fill(200), 486, 603, 404, 503, 503, 480, 302, 401, 407, 500, 408, 0),
+  proof: fc.record({
+    algorithm: fc.constantFrom("MD5", "SHA-256", "SHA-512-256"),
+    qop: fc.constantFrom("auth", "auth-int", "auth,auth-int"),
+    stale: chance(25),
+  }),
+  returns: chance(2),
   nextStatus: fc.constantFrom(200, 200, 486, 503),
   fork: fc.constantFrom(0, 0, 0, 0, 1),
   otherForkAfter: perhaps(8, ms(2_000)),
