@@ -182,7 +182,10 @@ export class MediaSessions {
     if (this.#relays.wouldMoveHalf(held, state))
       throw new PeerError(488, "it bundles otherwise than an earlier answer");
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
-    if (options?.aside === true) return text;
+    if (options?.aside === true) {
+      pending.state = { lines: pending.state.lines, legs: spoilt(pending.state.legs, answered.legs) };
+      return text;
+    }
     if (options?.provisional === true) this.#preview(held, pending, state);
     else this.#settle(held, state, index, sdp);
     return text;

@@ -43,6 +43,15 @@ test("an early answer to a refused offer used up a number toward the offerer, to
   expect([version(early), version(offer)]).toEqual([2, 3]);
 });
 
+test("an answer that is told while another fork is followed uses up its number", () => {
+  const { media } = call([OPEN, INSIDE]);
+  media.offer("call", "caller", caller());
+  const followed = media.answer("call", "callee", callee(), { provisional: true, dialog: "a" });
+  const told = media.answer("call", "callee", callee("a=sendonly"), { provisional: true, dialog: "b", aside: true });
+  const next = media.answer("call", "callee", callee("a=inactive"), { provisional: true, dialog: "a" });
+  expect([followed, told, next].map(version)).toEqual([1, 2, 3]);
+});
+
 test("the address in o= stays when media moves to the other family", () => {
   const media6 = { ...INSIDE.media, addresses: ["10.0.0.1", "2001:db8::1"] };
   const made = call([OPEN, realm("inside", "10.0.0.1", { media: media6 })]).media;
