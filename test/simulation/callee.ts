@@ -67,7 +67,7 @@ export class Callee {
     const told = headerOf(request, "session-id");
     if (caller !== undefined && hasOneEnd(caller, number) && !told.startsWith(`${uuidOf(number)};remote=`))
       this.#desk.options.complain(`INVITE ${number}: Session-ID ${told} of a caller that is ${uuidOf(number)}`);
-    if (script.returns) called.sendBack();
+    if (script.returns && isFair(script.temper)) called.sendBack();
     else called.start();
   }
 

@@ -23,6 +23,10 @@ export interface Climate {
   readonly trusted: boolean;
   /** In which form both peers are told of diversions (RFC 7544). */
   readonly diversion: "pass" | "diversion" | "history-info";
+  /** The PBX and the box speak IPv6 with each other. */
+  readonly insideIs6: boolean;
+  /** The box registers at the carrier, all its numbers at once (RFC 6140). */
+  readonly registers: boolean;
   /** What may happen to the whole world. */
   readonly happenings: readonly ("end calls" | "shut down" | "reload" | "reset" | "lose media")[];
 }
@@ -43,6 +47,8 @@ const USUAL = {
   preconditions: "neither",
   trusted: false,
   diversion: "pass",
+  insideIs6: false,
+  registers: false,
   happenings: ["lose media"],
 } as const;
 
@@ -50,8 +56,9 @@ export const CLIMATES: readonly Climate[] = [
   { name: "honest neighbours, fair weather", ...USUAL, ...FAIR, tempers: HONEST, outside: "udp", happenings: [] },
   { name: "honest and slow neighbours, bad weather", ...USUAL, ...BAD, tempers: SLOW, outside: "udp" },
   {
-    name: "honest neighbours over TLS that breaks",
+    name: "honest neighbours over TLS that breaks, a registered trunk",
     ...USUAL,
+    registers: true,
     ...BAD,
     tempers: SLOW,
     outside: "tls",
@@ -128,8 +135,9 @@ export const CLIMATES: readonly Climate[] = [
     happenings: [],
   },
   {
-    name: "preconditions outside alone, diversions told as history, honest and slow, bad weather",
+    name: "preconditions outside alone, diversions told as history, a registered trunk, honest and slow, bad weather",
     ...USUAL,
+    registers: true,
     ...BAD,
     tempers: SLOW,
     outside: "udp",
@@ -138,8 +146,9 @@ export const CLIMATES: readonly Climate[] = [
     diversion: "history-info",
   },
   {
-    name: "preconditions inside alone, history told as diversions, fair weather",
+    name: "preconditions inside alone, IPv6 there, history told as diversions, fair weather",
     ...USUAL,
+    insideIs6: true,
     ...FAIR,
     tempers: HONEST,
     outside: "udp",
@@ -149,8 +158,9 @@ export const CLIMATES: readonly Climate[] = [
     happenings: [],
   },
   {
-    name: "preconditions asked for inside, all tempers, bad weather",
+    name: "preconditions asked for inside, IPv6 there, all tempers, bad weather",
     ...USUAL,
+    insideIs6: true,
     ...BAD,
     tempers: ALL,
     outside: "udp",

@@ -1,5 +1,5 @@
 /** What the parts of a simulated phone share: its name, its dialogs, and how it writes a request inside one. */
-import { below, type Millis, type Random, token } from "../../src/base/index.ts";
+import { below, hostText, type Millis, type Random, token } from "../../src/base/index.ts";
 import type { Dialog, Exchange } from "./dialog.ts";
 import type { Clock } from "./network.ts";
 import type { CalleeScript, CallScript, ErrandScript, Habits } from "./script.ts";
@@ -60,7 +60,7 @@ export class Desk {
   }
 
   get address(): string {
-    return `${this.options.ip}:${this.options.port}`;
+    return `${hostText(this.options.ip)}:${this.options.port}`;
   }
 
   get contact(): readonly [string, string] {

@@ -20,7 +20,7 @@ function oneLie(text: string, random: Random, whole: boolean): string {
     case 3:
       return text.replace(/\r\nm=audio/, "\r\nm=video 9 RTP/AVP 31\r\nm=audio");
     case 4:
-      return text.replace(/\r\nc=IN IP4 \S+/, "\r\nc=IN IP4 0.0.0.0");
+      return text.replace(/\r\nc=IN IP[46] \S+/, "\r\nc=IN IP4 0.0.0.0");
     case 5:
       return whole ? text.replace(/\r\nCSeq: /, "\r\nCSeq: x") : text.slice(0, below(random, text.length));
     case 6:

@@ -1,17 +1,22 @@
 /** Looks at every byte that the box sends: nothing of one side may appear on the other. */
-import { BOX } from "./settings.ts";
+import type { Box } from "./settings.ts";
 
 type Side = "outside" | "inside";
 
 export class Leaks {
+  readonly #box: Box;
   /** Call-IDs, tags, branches and keys that were seen, with the side on which the box sent them. */
   readonly #owner = new Map<string, Side>();
+
+  constructor(box: Box) {
+    this.#box = box;
+  }
 
   /** What is wrong with `text`, which the box just sent to `side`. */
   sent(side: Side, text: string): string[] {
     const other: Side = side === "outside" ? "inside" : "outside";
     const found: string[] = [];
-    const words = BOX[other].words.exec(text);
+    const words = this.#box[other].words.exec(text);
     if (words !== null) found.push(`"${words[0]}" of the ${other} side in ${firstLine(text)}`);
     for (const match of text.matchAll(IDENTIFIERS)) {
       const value = match[1] ?? match[2] ?? match[3] ?? match[4] ?? "";

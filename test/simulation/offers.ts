@@ -1,5 +1,5 @@
 /** The offers and answers of one dialog, as the box sends and gets them. RFC 3264 §4 to §8, RFC 3261 §13.2.1, RFC 3262 §5, RFC 3311 §5. */
-import { type Direction, directionOf, sectionsOf } from "./sdp-text.ts";
+import { type Direction, directionOf, hasNoPlace, sectionsOf } from "./sdp-text.ts";
 import { branchOf, cseqOf, headerOf, methodOf, type Sip, statusOf } from "./sip-text.ts";
 
 type Who = "ours" | "theirs";
@@ -201,8 +201,7 @@ export class DialogOffers {
       const wanted = directionIn(offer, theirs);
       const answered = directionIn(answer, ours);
       // Of a new stream c=0.0.0.0 says that its place is not known yet (RFC 3264 §5.1); of an old one, hold.
-      if (!theirs.includes("c=IN IP4 0.0.0.0") && !FITS[wanted].includes(answered))
-        this.#say(`${stream}: ${answered} for ${wanted}`);
+      if (!hasNoPlace(theirs) && !FITS[wanted].includes(answered)) this.#say(`${stream}: ${answered} for ${wanted}`);
       const tag = /a=crypto:(\d+) /.exec(ours)?.[1];
       if (tag !== undefined && !theirs.includes(`a=crypto:${tag} `))
         this.#say(`${stream}: crypto ${tag} was not offered`);

@@ -5,7 +5,7 @@
 import type { Millis } from "../../src/base/index.ts";
 import type { Dialog } from "./dialog.ts";
 import type { CalleeScript, CallerScript, CallScript } from "./script.ts";
-import { type Direction, directionOf, sectionsOf } from "./sdp-text.ts";
+import { type Direction, directionOf, hasNoPlace, sectionsOf } from "./sdp-text.ts";
 
 /** Both ends of one call, with all dialogs that they had under its number. */
 export interface Ends {
@@ -49,8 +49,12 @@ function changesLate({ caller, callee }: CallScript): boolean {
   return [...caller.steps, ...callee.steps].some(({ after }) => after > end - SETTLING);
 }
 
-/** What did not come to pass. */
-export function disappointments({ number, script, caller, callee }: Ends, proves: boolean): string[] {
+/** What did not come to pass. `carried`: our media addresses at which the relay heard and spoke when all was over. */
+export function disappointments(
+  { number, script, caller, callee }: Ends,
+  proves: boolean,
+  carried: ReadonlySet<string>,
+): string[] {
   if (!mustBeAnswered(script, proves)) return [];
   const ours = caller.find(({ ours }) => ours !== "");
   const theirs = callee.find(({ ours }) => ours !== "");
@@ -59,6 +63,8 @@ export function disappointments({ number, script, caller, callee }: Ends, proves
   return [
     ...faults(`call ${number}, to the callee`, ours, theirs),
     ...faults(`call ${number}, to the caller`, theirs, ours),
+    ...silences(`call ${number}, the caller`, ours, theirs, carried),
+    ...silences(`call ${number}, the callee`, theirs, ours, carried),
   ];
 }
 
@@ -71,9 +77,24 @@ function faults(name: string, one: Dialog, other: Dialog): string[] {
   return said.flatMap((section, index) => {
     const mine = stateOf(one.ours, section);
     const theirs = stateOf(other.theirs, told[index]!);
-    return mine === theirs || section.includes("c=IN IP4 0.0.0.0")
+    return mine === theirs || hasNoPlace(section)
       ? []
       : [`${name}, stream ${index}: ${theirs} was told, ${mine} was said`];
+  });
+}
+
+/** Streams that both ends want both ways, and that the relay does not carry so: a gate of early media was left shut, perhaps. */
+function silences(name: string, one: Dialog, other: Dialog, carried: ReadonlySet<string>): string[] {
+  if (!settled(one) || !settled(other)) return [];
+  const told = sectionsOf(one.theirs);
+  const open = [one.ours, one.theirs, other.ours, other.theirs].map((sdp) =>
+    sectionsOf(sdp).map((section) => stateOf(sdp, section) === "sendrecv" && !hasNoPlace(section)),
+  );
+  return told.flatMap((section, index) => {
+    if (!open.every((states) => states[index] === true)) return [];
+    const ip = /\nc=IN IP[46] (\S+)/.exec(section) ?? /\nc=IN IP[46] (\S+)/.exec(one.theirs);
+    const place = `${ip?.[1]} ${section.split(" ")[1]}`;
+    return carried.has(place) ? [] : [`${name}, stream ${index}: nothing passes both ways at ${place}`];
   });
 }
 

@@ -7,7 +7,8 @@ import { Callee } from "./callee.ts";
 import { Caller } from "./caller.ts";
 import { Desk, type PhoneOptions, tagIn } from "./desk.ts";
 import type { Dialog } from "./dialog.ts";
-import type { CallScript, ErrandScript } from "./script.ts";
+import { Registrar } from "./registrar.ts";
+import type { CallScript, ErrandScript, WorldScript } from "./script.ts";
 import { branchOf, cseqOf, headerOf, isRequest, methodOf, readSip, type Sip, tagOf } from "./sip-text.ts";
 import { Talk } from "./talk.ts";
 
@@ -17,14 +18,17 @@ export class Phone {
   readonly #caller: Caller;
   readonly #callee: Callee;
   readonly #bystanders: Bystanders;
+  readonly #registrar: Registrar;
   readonly #seen = new Set<string>();
 
-  constructor(options: PhoneOptions) {
+  /** `world`: how it answers as a registrar. */
+  constructor(options: PhoneOptions, world: Pick<WorldScript, "registrar" | "proof">) {
     this.#desk = new Desk(options);
     this.#talk = new Talk(this.#desk);
     this.#caller = new Caller(this.#desk, this.#talk);
     this.#callee = new Callee(this.#desk, this.#talk);
     this.#bystanders = new Bystanders(this.#desk);
+    this.#registrar = new Registrar(this.#desk, world.registrar, world.proof);
     this.#talk.caller = this.#caller;
     this.#talk.callee = this.#callee;
   }
@@ -77,6 +81,7 @@ export class Phone {
     if (dialog !== undefined) return this.#talk.receive(request, key, dialog);
     if (localTag !== "") return wire.respond(request, key, 481, headerOf(request, "to"), "honest");
     if (method === "INVITE") return this.#callee.invite(request, key, this.#replacedBy(request));
+    if (method === "REGISTER") return this.#registrar.receive(request, key);
     const number = /^\S+ (?:sips?|tel):([^@;\s]*)/.exec(request.start)?.[1] ?? "";
     const errand = this.#desk.options.errandFor(number);
     if (errand?.method === method) {

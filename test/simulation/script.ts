@@ -168,8 +168,14 @@ export interface Happening {
   readonly what: "end calls" | "shut down" | "reload" | "reset" | "lose media";
 }
 
+/** How a REGISTER of the box is answered. */
+export type RegistrarTurn = "grant" | "challenge" | "too brief" | "refuse" | "busy" | "silence";
+
 export interface WorldScript {
   readonly seed: number;
+  /** One REGISTER after the other; those that come then are taken. */
+  readonly registrar: readonly RegistrarTurn[];
+  readonly proof: ProofTaste;
   readonly weather: Weather;
   readonly calls: readonly CallScript[];
   readonly errands: readonly ErrandScript[];

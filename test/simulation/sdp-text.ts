@@ -117,10 +117,10 @@ export class Description {
   ): string {
     const { ip, srtp, mark } = this.#place;
     const lines = [`m=${kind} ${port} ${rest}`];
-    if (direction === "by null") lines.push("c=IN IP4 0.0.0.0");
+    if (direction === "by null") lines.push(`c=${typed(ip.includes(":") ? "::" : "0.0.0.0")}`);
     if (kind === "audio") lines.push("a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000");
     if (srtp && cryptoTag > 0) lines.push(`a=crypto:${cryptoTag} AES_CM_128_HMAC_SHA1_80 inline:${this.#key}`);
-    lines.push(`a=rtcp:${port + 1} IN IP4 ${ip}`, `a=candidate:1 1 UDP 2130706431 ${ip} ${port} typ host`);
+    lines.push(`a=rtcp:${port + 1} ${typed(ip)}`, `a=candidate:1 1 UDP 2130706431 ${ip} ${port} typ host`);
     lines.push(`a=ssrc:${below(this.#random, 4)} cname:${mark}`);
     if (direction !== "by null") lines.push(`a=${direction}`);
     lines.push(...preconditions);
@@ -130,18 +130,24 @@ export class Description {
   /** RFC 3264 §8: the version grows by one with each change. */
   #write(parts: readonly string[]): string {
     const { ip, mark } = this.#place;
-    const rest = [`s=${mark} talk`, `c=IN IP4 ${ip}`, "t=0 0", `a=tool:${mark}`, ...parts].join("\r\n");
+    const rest = [`s=${mark} talk`, `c=${typed(ip)}`, "t=0 0", `a=tool:${mark}`, ...parts].join("\r\n");
     if (rest !== this.#last) this.#version += 1;
     this.#last = rest;
-    return `v=0\r\no=${this.#origin} ${this.#version} IN IP4 ${ip}\r\n${rest}\r\n`;
+    return `v=0\r\no=${this.#origin} ${this.#version} ${typed(ip)}\r\n${rest}\r\n`;
   }
 }
 
 export const sectionsOf = (sdp: string): string[] => sdp.split(/\r\nm=/).slice(1);
 
+const typed = (ip: string): string => `IN ${ip.includes(":") ? "IP6" : "IP4"} ${ip}`;
+
+/** Does it name no place where its writer hears, as holds of RFC 2543 do? */
+export const hasNoPlace = (section: string): boolean =>
+  section.includes("\nc=IN IP4 0.0.0.0\r") || section.includes("\nc=IN IP6 ::\r");
+
 /** What a section says of its direction; `undefined`: nothing. */
 export function directionOf(section: string): Direction | undefined {
-  if (/c=IN IP4 0\.0\.0\.0/.test(section) && !/a=inactive/.test(section)) return "sendonly";
+  if (hasNoPlace(section) && !/a=inactive/.test(section)) return "sendonly";
   return /a=(sendrecv|sendonly|recvonly|inactive)/.exec(section)?.[1] as Direction | undefined;
 }
 

@@ -5,6 +5,7 @@ import {
   type PeerSettings,
   type PreconditionPolicy,
   type RealmSettings,
+  type RegisterSettings,
   Secret,
   type Settings,
   type TargetSettings,
@@ -33,6 +34,21 @@ export const BOX = {
   },
 } as const;
 
+/** The same, where the inside has IPv6 alone. */
+const BOX_6 = {
+  outside: BOX.outside,
+  inside: {
+    ...BOX.inside,
+    box: "2001:db8:9::1",
+    neighbour: { ip: "2001:db8:9::7", port: 5060 },
+    words: /iNsIdE|2001:db8:9:|inside/i,
+  },
+} as const;
+
+export type Box = typeof BOX | typeof BOX_6;
+
+export const boxIn = ({ insideIs6 }: Pick<Ways, "insideIs6">): Box => (insideIs6 ? BOX_6 : BOX);
+
 /** Nobody is there. */
 export const DEAD = "10.9.0.99";
 /** What the box proves itself with, at both peers. */
@@ -46,13 +62,21 @@ const ACCOUNT: AuthSettings = {
   hashes: ["MD5", "SHA-256", "SHA-512-256"],
 };
 
+const TRUNK: RegisterSettings = {
+  aor: `sip:trunk@${BOX.outside.mark}.example`,
+  scheme: "sip",
+  user: "trunk",
+  host: `${BOX.outside.mark}.example`,
+  contactUser: "trunk",
+  everySeconds: 600,
+  gin: true,
+};
+
 /** What DNS knows this side's neighbour by. */
 export const PBX_NAME = "pbx.insidename.example";
 
-export type Ways = Pick<
-  Climate,
-  "outside" | "targets" | "refer" | "redirects" | "challenges" | "preconditions" | "trusted" | "diversion"
->;
+/** What of a climate the box is configured by. */
+export type Ways = Omit<Climate, "name" | "tempers" | "loss" | "duplicate" | "reorder" | "happenings">;
 
 /** What the configuration says of preconditions at the peer of this side. */
 export const preconditionsOf = (side: "outside" | "inside", way: Ways["preconditions"]): PreconditionPolicy => {
@@ -69,17 +93,21 @@ export function simulatedSettings({
   preconditions = "neither",
   trusted = false,
   diversion = "pass",
+  insideIs6 = false,
+  registers = false,
 }: Pick<Ways, "outside"> & Partial<Ways>): Settings {
+  const box = boxIn({ insideIs6 });
   const realms = [
-    { ...realm("outside", BOX.outside.box, "required", trusted ? "peer" : "none"), refer },
-    { ...realm("inside", BOX.inside.box, "off", "full"), refer },
+    { ...realm("outside", box.outside.box, "required", trusted ? "peer" : "none"), refer },
+    { ...realm("inside", box.inside.box, "off", "full"), refer },
   ];
-  const target = { kind: "host", protocol: outside, host: BOX.outside.neighbour.ip, port: 5060 } as const;
+  const target = { kind: "host", protocol: outside, host: box.outside.neighbour.ip, port: 5060 } as const;
   const common = { redirects, diversion, ...(challenges ? { auth: ACCOUNT } : {}) };
   const peers: PeerSettings[] = [
     peerSettings("carrier", "outside", {
       ...common,
       preconditions: preconditionsOf("outside", preconditions),
+      ...(registers ? { auth: ACCOUNT, register: TRUNK } : {}),
       targets: [target],
     }),
     peerSettings("pbx", "inside", {
@@ -89,9 +117,9 @@ export function simulatedSettings({
         ...(targets === "a dead one first" ? [{ kind: "host", protocol: "udp", host: DEAD, port: 5060 } as const] : []),
         targets === "by name"
           ? { kind: "uri", uri: `sip:${PBX_NAME}` }
-          : { kind: "host", protocol: "udp", host: BOX.inside.neighbour.ip, port: 5060 },
+          : { kind: "host", protocol: "udp", host: box.inside.neighbour.ip, port: 5060 },
         // The same once more: another target to try.
-        { kind: "host", protocol: "udp", host: BOX.inside.neighbour.ip, port: 5060 },
+        { kind: "host", protocol: "udp", host: box.inside.neighbour.ip, port: 5060 },
       ].slice(0, targets === "one" ? 1 : 3) as TargetSettings[],
     }),
   ];

@@ -81,7 +81,11 @@ const ROWS: readonly Row[] = [
     why: "the last NOTIFY is there within moments",
     rare: true,
   },
-  { machine: "trunk", why: "the box of these worlds registers nowhere; test/unit/registration has each cell" },
+  {
+    machine: "trunk",
+    why: "one registration a world, and not in each; test/unit/registration has each cell",
+    rare: true,
+  },
 ];
 
 /** Why nothing comes to this cell, and whether something may all the same; `undefined`: something must. */

@@ -3,13 +3,14 @@
  * when all has ended, the box must be as empty as at its start.
  */
 import { createHash } from "node:crypto";
-import { below, type Fact, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
+import { below, type Fact, hostText, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import { machineHash } from "../../src/io/hash.ts";
-import type { RelayCommand } from "../../src/media/index.ts";
+import type { RelayCommand, RelaySide } from "../../src/media/index.ts";
 import { NO_PACKETS } from "../support/no-packets.ts";
 import { asksForRest, RETURNED } from "./callee.ts";
 import type { Climate } from "./climate.ts";
+import type { PhoneOptions } from "./desk.ts";
 import { Leaks } from "./leaks.ts";
 import { Clock, carry, chance } from "./network.ts";
 import { disappointments } from "./outcome.ts";
@@ -25,7 +26,7 @@ import {
   THIRD,
   type WorldScript,
 } from "./script.ts";
-import { BOX, DEAD, PBX_NAME, preconditionsOf, simulatedSettings } from "./settings.ts";
+import { type Box, boxIn, DEAD, PBX_NAME, preconditionsOf, simulatedSettings, type Ways } from "./settings.ts";
 
 export interface Plan extends Climate {
   /** Keeps the ladder of every message, for a replay that is read by people. */
@@ -49,6 +50,8 @@ type Side = "outside" | "inside";
 
 /** Longer than every timer of the box: ring limit, 64·T1, idle connections, session interval, longest call. */
 const REST_LIMIT: Millis = 7_200_000;
+/** When the box is told to register no more: after the longest call. */
+const LAST_REGISTRATION: Millis = 1_300_000;
 const TIMER_L: Millis = 32_000;
 
 /** Limit: the call of a message is told by the number in it, which has so many digits after the prefix. */
@@ -74,7 +77,8 @@ class World {
   readonly #random: Random;
   readonly #engine: Engine;
   readonly #phones: Record<Side, Phone>;
-  readonly #leaks = new Leaks();
+  readonly #box: Box;
+  readonly #leaks: Leaks;
   readonly #referee = new Referee((what) => {
     this.#broken.add(what);
   });
@@ -82,6 +86,10 @@ class World {
   readonly #broken = new Set<string>();
   readonly #ladder: string[] = [];
   readonly #pairs = new Set<number>();
+  /** As the relay was told last. */
+  readonly #sides = new Map<number, [RelaySide, RelaySide]>();
+  /** Our media addresses at which pairs heard and spoke when they were closed. */
+  readonly #carriedBothWays = new Set<string>();
   readonly #started = new Map<string, number>();
   readonly #ended = new Map<string, number>();
   readonly #causes: Record<string, number> = {};
@@ -100,6 +108,8 @@ class World {
   constructor(script: WorldScript, plan: Plan) {
     this.#plan = plan;
     this.#script = script;
+    this.#box = boxIn(plan);
+    this.#leaks = new Leaks(this.#box);
     this.#random = seededRandom(script.seed);
     this.#dice = script.calls.map(({ seed }) => seededRandom(seed));
     this.#engine = new Engine({
@@ -121,6 +131,10 @@ class World {
       this.#clock.at(errand.at, () => this.#beginner(errand).errand(errandNumber(index), errand));
     }
     for (const { at, what } of this.#script.happenings) this.#clock.at(at, () => this.#happen(what));
+    if (this.#plan.registers) {
+      this.#step({ in: "deadline" }); // It begins at once.
+      this.#clock.at(LAST_REGISTRATION, () => this.#reload({ ...this.#plan, registers: false }));
+    }
     this.#settle(this.#clock.now + REST_LIMIT);
     this.#checkRest();
     return {
@@ -138,11 +152,7 @@ class World {
     if (what === "lose media") return this.#loseMedia();
     if (what === "end calls") return this.#step({ in: "end-calls", cause: "operator" });
     if (what === "shut down") return this.#step({ in: "end-calls", cause: "shutdown" });
-    if (what === "reload")
-      return this.#step({
-        in: "reload",
-        settings: simulatedSettings(this.#plan),
-      });
+    if (what === "reload") return this.#reload(this.#plan);
     this.#referee.broke("outside");
     this.#brokeRising ||= this.#streams.size > 0 && this.#outsideStream === 0;
     for (const connection of [...this.#streams.keys()]) {
@@ -150,6 +160,10 @@ class World {
       if (this.#outsideStream === connection) this.#outsideStream = 0;
       this.#step({ in: "closed", connection, reason: "reset" });
     }
+  }
+
+  #reload(ways: Ways): void {
+    this.#step({ in: "reload", settings: simulatedSettings(ways) });
   }
 
   #beginner({ direction }: ErrandScript): Phone {
@@ -244,7 +258,7 @@ class World {
   #resolve({ query, type, name }: Extract<EngineOutput, { out: "resolve" }>): void {
     const fails = chance(this.#random, 0.2);
     const known = type === "A" && name === PBX_NAME;
-    const records = known ? [{ type: "A" as const, ip: BOX.inside.neighbour.ip, ttlSeconds: 5 }] : [];
+    const records = known ? [{ type: "A" as const, ip: this.#box.inside.neighbour.ip, ttlSeconds: 5 }] : [];
     this.#clock.after(below(this.#random, 3_000), () =>
       this.#step(fails ? { in: "resolve-failed", query, reason: "SERVFAIL" } : { in: "resolved", query, records }),
     );
@@ -275,7 +289,7 @@ class World {
       if (this.#isFair(side, text)) this.#referee.message("in", side, text, this.#clock.now);
       if (/^INVITE /.test(text) && this.#isFair(side, text)) this.#invites.add(branchIn(text));
       if (stream) this.#step({ in: "data", connection: this.#openStream(), text });
-      else this.#step({ in: "datagram", listener: BOX[side].udp, remote: BOX[side].neighbour, text });
+      else this.#step({ in: "datagram", listener: this.#box[side].udp, remote: this.#box[side].neighbour, text });
     };
     if (stream) this.#clock.after(10, deliver);
     else carry(this.#clock, this.#diceOf(text), weather, deliver);
@@ -287,7 +301,8 @@ class World {
     this.#outsideStream = connection;
     this.#streams.set(connection, "outside");
     const tlsNames = ["carrier.outside.example"];
-    this.#step({ in: "accepted", connection, listener: BOX.outside.tls, remote: BOX.outside.neighbour, tlsNames });
+    const { tls: listener, neighbour: remote } = this.#box.outside;
+    this.#step({ in: "accepted", connection, listener, remote, tlsNames });
     return connection;
   }
 
@@ -312,10 +327,18 @@ class World {
     if (command.word === "open") {
       if (this.#pairs.has(pair)) this.#broken.add(`relay pair ${pair} opened twice`);
       this.#pairs.add(pair);
+      this.#sides.set(pair, [...command.sides]);
       return;
     }
     if (!this.#pairs.has(pair)) this.#broken.add(`relay ${command.word} of pair ${pair}, which is not open`);
+    if (command.word === "change") {
+      const sides = this.#sides.get(pair);
+      if (sides !== undefined) sides[command.side] = { ...sides[command.side], ...command.set } as RelaySide;
+    }
     if (command.word !== "close") return;
+    for (const { local, receive, send } of this.#sides.get(pair) ?? [])
+      if (receive && send) this.#carriedBothWays.add(`${local.ip} ${local.rtpPort}`);
+    this.#sides.delete(pair);
     this.#pairs.delete(pair);
     this.#clock.after(1, () =>
       this.#step({ in: "relay", event: { event: "closed", pair, counters: [NO_PACKETS, NO_PACKETS] } }),
@@ -341,7 +364,7 @@ class World {
     }
     if (this.#pairs.size > 0) this.#broken.add(`${this.#pairs.size} relay pairs are still open`);
     for (const branch of this.#invites) {
-      const unreachable = this.#brokeRising && branch.includes(BOX.outside.mark);
+      const unreachable = this.#brokeRising && branch.includes(this.#box.outside.mark);
       if (!this.#finals.has(branch) && !unreachable) this.#broken.add(`INVITE ${branch} got no final answer`);
     }
     this.#referee.end();
@@ -371,7 +394,7 @@ class World {
       // A transfer moves a call from one number to another.
       if ([...script.caller.steps, ...script.callee.steps].some(({ what }) => what.startsWith("REFER"))) continue;
       const ends = { number, script, caller: from.dialogsOf(number), callee: to.dialogsOf(number) };
-      for (const what of disappointments(ends, this.#plan.challenges)) this.#broken.add(what);
+      for (const what of disappointments(ends, this.#plan.challenges, this.#carriedBothWays)) this.#broken.add(what);
     }
   }
 
@@ -412,7 +435,14 @@ class World {
   #calleeOf(side: Side, number: string): CalleeScript | undefined {
     const callee = this.#callOf(number)?.callee;
     if (callee === undefined || indexIn(number) < THIRD) return callee;
-    const fair = { status: 200, steps: [], early: [], otherForkAfter: undefined, vanishAfter: undefined };
+    const fair = {
+      status: 200,
+      returns: false,
+      steps: [],
+      early: [],
+      otherForkAfter: undefined,
+      vanishAfter: undefined,
+    };
     return { ...callee, ...fair, temper: this.#temperOf(side, number), byeAfter: 8_000 };
   }
 
@@ -428,15 +458,15 @@ class World {
   }
 
   #phone(side: Side): Phone {
-    const { neighbour, box, mark } = BOX[side];
+    const { neighbour, box, mark } = this.#box[side];
     const tls = side === "outside" && this.#plan.outside === "tls";
-    return new Phone({
+    const options: PhoneOptions = {
       clock: this.#clock,
       diceOf: (text) => this.#diceOf(text),
       mark,
       ip: neighbour.ip,
       port: neighbour.port,
-      box,
+      box: hostText(box),
       reliable: tls,
       protocol: tls ? "TLS" : "UDP",
       srtp: side === "outside",
@@ -447,7 +477,8 @@ class World {
       challenges: this.#plan.challenges,
       preconditions: this.#hasPreconditions(side),
       complain: (what) => this.#broken.add(what),
-    });
+    };
+    return new Phone(options, this.#script);
   }
 
   #hasPreconditions(side: Side): boolean {

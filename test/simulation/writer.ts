@@ -16,6 +16,8 @@ import {
   type Habits,
   type Happening,
   isFair,
+  type ProofTaste,
+  type RegistrarTurn,
   type Step,
   type Temper,
   type WorldScript,
@@ -56,6 +58,8 @@ function worldScripts(climate: Climate, needed?: readonly number[]): fc.Arbitrar
         duplicate: percent(climate.duplicate),
         reorder: percent(climate.reorder),
       }),
+      registrar: fc.array(fc.constantFrom(...TURNS), { maxLength: 12 }),
+      proof: proofs,
       happenings: happeningsOf(climate),
       errands: fc.array(errandScripts(climate), { maxLength: ERRANDS }),
       calls: fc.tuple(...places.map((place) => (needed?.includes(place) ? one : fixed))),
@@ -119,6 +123,8 @@ const DEEDS: readonly Deed[] = [
   "REFER",
   "REFER attended",
 ];
+
+const TURNS: readonly RegistrarTurn[] = ["grant", "challenge", "challenge", "too brief", "refuse", "busy", "silence"];
 
 /** Statuses are those that cross as they are. */
 const errandScripts = (climate: Climate): fc.Arbitrary<ErrandScript> =>
@@ -230,6 +236,12 @@ const callers: fc.Arbitrary<Omit<CallerScript, keyof Habits>> = fc.record({
   ),
 });
 
+const proofs: fc.Arbitrary<ProofTaste> = fc.record({
+  algorithm: fc.constantFrom("MD5", "SHA-256", "SHA-512-256"),
+  qop: fc.constantFrom("auth", "auth-int", "auth,auth-int"),
+  stale: chance(25),
+});
+
 const callees: fc.Arbitrary<Omit<CalleeScript, keyof Habits>> = fc.record({
   rings: fc.array(
     fc.record({
@@ -244,11 +256,7 @@ const callees: fc.Arbitrary<Omit<CalleeScript, keyof Habits>> = fc.record({
   ),
   answerAfter: ms(8_000),
   status: fc.constantFrom(...Array<number>(16).fill(200), 486, 603, 404, 503, 503, 480, 302, 401, 407, 500, 408, 0),
-  proof: fc.record({
-    algorithm: fc.constantFrom("MD5", "SHA-256", "SHA-512-256"),
-    qop: fc.constantFrom("auth", "auth-int", "auth,auth-int"),
-    stale: chance(25),
-  }),
+  proof: proofs,
   returns: chance(2),
   nextStatus: fc.constantFrom(200, 200, 486, 503),
   fork: fc.constantFrom(0, 0, 0, 0, 1),
