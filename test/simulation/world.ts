@@ -6,16 +6,18 @@ import { createHash } from "node:crypto";
 import { below, type Fact, hostText, type Millis, type Random, seededRandom } from "../../src/base/index.ts";
 import { Engine, type EngineInput, type EngineOutput } from "../../src/engine/index.ts";
 import { machineHash } from "../../src/io/hash.ts";
-import type { RelayCommand, RelaySide } from "../../src/media/index.ts";
+import type { RelayCommand } from "../../src/media/index.ts";
 import { NO_PACKETS } from "../support/no-packets.ts";
 import { asksForRest, RETURNED } from "./callee.ts";
 import type { Climate } from "./climate.ts";
 import type { PhoneOptions } from "./desk.ts";
 import { Leaks } from "./leaks.ts";
+import { leftovers } from "./leftovers.ts";
 import { Clock, carry, chance } from "./network.ts";
 import { disappointments } from "./outcome.ts";
 import { Phone } from "./phone.ts";
 import { Referee } from "./referee.ts";
+import { RelayOrders } from "./relay-orders.ts";
 import {
   type CalleeScript,
   type CallScript,
@@ -85,11 +87,9 @@ class World {
   readonly #hash = createHash("sha256");
   readonly #broken = new Set<string>();
   readonly #ladder: string[] = [];
-  readonly #pairs = new Set<number>();
-  /** As the relay was told last. */
-  readonly #sides = new Map<number, [RelaySide, RelaySide]>();
-  /** Our media addresses at which pairs heard and spoke when they were closed. */
-  readonly #carriedBothWays = new Set<string>();
+  readonly #relayOrders = new RelayOrders((what) => {
+    this.#broken.add(what);
+  });
   readonly #started = new Map<string, number>();
   readonly #ended = new Map<string, number>();
   readonly #causes: Record<string, number> = {};
@@ -189,7 +189,7 @@ class World {
    * mute in the others, or is gone, is found by session timers alone.
    */
   #loseMedia(): void {
-    for (const pair of [...this.#pairs].sort((a, b) => a - b)) {
+    for (const pair of this.#relayOrders.pairs) {
       if (!chance(this.#random, 0.3)) continue;
       for (const side of [0, 1] as const) this.#step({ in: "relay", event: { event: "silent", pair, side } });
     }
@@ -323,23 +323,9 @@ class World {
   }
 
   #relay(command: RelayCommand): void {
-    const { pair } = command;
-    if (command.word === "open") {
-      if (this.#pairs.has(pair)) this.#broken.add(`relay pair ${pair} opened twice`);
-      this.#pairs.add(pair);
-      this.#sides.set(pair, [...command.sides]);
-      return;
-    }
-    if (!this.#pairs.has(pair)) this.#broken.add(`relay ${command.word} of pair ${pair}, which is not open`);
-    if (command.word === "change") {
-      const sides = this.#sides.get(pair);
-      if (sides !== undefined) sides[command.side] = { ...sides[command.side], ...command.set } as RelaySide;
-    }
+    this.#relayOrders.take(command);
     if (command.word !== "close") return;
-    for (const { local, receive, send } of this.#sides.get(pair) ?? [])
-      if (receive && send) this.#carriedBothWays.add(`${local.ip} ${local.rtpPort}`);
-    this.#sides.delete(pair);
-    this.#pairs.delete(pair);
+    const { pair } = command;
     this.#clock.after(1, () =>
       this.#step({ in: "relay", event: { event: "closed", pair, counters: [NO_PACKETS, NO_PACKETS] } }),
     );
@@ -362,7 +348,8 @@ class World {
       if (times !== 1) this.#broken.add(`call ${call} started ${times} times`);
       if (!this.#ended.has(call)) this.#broken.add(`call ${call} never ended`);
     }
-    if (this.#pairs.size > 0) this.#broken.add(`${this.#pairs.size} relay pairs are still open`);
+    const open = this.#relayOrders.pairs.length;
+    if (open > 0) this.#broken.add(`${open} relay pairs are still open`);
     for (const branch of this.#invites) {
       const unreachable = this.#brokeRising && branch.includes(this.#box.outside.mark);
       if (!this.#finals.has(branch) && !unreachable) this.#broken.add(`INVITE ${branch} got no final answer`);
@@ -394,7 +381,8 @@ class World {
       // A transfer moves a call from one number to another.
       if ([...script.caller.steps, ...script.callee.steps].some(({ what }) => what.startsWith("REFER"))) continue;
       const ends = { number, script, caller: from.dialogsOf(number), callee: to.dialogsOf(number) };
-      for (const what of disappointments(ends, this.#plan.challenges, this.#carriedBothWays)) this.#broken.add(what);
+      for (const what of disappointments(ends, this.#plan.challenges, this.#relayOrders.carriedBothWays))
+        this.#broken.add(what);
     }
   }
 
@@ -507,14 +495,3 @@ const errandNumber = (index: number): string => numberOf(ERRAND + index);
 const indexIn = (text: string): number => Number(NUMBER.exec(text)?.[1] ?? -1);
 const branchIn = (text: string): string => /\r\n(?:Via|v) *:[^\r\n]*?branch=([^;,\s]+)/i.exec(text)?.[1] ?? "";
 const bump = (counts: Map<string, number>, key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1);
-
-/** Every count in the status that is not zero at rest; counters of what was dropped only grow, so they do not count. */
-function leftovers(status: object, exempt: readonly string[], path = ""): string[] {
-  return Object.entries(status).flatMap(([name, value]) => {
-    const here = path === "" ? name : `${path}.${name}`;
-    if (name === "drops" || name === "counters" || exempt.includes(name)) return [];
-    if (value instanceof Map) return leftovers(Object.fromEntries(value), exempt, here);
-    if (typeof value === "object" && value !== null) return leftovers(value, exempt, here);
-    return typeof value === "number" && value !== 0 ? [`${here} is ${value}`] : [];
-  });
-}
