@@ -57,8 +57,17 @@ export class Change implements ReinviteOwner, LegClient {
     return "invite" in this.#source ? this.#source.invite : undefined;
   }
 
+  /** Who asks to change the media from elsewhere sends its media from there: nobody else knows this dialog's tags. */
+  #follow(): void {
+    const dialog = this.#dialog;
+    if (!dialog.moved || dialog.hop === undefined) return;
+    dialog.moved = false;
+    this.#call.house.media.moved(this.#call.id, this.#side, dialog.hop.remote.ip);
+  }
+
   start(request: Request, now: Millis): void {
     const call = this.#call;
+    this.#follow();
     let parcel: Parcel;
     try {
       const sdp = offerIn(request);

@@ -136,13 +136,17 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     if (message.headers.has("contact")) this.#retarget(message, "the peer");
   }
 
+  /** The peer is behind NAT and has spoken from another place than before; whoever follows it with the media says so. */
+  moved = false;
+
   /** Where the last message of the peer came from. */
   heardFrom(hop: Hop): void {
     const before = this.#hop;
     if (before === hop) return;
     // Another connection; or another port of a phone whose NAT has forgotten it (RFC 4787 §4.1).
-    if (before?.connection !== hop.connection || (this.leg.nated && !sameAddress(before.remote, hop.remote)))
-      this.#reached = undefined;
+    const moved = this.leg.nated && before !== undefined && !sameAddress(before.remote, hop.remote);
+    if (before?.connection !== hop.connection || moved) this.#reached = undefined;
+    this.moved ||= moved;
     this.#speaksOver(hop);
   }
 

@@ -94,6 +94,23 @@ export class Relays {
     for (const [index, relay] of session.relays.entries()) if (relay !== undefined) this.#close(session, index, relay);
   }
 
+  /**
+   * The NAT of this side has given it another place, as its signalling shows: its source is learnt again, from there. With
+   * keys only what authenticates is learnt; the old source is heard until then. ICE finds its way by itself.
+   */
+  moved(session: Session, side: 0 | 1, source: string): void {
+    for (const relay of session.relays) {
+      const before = relay?.sides[side];
+      if (relay === undefined || before?.remote === undefined || before.ice !== undefined) continue;
+      const { latch, latchFrom } = before;
+      if (latch === "off" || (latch === "signalled" && before.remote.ip !== source)) continue;
+      const remote = before.remote.ip === latchFrom ? { ...before.remote, ip: source } : before.remote;
+      const set = { remote, latch, latchFrom: latch === "source" ? source : undefined };
+      relay.sides[side] = { ...before, ...set };
+      this.#emit({ word: "change", pair: relay.pair, side, set: { ...set, relatch: true } });
+    }
+  }
+
   /** The relay has let go: ports and number are free. `undefined`: it was not asked to. */
   closed(pair: number): OpenPair | undefined {
     const open = this.#pairs.get(pair);

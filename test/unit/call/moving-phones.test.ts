@@ -85,6 +85,37 @@ test("what it has subscribed to is told where it is now", () => {
   expect(words(stage.look())).toContain("alice < NOTIFY");
 });
 
+test.each([
+  ["another port of its NAT", ELSEWHERE],
+  ["another NAT", { ...AT_HOME, ip: "198.51.100.99" }],
+] as const)("a re-INVITE from %s: its media is learnt anew, from there alone", (_what, place) => {
+  const { stage, alice, inside } = talking();
+  const change = (version: number): void => {
+    alice.request("INVITE", { sdp: audio("192.168.1.10", { version }) });
+    inside.answer(200, { sdp: audio(BOB.ip, { version }) });
+    alice.ack();
+  };
+  change(2);
+  const before = stage.relay.length;
+  alice.request("INFO");
+  inside.answer(200, { method: "INFO" });
+  expect(stage.relay.length).toBe(before);
+  move(alice, place);
+  alice.request("INFO"); // Whoever only speaks from elsewhere moves no media.
+  inside.answer(200, { method: "INFO" });
+  expect(stage.relay.length).toBe(before);
+  alice.request("INVITE", { sdp: audio("192.168.1.10", { version: 3 }) });
+  const changes = stage.relay.slice(before);
+  expect(changes).toMatchObject([
+    { word: "change", side: 0, set: { latch: "source", latchFrom: place.ip, remote: { ip: place.ip }, relatch: true } },
+  ]);
+  inside.answer(200, { sdp: audio(BOB.ip, { version: 3 }) });
+  alice.ack();
+  change(4);
+  const relatched = stage.relay.slice(before).filter((command) => command.word === "change" && command.set.relatch);
+  expect(relatched.length).toBe(1); // It has stayed where it is.
+});
+
 /** alice, registered at the box, in a call with somebody inside. */
 function talking(side: "caller" | "callee" = "caller") {
   const scene = registeredAlice();
