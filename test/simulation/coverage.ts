@@ -8,6 +8,7 @@ import { transferFigure } from "../../src/call/transfer-state.ts";
 import { legFigure } from "../../src/leg/leg-state.ts";
 import { sessionFigure } from "../../src/leg/session-timer.ts";
 import { trunkFigure } from "../../src/registration/trunk-state.ts";
+import { upstreamFigure } from "../../src/registration/upstream.ts";
 import { inviteClient } from "../../src/transaction/invite-client.ts";
 import { inviteServer } from "../../src/transaction/invite-server.ts";
 import { nonInviteClient } from "../../src/transaction/non-invite-client.ts";
@@ -27,6 +28,7 @@ const MACHINES: Readonly<Record<string, unknown>> = {
   transfer: transferFigure,
   subscription: subscriptionFigure,
   trunk: trunkFigure,
+  upstream: upstreamFigure,
 };
 
 export interface Cell {

@@ -82,6 +82,10 @@ const ROWS: readonly Row[] = [
     rare: true,
   },
   {
+    machine: "upstream",
+    why: "no phone registers in these worlds; test/unit/engine and the ladders of registrations do",
+  },
+  {
     machine: "trunk",
     why: "one registration a world, and not in each; test/unit/registration has each cell",
     rare: true,
