@@ -14,20 +14,26 @@ export const INITIAL_MAX_FORWARDS = 70;
  */
 abstract class Draft {
   body = "";
-  /** Names and values in turn. */
-  readonly #lines: string[] = [];
+  /** Of each line: the number of its name, what stands before its value (with the end of the line above), its value. */
+  readonly #numbers: number[] = [];
+  readonly #heads: string[] = [];
+  readonly #values: string[] = [];
 
   protected abstract startLine(): string;
 
   add(name: string, value: string): this {
-    check(name, value);
-    this.#lines.push(name, value);
+    const number = checked(name, value);
+    this.#numbers.push(number);
+    this.#heads.push(headOf(name, number));
+    this.#values.push(value);
     return this;
   }
 
   prepend(name: string, value: string): this {
-    check(name, value);
-    this.#lines.unshift(name, value);
+    const number = checked(name, value);
+    this.#numbers.unshift(number);
+    this.#heads.unshift(headOf(name, number));
+    this.#values.unshift(value);
     return this;
   }
 
@@ -35,9 +41,9 @@ abstract class Draft {
   set(name: string, value: string): this {
     const first = this.#find(name);
     if (first < 0) return this.add(name, value);
-    check(name, value);
-    this.#lines[first + 1] = value;
-    for (let at = this.#find(name, first + 2); at >= 0; at = this.#find(name, at)) this.#drop(at);
+    checked(name, value);
+    this.#values[first] = value;
+    for (let at = this.#find(name, first + 1); at >= 0; at = this.#find(name, at)) this.#drop(at);
     return this;
   }
 
@@ -49,33 +55,36 @@ abstract class Draft {
   /** The first line's value. */
   get(name: string): string | undefined {
     const at = this.#find(name);
-    return at < 0 ? undefined : this.#lines[at + 1];
+    return at < 0 ? undefined : this.#values[at];
   }
 
   protected takeLines(other: Draft): void {
-    this.#lines.push(...other.#lines);
+    this.#numbers.push(...other.#numbers);
+    this.#heads.push(...other.#heads);
+    this.#values.push(...other.#values);
     this.body = other.body;
   }
 
   toText(): string {
-    const lines = this.#lines;
+    const heads = this.#heads;
+    const values = this.#values;
     let text = this.startLine();
     // From left to right: a line of its own would be one more joint in the text.
-    for (let at = 0; at < lines.length; at += 2) text = `${text}${lines[at]}: ${lines[at + 1]}\r\n`;
-    return `${text}Content-Length: ${this.body.length}\r\n\r\n${this.body}`;
+    for (let at = 0; at < heads.length; at++) text = `${text}${heads[at]}${values[at]}`;
+    return `${text}\r\nContent-Length: ${this.body.length}\r\n\r\n${this.body}`;
   }
 
   #find(name: string, from = 0): number {
-    const key = names.keyOf(name);
-    for (let at = from; at < this.#lines.length; at += 2) {
-      const other = this.#lines[at]!;
-      if (other === name || names.keyOf(other) === key) return at;
-    }
-    return -1;
+    const number = names.numberOf(name);
+    if (number !== names.UNKNOWN) return this.#numbers.indexOf(number, from);
+    const head = headOf(name, number).toLowerCase();
+    return this.#heads.findIndex((other, at) => at >= from && other.toLowerCase() === head);
   }
 
   #drop(at: number): void {
-    this.#lines.splice(at, 2);
+    this.#numbers.splice(at, 1);
+    this.#heads.splice(at, 1);
+    this.#values.splice(at, 1);
   }
 }
 
@@ -99,7 +108,7 @@ export class RequestDraft extends Draft {
   protected startLine(): string {
     assert(isToken(this.method), "a draft's method is a token");
     assert(this.uri !== "" && !/[\0-\x20]/.test(this.uri), "a draft's URI has no white space");
-    return `${this.method} ${this.uri} SIP/2.0\r\n`;
+    return `${this.method} ${this.uri} SIP/2.0`;
   }
 }
 
@@ -117,15 +126,23 @@ export class ResponseDraft extends Draft {
   protected startLine(): string {
     assert(this.status >= 100 && this.status <= 699, "a draft's status is from 100 to 699");
     assert(isOneLine(this.reason), "a draft's reason phrase is one line");
-    return `SIP/2.0 ${this.status} ${this.reason}\r\n`;
+    return `SIP/2.0 ${this.status} ${this.reason}`;
   }
 }
 
-function check(name: string, value: string): void {
+/** The number of the name of a line that may be written so. */
+function checked(name: string, value: string): number {
   const number = names.numberOf(name);
   if (number === names.CONTENT_LENGTH) assert(false, "Content-Length is written by toText");
   if (number === names.UNKNOWN) assert(isToken(name), "a header name is a token");
   if (!isOneLine(value)) assert(false, "a header value is one line");
+  return number;
 }
 
 const isOneLine = (text: string): boolean => text.indexOf("\n") < 0 && text.indexOf("\r") < 0;
+
+/** Of the usual spellings, made once. */
+const usualHeads = names.canonical.map((name) => `\r\n${name}: `);
+
+const headOf = (name: string, number: number): string =>
+  name === names.canonical[number] ? usualHeads[number]! : `\r\n${name}: `;

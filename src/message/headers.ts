@@ -35,7 +35,8 @@ export interface Headers {
   raw(name: string): string | undefined;
   rawAll(name: string): readonly string[];
   has(name: string): boolean;
-  entries(): readonly HeaderLine[];
+  /** All lines, or those whose key is `wanted`. */
+  entries(wanted?: (key: string) => boolean): readonly HeaderLine[];
 }
 
 /** `rows` begins with the first row of each core header, by its number: 0 when there is none. Slot 0 is not used. */
@@ -101,7 +102,7 @@ export class HeaderIndex implements Headers {
     return this.row(name) !== 0;
   }
 
-  entries(): readonly HeaderLine[] {
+  entries(wanted?: (key: string) => boolean): readonly HeaderLine[] {
     if (!this.#named) this.#nameAll();
     const rows = this.#rows;
     const lines: HeaderLine[] = [];
@@ -110,9 +111,16 @@ export class HeaderIndex implements Headers {
       if (number === NAMELESS) continue;
       const name = number === names.UNKNOWN ? this.#nameAt(row) : names.canonical[number]!;
       const key = number === names.UNKNOWN ? name.toLowerCase() : names.keys[number]!;
-      lines.push({ name, key, value: this.value(row) });
+      if (wanted === undefined || wanted(key)) lines.push({ name, key, value: this.value(row) });
     }
     return lines;
+  }
+
+  /** There is one Via line, and it holds no list. */
+  get hasOneVia(): boolean {
+    const row = this.first(names.VIA);
+    if (row === 0 || this.#moreVias > 0) return false;
+    return this.isUsual(names.VIA) || !this.value(row).includes(",");
   }
 
   /** The row of the first line of a core header, by its number; 0 when it is absent. */

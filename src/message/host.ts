@@ -2,6 +2,7 @@
 import { HOST, skip } from "./grammar.ts";
 
 const OPEN = 0x5b;
+const DOT = 0x2e;
 const NAME_BYTES = 255;
 
 /** Where a host that begins at `at` ends: behind the bracket of an IPv6 reference, or behind name characters. */
@@ -57,21 +58,38 @@ function wordsOf(text: string, last = true): number[] | undefined {
     const part = parts[i]!;
     if (/^[0-9a-f]{1,4}$/i.test(part)) words.push(Number.parseInt(part, 16));
     else {
-      const bytes = last && i === parts.length - 1 ? ip4Bytes(part) : undefined;
-      if (bytes === undefined) return undefined;
-      words.push((bytes[0]! << 8) | bytes[1]!, (bytes[2]! << 8) | bytes[3]!);
+      const value = last && i === parts.length - 1 ? ip4Value(part) : -1;
+      if (value < 0) return undefined;
+      words.push(Math.floor(value / 0x1_0000), value & 0xffff);
     }
   }
   return words;
 }
 
-function ip4Bytes(text: string): number[] | undefined {
-  if (!/^(?:\d{1,3}\.){3}\d{1,3}$/.test(text)) return undefined;
-  const bytes = text.split(".").map(Number);
-  return bytes.every((byte) => byte < 256) ? bytes : undefined;
+/** Four decimal numbers below 256 between dots, of at most three digits each; -1 when the text is something else. */
+function ip4Value(text: string): number {
+  if (text.length > 15) return -1;
+  let value = 0;
+  let byte = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0 || ++dots > 3) return -1;
+      value = value * 256 + byte;
+      byte = 0;
+      digits = 0;
+      continue;
+    }
+    if (code < 0x30 || code > 0x39 || ++digits > 3) return -1;
+    byte = byte * 10 + code - 0x30;
+    if (byte > 255) return -1;
+  }
+  return dots === 3 && digits > 0 ? value * 256 + byte : -1;
 }
 
-export const isIp4 = (text: string): boolean => ip4Bytes(text) !== undefined;
+export const isIp4 = (text: string): boolean => ip4Value(text) >= 0;
 
 export const isIp6 = (text: string): boolean => ip6Words(text) !== undefined;
 

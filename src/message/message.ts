@@ -49,6 +49,11 @@ abstract class Shared {
     return this.#core.via;
   }
 
+  /** It has passed nobody but us: RFC 3261 §8.1.3.3. */
+  get hasOneVia(): boolean {
+    return this.#index.hasOneVia;
+  }
+
   get from(): NameAddr {
     return this.#core.from;
   }

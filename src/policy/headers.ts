@@ -57,14 +57,15 @@ export function crossingHeaders(
   const table = tableFor(from.trust, to.trust);
   const headers: (readonly [string, string])[] = [];
   let names: SideNames | undefined;
-  const lines = message.headers.entries();
+  // Of nearly all lines there is nothing more to know than that they stay.
+  const lines = message.headers.entries((key) => table.has(key) || to.allowHeaders.includes(key));
   for (const { key, value } of lines) {
     const allowed = table.get(key) ?? extra(key, to);
     if (allowed === undefined) continue;
     if (allowed.initialOnly && (crossing.inDialog || crossing.kind === "response")) continue;
     if (value.length > CROSSING_VALUE_CHARS || CONTROL.test(value)) continue;
     if (headers.length >= CROSSING_LINES) break;
-    names ??= new SideNames(message, lines, from, shownNames(crossing));
+    names ??= new SideNames(message, message.headers.entries(), from, shownNames(crossing));
     const text = rebuild(allowed, value, names, crossing, message);
     if (text !== undefined && text !== "") headers.push([allowed.name, text]);
   }

@@ -107,11 +107,16 @@ export class Locator {
   }
 
   #find(reach: Reach, goal: Goal, done: Found, now: Millis): void {
-    const collect = (servers: readonly Server[], at: Millis): void => this.#addresses(reach, goal, servers, done, at);
     const fallback = goal.protocol ?? usual(reach, goal.secure);
     const direct = { protocol: fallback, host: goal.host, port: goal.port ?? defaultPort(fallback) };
-    const numeric = addressOf(goal.host) !== undefined;
-    if (numeric || goal.port !== undefined) return collect([direct], now); // RFC 3263 §4.2: nothing more to ask.
+    const ip = addressOf(goal.host);
+    if (ip !== undefined) {
+      const places: Destination[] = [];
+      this.#add(places, reach, goal, direct, ip);
+      return done(places, now);
+    }
+    const collect = (servers: readonly Server[], at: Millis): void => this.#addresses(reach, goal, servers, done, at);
+    if (goal.port !== undefined) return collect([direct], now); // RFC 3263 §4.2: nothing more to ask.
     if (goal.protocol !== undefined) {
       const prefix = SRV_PREFIX[goal.protocol];
       if (prefix === undefined) return collect([direct], now);

@@ -394,8 +394,7 @@ export class Transport {
       this.#own.add("response.not-ours");
       return false;
     }
-    const lines = response.headers.rawAll("Via");
-    if (lines.length === 1 && !(lines[0] as string).includes(",")) return true;
+    if (response.hasOneVia) return true;
     this.#own.add("response.several-vias");
     return false;
   }
