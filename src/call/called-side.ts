@@ -14,7 +14,6 @@ import { bothWait, hasPreconditions, toldStatus, Waiting } from "./preconditions
 import { Refresh } from "./refresh.ts";
 import { passage } from "./reliability.ts";
 import { type Refusal, Setup } from "./setup.ts";
-import { lists } from "./strangers.ts";
 import { causeOf, causeOfOurs, sipReason } from "./verdict.ts";
 
 const IGNORED: LegClient = { response() {}, failed() {} };
@@ -74,7 +73,7 @@ export class CalledSide implements Called {
       if (!(error instanceof PeerError)) throw error; // The 1xx goes on without what cannot be used.
     }
     if (way === "withheld") return;
-    const unwanted = response.status === 199 && !lists(call.start.request, Supported, "199"); // RFC 6228 §4.
+    const unwanted = response.status === 199 && !call.start.request.lists(Supported, "199"); // RFC 6228 §4.
     if (reliable && (unwanted || !reliably)) leg.prack(came, NOTHING, IGNORED, now);
     if (unwanted) return;
     const note = reliably ? came : undefined;

@@ -22,7 +22,6 @@ import { parcelOf, sdpParcel } from "./crossing.ts";
 import { restoreEarly } from "./early-offer.ts";
 import { bothWait, toldStatus } from "./preconditions.ts";
 import { later, maxForwards, reply } from "./replies.ts";
-import { lists } from "./strangers.ts";
 import { refusalHeaders } from "./warning.ts";
 
 /** Answers to an UPDATE that say that it is not known there. */
@@ -109,7 +108,7 @@ export class Change implements ReinviteOwner, LegClient {
 
   progress(_reinvite: Reinvite, response: Response, now: Millis): void {
     // Whoever takes reliable 1xx only gets none: they say nothing of weight here.
-    if (this.invite === undefined || lists(this.invite.request, Require, "100rel")) return;
+    if (this.invite === undefined || this.invite.request.lists(Require, "100rel")) return;
     const parcel = parcelOf(response, this.#back, true, undefined);
     this.invite.progress(this.#dialog, mapStatus(response.status).status, parcel, false, undefined, now);
   }

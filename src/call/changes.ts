@@ -27,7 +27,6 @@ import { passesUnknown } from "./outside.ts";
 import { numbered, ReferNumbers } from "./refer-numbers.ts";
 import { executes, refer } from "./referral.ts";
 import { later, maxForwards, reply } from "./replies.ts";
-import { lists } from "./strangers.ts";
 
 /** Methods that cross inside a dialog as they are. */
 const CARRIED: ReadonlySet<string> = new Set(["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "SUBSCRIBE"]);
@@ -96,7 +95,7 @@ export class Changes {
     const headers = [...this.#renumbered(dialog, parcel.headers), ...named];
     let relay = new Relay(this.#call, dialog, request, server);
     if (request.method === "REFER") {
-      if (lists(request, Require, "norefersub")) headers.push(["Require", "norefersub"]);
+      if (request.lists(Require, "norefersub")) headers.push(["Require", "norefersub"]);
       this.#refers ??= new ReferNumbers();
       relay = new ReferRelay(this.#call, dialog, request, server, this.#refers);
     }

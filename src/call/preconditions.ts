@@ -8,7 +8,6 @@ import type { Parcel } from "../leg/index.ts";
 import { type Message, Require, Supported } from "../message/index.ts";
 import { parseSdp, preconditionsMet } from "../sdp/index.ts";
 import type { Call } from "./call.ts";
-import { lists } from "./strangers.ts";
 
 export const hasPreconditions = (peer: PeerSettings | undefined): boolean =>
   peer !== undefined && peer.preconditions !== "off";
@@ -24,8 +23,8 @@ const SUPPORTED: Tags = [["Supported", "precondition"]];
 
 /** The option tag of a message, for its counterpart on the other leg. RFC 3312 §11. */
 export function preconditionTag(message: Message): Tags {
-  if (lists(message, Require, "precondition")) return REQUIRED;
-  return lists(message, Supported, "precondition") ? SUPPORTED : NO_TAGS;
+  if (message.lists(Require, "precondition")) return REQUIRED;
+  return message.lists(Supported, "precondition") ? SUPPORTED : NO_TAGS;
 }
 
 /** The option tag of our INVITE to `peer`: the caller's, or our own where the policy asks for one. */

@@ -5,15 +5,14 @@
 import type { PeerSettings } from "../base/index.ts";
 import { type Request, Require, Supported } from "../message/index.ts";
 import type { CallStart } from "./call-start.ts";
-import { lists } from "./strangers.ts";
 
 export type Asked100rel = "none" | "supported" | "required";
 
 /** What the caller's INVITE says of it, as far as its peer's policy lets that count. */
 export function asked100rel(request: Request, peer: PeerSettings | undefined): Asked100rel {
   if (peer?.reliable1xx === "off") return "none";
-  if (lists(request, Require, "100rel")) return "required";
-  return lists(request, Supported, "100rel") ? "supported" : "none";
+  if (request.lists(Require, "100rel")) return "required";
+  return request.lists(Supported, "100rel") ? "supported" : "none";
 }
 
 /**

@@ -1,8 +1,7 @@
 /** Requests outside of any dialog that make no call, and the answers the box gives for itself. */
 import type { Millis, PeerSettings, RealmSettings } from "../base/index.ts";
-import { PeerError } from "../base/index.ts";
 import { ALLOW, type ServerTransaction } from "../leg/index.ts";
-import { type HeaderField, type Message, ProxyRequire, type Request, Require, responseTo } from "../message/index.ts";
+import { ProxyRequire, type Request, Require, responseTo } from "../message/index.ts";
 import { ACCEPT } from "./bodies.ts";
 import { productFor } from "./house.ts";
 
@@ -68,17 +67,6 @@ export function unsupportedIn(
 
 const allowedWith = (peer: PeerSettings | undefined, preconditions: boolean, option: string): boolean =>
   option === "100rel" ? peer?.reliable1xx !== "off" : option !== "precondition" || preconditions;
-
-/** Does a list of tokens hold this one, whatever its case? A header that cannot be read holds nothing. */
-export function lists(message: Message, field: HeaderField<string>, option: string): boolean {
-  if (!message.headers.has(field.name)) return false;
-  try {
-    return message.getAll(field).some((one) => one.toLowerCase() === option);
-  } catch (error) {
-    if (error instanceof PeerError) return false;
-    throw error;
-  }
-}
 
 /** OPTIONS to the box: what it can do, whoever stands behind it (RFC 3261 §11.2). */
 export function answerOptions(

@@ -68,16 +68,7 @@ export function minimumIn(response: Response): number | undefined {
 }
 
 export function knowsTimers(request: Request): boolean {
-  return holds(request, Supported) || holds(request, Require);
-}
-
-function holds(request: Request, field: HeaderField<string>): boolean {
-  try {
-    return request.headers.has(field.name) && request.getAll(field).some((option) => option.toLowerCase() === "timer");
-  } catch (error) {
-    if (error instanceof PeerError) return false;
-    throw error;
-  }
+  return request.lists(Supported, "timer") || request.lists(Require, "timer");
 }
 
 /** What cannot be read is as good as not written. */

@@ -35,6 +35,8 @@ export interface Headers {
   raw(name: string): string | undefined;
   rawAll(name: string): readonly string[];
   has(name: string): boolean;
+  /** Does `word` stand anywhere in the lines of that name, in any case? It is lower case. */
+  mentions(name: string, word: string): boolean;
   /** All lines, or those whose key is `wanted`. */
   entries(wanted?: (key: string) => boolean): readonly HeaderLine[];
 }
@@ -100,6 +102,13 @@ export class HeaderIndex implements Headers {
 
   has(name: string): boolean {
     return this.row(name) !== 0;
+  }
+
+  mentions(name: string, word: string): boolean {
+    for (let row = this.row(name); row !== 0; row = this.row(name, row + 1)) {
+      if (this.value(row).toLowerCase().includes(word)) return true;
+    }
+    return false;
   }
 
   entries(wanted?: (key: string) => boolean): readonly HeaderLine[] {

@@ -111,6 +111,17 @@ abstract class Shared {
     return undefined;
   }
 
+  /** Does a list of tokens hold this one, whatever its case? It is lower case. A header that cannot be read holds nothing. */
+  lists(field: HeaderField<string>, token: string): boolean {
+    if (!this.headers.mentions(field.name, token)) return false;
+    try {
+      return this.getAll(field).some((one) => one.toLowerCase() === token);
+    } catch (error) {
+      if (error instanceof PeerError) return false;
+      throw error;
+    }
+  }
+
   /** All values of all lines, comma lists split. Throws PeerError(400) when one is malformed or there are too many. */
   getAll<T>(field: HeaderField<T>): readonly T[] {
     const values: T[] = [];

@@ -1,6 +1,15 @@
 /** Topology hiding in URIs: users cross, places do not. RFC 3323 §4.1, RFC 5853 §3.1. */
 import { PeerError, type RealmSettings } from "../base/index.ts";
-import { formatUri, type NameAddr, parseUri, type SipUri, type TelUri, type Uri } from "../message/index.ts";
+import {
+  formatUri,
+  type NameAddr,
+  NO_PARAMS,
+  type ParamMap,
+  parseUri,
+  type SipUri,
+  type TelUri,
+  type Uri,
+} from "../message/index.ts";
 import { leaksHost, mentionsAddress, mentionsUri } from "./leaks.ts";
 
 export interface HidingContext {
@@ -31,13 +40,18 @@ export const ourHost = (realm: RealmSettings): string =>
  */
 export function hideNameAddr(value: NameAddr, context: HidingContext): NameAddr {
   const uri = parseUri(value.uri);
-  const params = new Map<string, string | undefined>();
-  for (const name of context.params ?? []) {
-    const text = value.params.get(name);
-    if (value.params.has(name) && !tells(text ?? "", uri)) params.set(name, text);
-  }
+  const params = context.params === undefined ? NO_PARAMS : shownParams(value.params, context.params, uri);
   const hidden = { uri: hideUri(uri, context), params };
   return value.display === undefined || tells(value.display, uri) ? hidden : { display: value.display, ...hidden };
+}
+
+function shownParams(params: ParamMap, names: readonly string[], uri: Uri): ParamMap {
+  const shown = new Map<string, string | undefined>();
+  for (const name of names) {
+    const text = params.get(name);
+    if (params.has(name) && !tells(text ?? "", uri)) shown.set(name, text);
+  }
+  return shown;
 }
 
 /** The URI of a person, as the other side may see it. */
@@ -49,21 +63,19 @@ function hideUri(uri: Uri, context: HidingContext): string {
     return uri.text.toLowerCase().startsWith("urn:") ? uri.text : formatUri(bare("sip", fallback));
   }
   const keeps = uri.host === "anonymous.invalid" || context.to.publicDomains.includes(uri.host);
-  return formatUri({
-    ...bare(uri.scheme, keeps ? uri.host : fallback),
-    ...(uri.user === undefined ? {} : { user: cleanUser(uri.user, context.to) }),
-    params: userParams(uri.params, context.to),
-  });
+  const shown = { scheme: uri.scheme, host: unbracket(keeps ? uri.host : fallback) };
+  const params = userParams(uri.params, context.to);
+  return formatUri(
+    uri.user === undefined ? { ...shown, params } : { ...shown, user: cleanUser(uri.user, context.to), params },
+  );
 }
 
-const bare = (scheme: "sip" | "sips", host: string): SipUri => ({ scheme, host: unbracket(host), params: new Map() });
+const bare = (scheme: "sip" | "sips", host: string): SipUri => ({ scheme, host: unbracket(host), params: NO_PARAMS });
 
 const unbracket = (host: string): string => (host.startsWith("[") ? host.slice(1, -1) : host);
 
-function userParams(
-  params: ReadonlyMap<string, string | undefined>,
-  to: RealmSettings,
-): ReadonlyMap<string, string | undefined> {
+function userParams(params: ParamMap, to: RealmSettings): ParamMap {
+  if (params === NO_PARAMS) return NO_PARAMS;
   const kept = new Map<string, string | undefined>();
   for (const [name, value] of params) if (mayDescribeUser(name, value, to)) kept.set(name, value);
   return kept;
@@ -89,11 +101,12 @@ function cleanUser(user: string, to: RealmSettings | undefined): string {
   return [number, ...kept].join(";");
 }
 
+/** Letters, digits and spaces make no address and no URI. */
+const MERE_WORDS = /^[\w ]*$/;
+
 /** Some phones put `100@10.0.0.1` or `100@pbx.lan` into the display name. */
 const tells = (text: string, uri: Uri): boolean =>
-  text.includes("@") ||
-  mentionsAddress(text) ||
-  mentionsUri(text) ||
+  (!MERE_WORDS.test(text) && (text.includes("@") || mentionsAddress(text) || mentionsUri(text))) ||
   ((uri.scheme === "sip" || uri.scheme === "sips") && leaksHost(text, uri.host));
 
 /**
@@ -118,8 +131,7 @@ export function requestUriFor(
   return formatUri(uri.user === undefined ? { ...place, params } : { ...place, user: cleanUser(uri.user, to), params });
 }
 
-const NO_PARAMS: ReadonlyMap<string, string | undefined> = new Map();
-const PHONE: ReadonlyMap<string, string | undefined> = new Map([["user", "phone"]]);
+const PHONE: ParamMap = new Map([["user", "phone"]]);
 
 /** Parameters of a tel: URI move into the user part, in their own order. */
 function telUser(uri: TelUri): string {
