@@ -84,7 +84,7 @@ export class SessionTimer {
 
   /** Both ends know now who refreshes, and how often at least. */
   agreed(who: "ours" | "theirs", interval: Millis, now: Millis): void {
-    this.handle(`agreed ${who}`);
+    this.handle(who === "ours" ? "agreed ours" : "agreed theirs");
     if (this.#state === "over") return;
     this.timers.clear();
     if (who === "ours") this.timers.set("refresh", now + interval / 2);

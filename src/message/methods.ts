@@ -13,6 +13,5 @@ for (const method of KNOWN) byShape[shape(method.length, method.charCodeAt(0))] 
 /** The method in the range: one and the same string for each usual one, so that comparing and looking up is cheap. */
 export function methodAt(text: string, start: number, end: number): string {
   const known = byShape[shape(end - start, text.charCodeAt(start))]!;
-  const method = text.slice(start, end);
-  return method === known ? known : method;
+  return known.length === end - start && text.startsWith(known, start) ? known : text.slice(start, end);
 }
