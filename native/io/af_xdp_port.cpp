@@ -60,11 +60,13 @@ class AfXdpPort final : public RingPort {
   bool add(std::uint32_t first, std::span<const int> fds) noexcept override { return inner_->add(first, fds); }
   void forget(std::uint32_t first, std::uint32_t count) noexcept override { inner_->forget(first, count); }
   void changed(std::uint32_t flow) noexcept override { inner_->changed(flow); }
+  bool keep(std::uint32_t first, std::uint32_t count) noexcept override { return inner_->keep(first, count); }
   bool watch(int fd) noexcept override { return inner_->watch(fd); }
   void unwatch(int fd) noexcept override { inner_->unwatch(fd); }
   void wake() noexcept override { inner_->wake(); }
 
   void know(std::uint32_t flow, const endpoint& local, std::uint8_t dscp) noexcept override {
+    inner_->know(flow, local, dscp);
     Way& way = ways_[flow];
     Arrival& arrival = arrivals_[flow];
     if (way.known && !same(arrival.local, local)) index_.remove(arrival.local, flow);
@@ -76,6 +78,7 @@ class AfXdpPort final : public RingPort {
     ground_.carry(flow, local);
   }
   void mark(std::uint32_t first, std::uint8_t dscp) noexcept override {
+    inner_->mark(first, dscp);
     for (std::uint32_t flow = first; flow < first + 2; ++flow) {
       ways_[flow].dscp = dscp;
       ways_[flow].to = {};

@@ -26,6 +26,9 @@ class PacketPort {
   virtual PortKind kind() const noexcept = 0;
   /// Sockets of flows that follow one another, -1 where there is none. They stay the caller's. False: none was added.
   virtual bool add(std::uint32_t first, std::span<const int> fds) noexcept = 0;
+  /// May the caller close the descriptors of these flows that `descriptors_are_short` for, the port keeping the sockets open?
+  /// Then it never touches those descriptors again.
+  virtual bool keep(std::uint32_t, std::uint32_t) noexcept { return false; }
   /// Begins to stop reading; `removed` gets the flow once no packet of it can come any more.
   virtual void remove(std::uint32_t flow) noexcept = 0;
   /// Lets go of what `add` took, once all of it is removed: only then may the caller close it.

@@ -183,6 +183,7 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
       sockets_left_[command.pair] = 0;
       if (port_->add(first, command.fds)) {
         for (const int fd : command.fds) sockets_left_[command.pair] += fd >= 0;
+        if (port_->keep(first, relay::kFlowsPerPair)) event({.kind = relay::EventKind::kKept, .pair = command.pair});
       } else {
         event({.kind = relay::EventKind::kFailed, .pair = command.pair, .reason = "the packet port did not take the socket"});
       }
@@ -283,7 +284,8 @@ void PacketThread::finish_removed() noexcept {
 void PacketThread::event(const relay::Event& event) noexcept {
   const bool news = event.kind == relay::EventKind::kLatched || event.kind == relay::EventKind::kSilent ||
                     event.kind == relay::EventKind::kHeard || event.kind == relay::EventKind::kExpired ||
-                    event.kind == relay::EventKind::kDigit || event.kind == relay::EventKind::kKeyLifetime;
+                    event.kind == relay::EventKind::kDigit || event.kind == relay::EventKind::kKeyLifetime ||
+                    event.kind == relay::EventKind::kKept;
   if (news && events_.size() > events_.capacity() / 4 * 3) return;
   events_.push(event);
   events_pending_ = true;

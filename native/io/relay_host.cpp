@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <utility>
 
 #include "../relay/out_sources.h"
 #include "address.h"
+#include "settled.h"
 #include "socket.h"
 
 namespace sallyport::io {
@@ -377,6 +379,12 @@ void RelayHost::fail(std::uint32_t pair, std::uint8_t side, const char* reason) 
 bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   for (crypto::SrtpContext* context : event.contexts) close_context(context);
   if (event.kind == relay::EventKind::kRetired) return false;
+  if (event.kind == relay::EventKind::kKept) {
+    for (int& fd : held_[event.pair].fds) {
+      if (fd >= 0 && descriptors_are_short(fd)) ::close(std::exchange(fd, -1));
+    }
+    return false;
+  }
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
   out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite,
          .digit = event.digit, .duration_ms = event.duration_ms, .receiving = event.receiving, .packets_left = event.packets_left};

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "address.h"
 
 namespace sallyport::io {
@@ -66,6 +68,12 @@ void raise_descriptor_limit() noexcept {
   if (limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::uint32_t descriptor_limit() noexcept {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return static_cast<std::uint32_t>(std::min<rlim_t>(limit.rlim_cur, 1u << 20));
 }
 
 }  // namespace sallyport::io

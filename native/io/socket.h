@@ -17,5 +17,7 @@ inline constexpr std::uint32_t kUnfragmentedBytes = 1'200;
 void allow_fragments(int fd) noexcept;
 /// The process may open as many descriptors as its hard limit allows: four sockets a call want it.
 void raise_descriptor_limit() noexcept;
+/// Descriptors the process may have now.
+std::uint32_t descriptor_limit() noexcept;
 
 }  // namespace sallyport::io

@@ -79,8 +79,9 @@ bool UringPort::start(std::uint32_t flows) {
   }
   io_uring_buf_ring_advance(buffers_, kBuffers);
 
-  // A table of our own for the sockets spares the shared one's reference counts; without it all works, a little dearer.
-  fixed_files_ = io_uring_register_files_sparse(&ring_, flows * 2) == 0;
+  const std::uint32_t places = std::min<std::uint32_t>(flows * 2, descriptor_limit());  // The kernel's limit for the table, too.
+  if (io_uring_register_files_sparse(&ring_, places) == 0) all_places_ = places;
+  for (std::size_t i = all_places_; i > 0; --i) places_.push_back(static_cast<std::uint32_t>(i - 1));
   shape_.msg_namelen = sizeof(SocketAddress);
   flows_.resize(flows);
   // RTP flows alone settle as a rule: places for half of all.
@@ -97,15 +98,12 @@ bool UringPort::start(std::uint32_t flows) {
 }
 
 bool UringPort::add(std::uint32_t first, std::span<const int> fds) noexcept {
-  const auto count = static_cast<unsigned>(fds.size());
-  if (fixed_files_ && io_uring_register_files_update(&ring_, first, fds.data(), count) != static_cast<int>(count)) {
-    forget(first, count);
-    return false;
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < fds.size(); ++i) {
     if (fds[i] < 0) continue;
     UringFlow& flow = flows_[first + i];
     flow.fd = fds[i];
+    flow.place = place_of(fds[i]);
+    flow.kept = false;
     flow.generation += 1;
     flow.leaving = false;
     flow.fragments = false;
@@ -117,8 +115,10 @@ bool UringPort::add(std::uint32_t first, std::span<const int> fds) noexcept {
 }
 
 void UringPort::forget(std::uint32_t first, std::uint32_t count) noexcept {
-  constexpr int kNone[relay::kFlowsPerPair] = {-1, -1, -1, -1};
-  if (fixed_files_) io_uring_register_files_update(&ring_, first, kNone, std::min<unsigned>(count, relay::kFlowsPerPair));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    leave_place(flows_[first + i].place);
+    flows_[first + i].kept = false;
+  }
 }
 
 void UringPort::remove(std::uint32_t number) noexcept {
@@ -179,25 +179,27 @@ void UringPort::send(const relay::Datagram& datagram) noexcept {
   UringFlow& flow = flows_[datagram.out_flow];
   if (flow.fd < 0 || to_count_ == to_.size()) return;
   if (datagram.size > kUnfragmentedBytes && !flow.fragments) {
-    allow_fragments(flow.fd);
+    if (!flow.kept) allow_fragments(flow.fd);
+    else if (flow.v4) say(datagram.out_flow, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
     flow.fragments = true;
   }
   const std::uint32_t number = datagram.out_flow;
   const bool settled = settled_for(number, datagram.to);
   io_uring_sqe* sqe = submission();
   if (settled) {
-    io_uring_prep_send(sqe, static_cast<int>(flows_.size() + number), datagram.data, datagram.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    io_uring_prep_send(sqe, static_cast<int>(settled_[flow.settled - 1].place), datagram.data, datagram.size, MSG_DONTWAIT | MSG_NOSIGNAL);
     sqe->flags |= static_cast<std::uint8_t>(IOSQE_CQE_SKIP_SUCCESS | IOSQE_FIXED_FILE);
     sqe->user_data = tag(Op::kSendSettled, flow.generation, number);
     return;
   }
   SocketAddress& to = to_[to_count_++];
   const socklen_t size = to_socket_address(datagram.to, to);
-  io_uring_prep_send(sqe, fixed_files_ ? static_cast<int>(number) : flow.fd, datagram.data, datagram.size,
+  const bool fixed = flow.place != kNoPlace;
+  io_uring_prep_send(sqe, fixed ? static_cast<int>(flow.place) : flow.fd, datagram.data, datagram.size,
                      MSG_DONTWAIT | MSG_NOSIGNAL);
   sqe->addr2 = reinterpret_cast<std::uint64_t>(&to);
   sqe->addr_len = static_cast<std::uint16_t>(size);
-  sqe->flags |= static_cast<std::uint8_t>(IOSQE_CQE_SKIP_SUCCESS | (fixed_files_ ? IOSQE_FIXED_FILE : 0u));
+  sqe->flags |= static_cast<std::uint8_t>(IOSQE_CQE_SKIP_SUCCESS | (fixed ? IOSQE_FIXED_FILE : 0u));
   sqe->user_data = tag(Op::kSend, 0, datagram.out_flow);
 }
 
@@ -256,14 +258,16 @@ void UringPort::enter(unsigned wait_for, std::uint32_t gather_us, std::uint64_t 
                         .timespec = reinterpret_cast<std::uint64_t>(&timeout)};
   io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), queued, wait_for, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
                   reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+  said_count_ = 0;
 }
 
 void UringPort::arm(std::uint32_t number, Op op) noexcept {
   UringFlow& flow = flows_[number];
   io_uring_sqe* sqe = submission();
-  const auto fixed = static_cast<int>(op == Op::kReceive ? number : flows_.size() + number);
-  io_uring_prep_recvmsg_multishot(sqe, fixed_files_ ? fixed : flow.fd, &shape_, MSG_TRUNC);
-  sqe->flags |= static_cast<std::uint8_t>(IOSQE_BUFFER_SELECT | (fixed_files_ ? IOSQE_FIXED_FILE : 0u));
+  const std::uint32_t place = op == Op::kReceive ? flow.place : settled_[flow.settled - 1].place;
+  const bool fixed = place != kNoPlace;
+  io_uring_prep_recvmsg_multishot(sqe, fixed ? static_cast<int>(place) : flow.fd, &shape_, MSG_TRUNC);
+  sqe->flags |= static_cast<std::uint8_t>(IOSQE_BUFFER_SELECT | (fixed ? IOSQE_FIXED_FILE : 0u));
   sqe->buf_group = kBufferGroup;
   sqe->user_data = tag(op, flow.generation, number);
   (op == Op::kReceive ? flow.armed : settled_[flow.settled - 1].armed) = true;
@@ -386,6 +390,7 @@ bool works(UringPort& port) {
         heard = heard || (datagram.size == sizeof word && std::memcmp(datagram.data, word, sizeof word) == 0);
       }
     }
+    port.try_words(fd);
     port.remove(0);
     for (int turn = 0; turn < 3 && port.removed.empty(); ++turn) port.receive(0, 10'000'000);
     heard = heard && !port.removed.empty();

@@ -3,6 +3,7 @@
 
 #include <liburing.h>
 
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -16,8 +17,14 @@ inline constexpr std::uint64_t tag(Op op, std::uint32_t generation, std::uint32_
   return std::uint64_t{static_cast<std::uint8_t>(op)} << 56 | std::uint64_t{generation & 0xff'ffff} << 32 | flow;
 }
 
+/// Of the ring's own table of sockets: none.
+inline constexpr std::uint32_t kNoPlace = ~0u;
+
 struct UringFlow {
-  int fd = -1;
+  int fd = -1;                 ///< Closed by control once it is `kept`: then it only says that the flow is there.
+  std::uint32_t place = kNoPlace;
+  bool kept = false;           ///< The table alone holds the socket.
+  bool v4 = true;
   std::uint32_t generation = 0;
   bool armed = false;
   bool leaving = false;
@@ -31,6 +38,7 @@ struct UringFlow {
 /// A second socket: see settled.h.
 struct Settled {
   int fd = -1;
+  std::uint32_t place = kNoPlace;
   endpoint to{};
   bool armed = false;
   bool leaving = false;
@@ -47,7 +55,12 @@ class UringPort final : public PacketPort {
   bool add(std::uint32_t first, std::span<const int> fds) noexcept override;
   void remove(std::uint32_t flow) noexcept override;
   void forget(std::uint32_t first, std::uint32_t count) noexcept override;
+  bool keep(std::uint32_t first, std::uint32_t count) noexcept override;
+  void know(std::uint32_t flow, const endpoint& local, std::uint8_t) noexcept override;
+  void mark(std::uint32_t first, std::uint8_t dscp) noexcept override;
   void changed(std::uint32_t flow) noexcept override;
+  /// Does the ring carry words to sockets (Linux 6.7)? Asked of flow 0, whose socket is `fd`.
+  void try_words(int fd) noexcept;
   std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
   void send(const relay::Datagram& datagram) noexcept override;
   bool watch(int fd) noexcept override;
@@ -79,9 +92,19 @@ class UringPort final : public PacketPort {
   void give_back_all() noexcept;
   void watch_rate(std::uint64_t now_ns) noexcept;
 
+  std::uint32_t place_of(int fd) noexcept;
+  void leave_place(std::uint32_t& place) noexcept;
+  void say(std::uint32_t flow, int level, int option, int value) noexcept;
+
   io_uring ring_{};
   bool ring_open_ = false;
-  bool fixed_files_ = false;
+  /// A table of our own for the sockets spares the shared one's reference counts, and the descriptors when they get short.
+  /// Without it all works, a little dearer.
+  std::vector<std::uint32_t> places_;  // Free ones.
+  std::size_t all_places_ = 0;
+  bool words_ = false;
+  std::array<int, 16> said_{};  // Until the kernel has read them.
+  unsigned said_count_ = 0;
   io_uring_buf_ring* buffers_ = nullptr;
   std::uint8_t* slots_ = nullptr;
   std::vector<Watched> watched_;

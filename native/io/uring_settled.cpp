@@ -23,7 +23,7 @@ std::uint32_t word_of(const endpoint& to) noexcept {
 
 void UringPort::changed(std::uint32_t number) noexcept {
   const UringFlow& flow = flows_[number];
-  if (flow.fd >= 0 && flow.settled != 0) copy_mark(flow.fd, settled_[flow.settled - 1].fd);
+  if (flow.fd >= 0 && !flow.kept && flow.settled != 0) copy_mark(flow.fd, settled_[flow.settled - 1].fd);
 }
 
 /// Has the flow a second socket that leads to `to`? It is made once enough went there.
@@ -49,18 +49,18 @@ void UringPort::settle(std::uint32_t number, const endpoint& to) noexcept {
   UringFlow& flow = flows_[number];
   flow.same = 0;
   flow.never_settles = true;  // Unless all goes well.
-  if (!fixed_files_ || flow.fragments) return;
+  if (flow.place == kNoPlace || flow.fragments) return;
   const int fd = open_settled_socket(flow.fd, to);
   if (fd < 0) return;
-  if (descriptors_are_short(fd) || settled_free_.empty() ||
-      io_uring_register_files_update(&ring_, static_cast<unsigned>(flows_.size()) + number, &fd, 1) != 1) {
+  const std::uint32_t place = descriptors_are_short(fd) || settled_free_.empty() ? kNoPlace : place_of(fd);
+  if (place == kNoPlace) {
     close(fd);
     return;
   }
   flow.never_settles = false;
   flow.settled = settled_free_.back() + 1;
   settled_free_.pop_back();
-  settled_[flow.settled - 1] = {.fd = fd, .to = to};
+  settled_[flow.settled - 1] = {.fd = fd, .place = place, .to = to};
   arm(number, Op::kReceiveSettled);
 }
 
@@ -97,8 +97,7 @@ void UringPort::settled_ended(std::uint32_t number) noexcept {
   UringFlow& flow = flows_[number];
   Settled& settled = settled_[flow.settled - 1];
   if (!flow.leaving) drain(number, settled.fd);
-  const int none = -1;
-  io_uring_register_files_update(&ring_, static_cast<unsigned>(flows_.size()) + number, &none, 1);
+  leave_place(settled.place);
   close(settled.fd);
   settled = Settled{};
   settled_free_.push_back(flow.settled - 1);

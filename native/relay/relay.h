@@ -5,7 +5,7 @@
 /// verdicts and events go out. One Relay belongs to one packet thread. Nothing here allocates after construction.
 ///
 /// Who opens and closes: control opens SRTP contexts and hands them over in a Side; Relay gives each back exactly
-/// once, in an Event (`kRetired`, `kClosed`), and control closes them.
+/// once, in an Event (`kRetired`, `kClosed`), and control closes them. `kKept` is the packet port's, see PacketPort::keep.
 #pragma once
 
 #include <array>
@@ -197,7 +197,7 @@ struct Datagram {
   endpoint to{};               ///< Out, when forwarded.
 };
 
-enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kKeyLifetime, kFailed, kClosed, kRetired };
+enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kKeyLifetime, kFailed, kClosed, kRetired, kKept };
 
 struct Event {
   EventKind kind;
