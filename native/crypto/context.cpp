@@ -48,14 +48,16 @@ ContextShape shape_of(const Backend& backend, const SrtpKeying& keying) noexcept
   }
   shape.mkis_at = at;
   at = shape.retired_at = aligned(at + shape.key_count * keying.mki.size(), alignof(Retired));
-  shape.bytes = aligned(at + keying.retired * sizeof(Retired), alignof(Retired));  // glibc asks for no multiple of 64.
+  shape.bytes = aligned(at + keying.retired * sizeof(Retired), alignof(Retired));  // posix_memalign asks for no multiple of 64.
   return shape;
 }
 
 SrtpContextPtr make_block(Backend& backend, Direction direction, const SrtpKeying& keying) {
   const ContextShape shape = shape_of(backend, keying);
   // Only the tables of GCM want more than malloc's own alignment, and asking for it costs a tenth of a block.
-  void* const block = facts(keying.suite).aead ? std::aligned_alloc(kBlockAlignment, shape.bytes) : std::malloc(shape.bytes);
+  void* block = nullptr;
+  if (!facts(keying.suite).aead) block = std::malloc(shape.bytes);
+  else if (posix_memalign(&block, kBlockAlignment, shape.bytes) != 0) return nullptr;
   if (!block) return nullptr;
   std::memset(block, 0, shape.bytes);
   return SrtpContextPtr(new (block) SrtpContext(direction, keying, backend, shape));

@@ -21,15 +21,15 @@ std::size_t allocations = 0;
 // The linker sends every malloc and free of the room under test through these (see CMakeLists.txt).
 extern "C" {
 void* __real_malloc(std::size_t bytes);
-void* __real_aligned_alloc(std::size_t alignment, std::size_t bytes);
+int __real_posix_memalign(void** block, std::size_t alignment, std::size_t bytes);
 void __real_free(void* block);
 void* __wrap_malloc(std::size_t bytes) {
   allocations += watch_allocations;
   return __real_malloc(bytes);
 }
-void* __wrap_aligned_alloc(std::size_t alignment, std::size_t bytes) {
+int __wrap_posix_memalign(void** block, std::size_t alignment, std::size_t bytes) {
   allocations += watch_allocations;
-  return __real_aligned_alloc(alignment, bytes);
+  return __real_posix_memalign(block, alignment, bytes);
 }
 void __wrap_free(void* block) {
   if (watch_frees && block) {
