@@ -1,0 +1,232 @@
+/// A box on loopback and phones around it, whose other end of SRTP is libsrtp.
+#pragma once
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <poll.h>
+#include <srtp2/srtp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "../../shared/check.h"
+#include "../address.h"
+#include "../relay_host.h"
+#include "../settled.h"
+
+namespace phones {
+
+using namespace sallyport;
+using namespace sallyport::io;
+using Bytes = std::vector<std::uint8_t>;
+
+inline relay::Ip ip_of(const std::string& text) {
+  relay::Ip ip{};
+  if (inet_pton(AF_INET6, text.c_str(), ip.data()) == 1) return ip;
+  std::memcpy(ip.data(), kMappedPrefix, sizeof kMappedPrefix);
+  inet_pton(AF_INET, text.c_str(), ip.data() + 12);
+  return ip;
+}
+
+/// A phone's socket, which tells the traffic class of what it gets.
+struct Phone {
+  explicit Phone(const std::string& text) : ip(text) {
+    const bool v4 = text.find(':') == std::string::npos;
+    fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, &on, sizeof on);
+    SocketAddress address{};
+    endpoint local{};
+    std::memcpy(local.ip, ip_of(text).data(), 16);
+    const socklen_t size = to_socket_address(local, address);
+    socklen_t named = sizeof address;
+    EXPECT(bind(fd, &address.any, size) == 0 && getsockname(fd, &address.any, &named) == 0);
+    port = ntohs(v4 ? address.v4.sin_port : address.v6.sin6_port);
+  }
+  ~Phone() { close(fd); }
+  Phone(const Phone&) = delete;
+
+  void send(const Bytes& packet, std::uint16_t to_port) const {
+    endpoint to{};
+    std::memcpy(to.ip, ip_of(ip).data(), 16);
+    to.port[0] = static_cast<std::uint8_t>(to_port >> 8);
+    to.port[1] = static_cast<std::uint8_t>(to_port);
+    SocketAddress address;
+    const socklen_t size = to_socket_address(to, address);
+    sendto(fd, packet.data(), packet.size(), 0, &address.any, size);
+  }
+
+  /// Empty after `wait_ms`.
+  Bytes get(int wait_ms = 2'000) {
+    pollfd wanted{fd, POLLIN, 0};
+    if (poll(&wanted, 1, wait_ms) != 1) return {};
+    Bytes packet(2'048);
+    std::uint8_t control[128];
+    iovec piece{packet.data(), packet.size()};
+    msghdr header{};
+    header.msg_iov = &piece;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    packet.resize(static_cast<std::size_t>(std::max<ssize_t>(recvmsg(fd, &header, 0), 0)));
+    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
+      if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TOS) traffic_class = *CMSG_DATA(part);
+      if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_TCLASS) std::memcpy(&traffic_class, CMSG_DATA(part), sizeof(int));
+    }
+    return packet;
+  }
+
+  std::string ip;
+  int fd = -1;
+  std::uint16_t port = 0;
+  int traffic_class = -1;
+};
+
+/// A host whose events can be waited for.
+class Box {
+ public:
+  explicit Box(PortChoice choice, std::uint32_t max_pairs = 16) : counters(max_pairs * 2 * relay::kCounterStride) {
+    HostOptions options;
+    options.max_pairs = max_pairs;
+    options.port = choice;
+    options.counters = counters.data();
+    options.notify = [](void* self) { static_cast<Box*>(self)->wake(); };
+    options.notify_data = this;
+    host = std::make_unique<RelayHost>(options);
+    EXPECT(host->problem().empty());
+  }
+
+  ~Box() { host.reset(); }  // Before the bell that its threads ring.
+
+  void hear() {
+    HostEvent events[16];
+    while (const std::size_t count = host->events(events)) seen.insert(seen.end(), events, events + count);
+  }
+  HostEvent wait(relay::EventKind kind) {
+    for (int round = 0; round < 100; ++round) {
+      hear();
+      for (const HostEvent& event : seen) {
+        if (event.kind == kind) return event;
+      }
+      std::unique_lock lock(mutex_);
+      bell_.wait_for(lock, std::chrono::milliseconds(50), [this] { return woken_; });
+      woken_ = false;
+    }
+    EXPECT(!"the event came");
+    return {};
+  }
+  void close(std::uint32_t pair) {
+    host->close(pair);
+    host->wake();
+    wait(relay::EventKind::kClosed);
+  }
+  std::uint64_t counter(std::uint32_t pair, std::uint32_t side, relay::Counter which) const {
+    return counters[(pair * 2 + side) * relay::kCounterStride + which];
+  }
+
+  std::vector<std::uint64_t> counters;
+  std::unique_ptr<RelayHost> host;
+  std::vector<HostEvent> seen;
+
+ private:
+  void wake() {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    bell_.notify_all();
+  }
+  std::mutex mutex_;
+  std::condition_variable bell_;
+  bool woken_ = false;
+};
+
+inline std::uint16_t free_port(const std::string& ip) { return Phone(ip).port; }
+
+inline SideWords side(const Phone& phone, std::uint16_t local_port, std::uint8_t dscp = 46) {
+  SideWords words;
+  words.side.local = {ip_of(phone.ip), local_port, local_port, true};
+  words.side.remote = {ip_of(phone.ip), phone.port, phone.port, true};
+  words.side.dscp = dscp;
+  std::memcpy(words.side.cname.data(), "box", 3);
+  words.side.cname_size = 3;
+  return words;
+}
+
+inline KeyWords key_words(crypto::Suite suite, std::uint8_t seed) {
+  KeyWords key;
+  const auto& about = crypto::facts(suite);
+  key.present = true;
+  key.suite = suite;
+  key.master_size = std::size_t{about.master_key_bytes} + about.master_salt_bytes;
+  for (std::size_t i = 0; i < key.master_size; ++i) key.master[i] = static_cast<std::uint8_t>(i * seed + 3);
+  return key;
+}
+
+inline Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
+  Bytes packet(12 + payload, 0x5a);
+  packet[0] = 0x80;
+  packet[1] = 8;
+  packet[2] = static_cast<std::uint8_t>(sequence >> 8);
+  packet[3] = static_cast<std::uint8_t>(sequence);
+  for (int i = 4; i < 8; ++i) packet[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(sequence * 160 >> (8 * (7 - i)));
+  packet[11] = 7;
+  return packet;
+}
+
+const Bytes kReport{0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 202, 0, 3, 0, 0, 0, 7, 1, 4, 'n', 'a', 'm', 'e', 0, 0};
+const Bytes kOurReport{0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 202, 0, 3, 0, 0, 0, 7, 1, 3, 'b', 'o', 'x', 0, 0, 0};
+
+/// libsrtp as the other end: one session in each direction.
+struct Libsrtp {
+  Libsrtp(void (*rtp_policy)(srtp_crypto_policy_t*), void (*rtcp_policy)(srtp_crypto_policy_t*), KeyWords key, bool sends) {
+    srtp_policy_t policy{};
+    rtp_policy(&policy.rtp);
+    rtcp_policy(&policy.rtcp);
+    policy.ssrc.type = sends ? ssrc_any_outbound : ssrc_any_inbound;
+    policy.key = key.master.data();
+    policy.window_size = 1'024;
+    EXPECT(srtp_create(&session, &policy) == srtp_err_status_ok);
+  }
+  ~Libsrtp() { srtp_dealloc(session); }
+  Libsrtp(const Libsrtp&) = delete;
+  Bytes with(srtp_err_status_t (*what)(srtp_t, void*, int*), Bytes packet) {
+    int size = static_cast<int>(packet.size());
+    packet.resize(packet.size() + 64);
+    if (what(session, packet.data(), &size) != srtp_err_status_ok) return {};
+    packet.resize(static_cast<std::size_t>(size));
+    return packet;
+  }
+  srtp_t session = nullptr;
+};
+
+struct SuiteUnderTest {
+  crypto::Suite suite;
+  void (*rtp)(srtp_crypto_policy_t*);
+  void (*rtcp)(srtp_crypto_policy_t*);
+};
+const SuiteUnderTest kSuites[] = {
+    {crypto::Suite::kAesCm128HmacSha1_80, srtp_crypto_policy_set_rtp_default, srtp_crypto_policy_set_rtcp_default},
+    {crypto::Suite::kAesCm128HmacSha1_32, srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32, srtp_crypto_policy_set_rtcp_default},
+    {crypto::Suite::kAesCm256HmacSha1_80, srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80, srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80},
+    {crypto::Suite::kAeadAes128Gcm, srtp_crypto_policy_set_aes_gcm_128_16_auth, srtp_crypto_policy_set_aes_gcm_128_16_auth},
+    {crypto::Suite::kAeadAes256Gcm, srtp_crypto_policy_set_aes_gcm_256_16_auth, srtp_crypto_policy_set_aes_gcm_256_16_auth},
+};
+
+inline std::size_t open_descriptors() {
+  std::size_t count = 0;
+  DIR* folder = opendir("/proc/self/fd");
+  while (readdir(folder)) count += 1;
+  closedir(folder);
+  return count;
+}
+
+const PortChoice kChoices[] = {PortChoice::kIoUring, PortChoice::kEpoll};
+
+}  // namespace phones
