@@ -1,11 +1,16 @@
 /**
  * The relay under test as a process of its own: `box.ts WORK`, a Work as JSON. Opens the pairs, prints the ports that
  * face the caller as one JSON array, and relays until its input ends. With KERNEL=1 the kernel may forward, with RINGS=1
- * packets come and go by AF_XDP; asked by a line on its input, it prints for how many callers it does.
+ * packets come and go by AF_XDP. Asked by a line on its input it prints one of JSON: `carried`, for how many callers the
+ * kernel forwards; `sums`, all counters together; `close`, how many pairs were closed and how many descriptors are left
+ * beyond those before the first was opened.
  */
+import { readdirSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { setImmediate as turn } from "node:timers/promises";
 import { Secret } from "../../../src/base/index.ts";
 import { startRelay } from "../../../src/io/relay.ts";
-import type { RelaySide } from "../../../src/media/relay-command.ts";
+import type { RelaySide, SideCounters } from "../../../src/media/relay-command.ts";
 import { addresses } from "./topology.ts";
 import { calleeKey, callerKey, type Work } from "./work.ts";
 
@@ -31,6 +36,7 @@ const common = {
   bundle: undefined,
 } satisfies Partial<RelaySide>;
 
+let closed = 0;
 const relay = startRelay({
   maxPairs: Math.max(sessions, 1),
   port: process.env["PORT"] === "epoll" ? "epoll" : "auto",
@@ -38,11 +44,18 @@ const relay = startRelay({
   kernelAddresses: process.env["KERNEL"] === "1" ? [addresses.boxCaller, addresses.boxCallee] : [],
   ringAddresses: process.env["RINGS"] === "1" ? [addresses.boxCaller, addresses.boxCallee] : [],
   onEvents: (events) => {
-    for (const event of events) if (event.event === "failed") throw new Error(event.reason);
+    for (const event of events) {
+      if (event.event === "failed") throw new Error(event.reason);
+      if (event.event === "closed") closed += 1;
+    }
   },
 });
 const at = (ip: string, port: number) => ({ ip, rtpPort: port, rtcpPort: port });
+const descriptors = (): number => readdirSync("/proc/self/fd").length;
+await turn();
+const before = descriptors();
 for (let pair = 0; pair < sessions; pair += 1) {
+  if (pair % 64 === 63) await turn(); // What the relay says of many calls comes between turns, as in the box.
   const port = FIRST_PORT + pair * 2;
   relay.handle({
     word: "open",
@@ -67,13 +80,30 @@ for (let pair = 0; pair < sessions; pair += 1) {
 setTimeout(() => {
   console.log(JSON.stringify(Array.from({ length: sessions }, (_, pair) => FIRST_PORT + pair * 2)));
 }, 200);
-process.stdin.on("end", () => {
+const lines = createInterface({ input: process.stdin });
+lines.on("line", async (word) => {
+  const pairs = Array.from({ length: sessions }, (_, pair) => pair);
+  if (word === "close") {
+    for (const pair of pairs) {
+      relay.handle({ word: "close", pair });
+      if (pair % 64 === 63) await turn();
+    }
+    const deadline = performance.now() + 10_000;
+    while (closed < sessions && performance.now() < deadline) await turn();
+    console.log(JSON.stringify({ closed, descriptors: descriptors() - before }));
+  } else if (word === "sums") {
+    const all = pairs.flatMap((pair) => [relay.counters(pair, 0), relay.counters(pair, 1)]);
+    const sum = (of: (one: SideCounters) => number): number => all.reduce((total, one) => total + of(one), 0);
+    const dropped = sum(
+      (one) => one.droppedStranger + one.droppedMalformed + one.droppedUnsent + one.droppedPoliced + one.droppedAuth,
+    );
+    console.log(JSON.stringify({ packets: sum((one) => one.packets), sent: sum((one) => one.sent), dropped }));
+  } else {
+    console.log(pairs.filter((pair) => relay.counters(pair, 0).path === "xdp").length);
+  }
+});
+lines.on("close", () => {
   if (process.env["SHOW"]) console.error(JSON.stringify([relay.counters(0, 0), relay.counters(0, 1)]));
   relay.stop();
   process.exit(0);
 });
-process.stdin.on("data", () => {
-  const pairs = Array.from({ length: sessions }, (_, pair) => relay.counters(pair, 0).path);
-  console.log(pairs.filter((path) => path === "xdp").length);
-});
-process.stdin.resume();

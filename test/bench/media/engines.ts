@@ -1,6 +1,7 @@
 /** Starts and stops the two relays under test, each alone on the box's core. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { NG_PORT } from "./rtpengine.ts";
 import { addresses, BOX, BOX_CORE, inside } from "./topology.ts";
 import type { Suite, Work } from "./work.ts";
@@ -19,18 +20,29 @@ export interface Engine {
 const script = (name: string): string => new URL(name, import.meta.url).pathname;
 const inBox = (...words: string[]): string[] => ["netns", "exec", BOX, "taskset", "-c", String(BOX_CORE), ...words];
 
+export interface AskedEngine extends Engine {
+  /** What box.ts answers to a word. */
+  ask(word: "carried" | "sums" | "close"): Promise<unknown>;
+}
+
 /** `carried`: for how many callers the kernel forwards. */
-export interface KernelEngine extends Engine {
+export interface KernelEngine extends AskedEngine {
   carried(): Promise<number>;
 }
 
 export async function startKernel(sessions: number): Promise<KernelEngine> {
+  const engine = await startAsked(sessions, { KERNEL: "1" });
+  return { ...engine, carried: async () => Number(await engine.ask("carried")) };
+}
+
+export async function startAsked(sessions: number, env: Record<string, string> = {}): Promise<AskedEngine> {
   const child = spawn("ip", inBox(process.execPath, script("box.ts"), JSON.stringify({ sessions })), {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, KERNEL: "1" },
+    env: { ...process.env, ...env },
   });
+  const lines = createInterface({ input: child.stdout! });
   const line = async (): Promise<unknown> => {
-    const [text] = await once(child.stdout!, "data", { signal: AbortSignal.timeout(30_000) });
+    const [text] = await once(lines, "line", { signal: AbortSignal.timeout(60_000) });
     return JSON.parse(String(text));
   };
   const ports = (await line()) as number[];
@@ -38,9 +50,9 @@ export async function startKernel(sessions: number): Promise<KernelEngine> {
     pid: child.pid!,
     ports,
     stop: () => stopped(child, () => child.stdin!.end()),
-    carried: async () => {
-      child.stdin!.write("?\n");
-      return Number(await line());
+    ask: (word) => {
+      child.stdin!.write(`${word}\n`);
+      return line();
     },
   };
 }
