@@ -229,16 +229,18 @@ export class Box implements ControlledBox {
     const warnings = loaded.warnings.map(faultText);
     if (!loaded.ok) return this.#reject(loaded.faults.map(faultText));
     const changes = differences(this.#settings, loaded.settings);
+    // First, so that flows which the engine takes back to the sockets are not offered to the kernel again.
+    this.#relay.setKernelAddresses(kernelAddresses(loaded.settings), ringAddresses(loaded.settings));
     try {
       await this.#loop.reload(loaded.settings);
     } catch (error) {
+      this.#relay.setKernelAddresses(kernelAddresses(this.#settings), ringAddresses(this.#settings));
       return this.#reject([(error as Error).message]);
     }
     // The socket that answers this very request stays until the next start.
     const kept = this.#settings.registration?.file;
     this.#settings = { ...loaded.settings, control: this.#settings.control };
     this.#moveRegistrations(kept);
-    this.#relay.setKernelAddresses(kernelAddresses(this.#settings), ringAddresses(this.#settings));
     this.#reservation?.release();
     this.#reservation = reservePorts(mediaPorts(this.#settings));
     for (const warning of warnings) this.#log.line("warn", "configuration", { warning });

@@ -90,6 +90,15 @@ export class Relays {
     }
   }
 
+  /** A change of nothing: the relay takes such a pair back to its sockets, and looks anew what may carry it. */
+  lookAgain(realms: ReadonlySet<string>): void {
+    for (const { closing, locals, session, stream } of this.#pairs.values()) {
+      const relay = session.relays[stream];
+      if (closing || relay === undefined || !locals.some(({ realm }) => realms.has(realm))) continue;
+      this.#emit({ word: "change", pair: relay.pair, side: 0, set: {} });
+    }
+  }
+
   closeAll(session: Session): void {
     for (const [index, relay] of session.relays.entries()) if (relay !== undefined) this.#close(session, index, relay);
   }

@@ -7,6 +7,7 @@
  */
 import {
   type DigitFacts,
+  type MediaPath,
   type Millis,
   PeerError,
   type Random,
@@ -321,8 +322,12 @@ export class MediaSessions {
     return newsOf(event, this.#relays);
   }
 
-  /** New sessions and parties get the new settings; live legs keep theirs. */
+  /** New sessions and parties get the new settings; live legs keep theirs, but for the path of a realm that leaves the kernel. */
   apply(settings: Settings): void {
+    const left = [...this.#settings.realms.values()].filter(
+      ({ name, media }) => inKernel(media.path) && !inKernel(settings.realms.get(name)?.media.path),
+    );
+    if (left.length > 0) this.#relays.lookAgain(new Set(left.map(({ name }) => name)));
     this.#settings = settings;
     this.#own = this.#ownPorts(settings);
     this.#books.apply(settings);
@@ -395,6 +400,8 @@ function playable(held: Session, side: SideIndex) {
   }
   return undefined;
 }
+
+const inKernel = (path: MediaPath | undefined): boolean => path === "auto" || path === "xdp";
 
 const NOTHING_SAID: readonly [string, string] = ["", ""];
 

@@ -188,3 +188,20 @@ test("a reload gives new calls the new ports and address, and live calls keep th
   made.relayLetsGo();
   expect(portsInUse(made)).toEqual({ outside: 0 });
 });
+
+test("a realm that leaves the kernel by reload: its pairs are looked at again, those of others and closing ones are not", () => {
+  const path = (name: "auto" | "socket") => [{ ...OUTSIDE, media: { ...OUTSIDE.media, path: name } }, INSIDE];
+  const made = call(path("auto"));
+  made.media.offer("call", "caller", secureOffer);
+  made.media.answer("call", "callee", plainAnswer);
+  const [opened] = made.take();
+  made.media.apply(settingsWith(path("auto")));
+  expect(made.take()).toEqual([]);
+  made.media.apply(settingsWith(path("socket")));
+  expect(made.take()).toEqual([{ word: "change", pair: opened?.pair, side: 0, set: {} }]);
+  made.media.apply(settingsWith(path("auto")));
+  made.media.delete("call");
+  made.take();
+  made.media.apply(settingsWith(path("socket")));
+  expect(made.take()).toEqual([]);
+});
