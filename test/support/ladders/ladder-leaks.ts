@@ -1,7 +1,8 @@
 /** Nothing of one side may show on the other: who wrote which host, Call-ID, tag and branch first. */
 import type { LadderParty } from "./party.ts";
 
-const HOSTS = /\b(?:2001(?::[0-9a-f]{0,4}){2,7}|\d{1,3}(?:\.\d{1,3}){3}|[a-z][\w-]*(?:\.[\w-]+)*\.(?:com|org|net|test))\b/gi;
+const HOSTS =
+  /\b(?:2001(?::[0-9a-f]{0,4}){2,7}|\d{1,3}(?:\.\d{1,3}){3}|[a-z][\w-]*(?:\.[\w-]+)*\.(?:com|org|net|test))\b/gi;
 const IDENTIFIERS = /\r\nCall-ID: *([^\r\n]+)|;tag=([^;\r\n>]+)|branch=([^;,\r\n]+)/gi;
 
 export class LadderLeaks {
