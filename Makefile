@@ -11,7 +11,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help run build install deps native tls test check bench demo image fuzz sim sim-million soak nat-idle format clean
+.PHONY: help run build install deps native tls test check bench demo image fuzz sanitize sim sim-million soak nat-idle format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -64,6 +64,11 @@ fuzz: install ## hostile bytes against the parsers, then against the kernel prog
 	@$(NODE) test/fuzz/run.ts "$(FOR)"
 	@if [ -x build/native/io/flow_program_test ]; then build/native/io/flow_program_test --fuzz "$(FOR)"; fi
 	@$(NODE) test/fuzz/native.ts "$(FOR)"
+
+sanitize: install ## the C++ tests under AddressSanitizer and UBSan (root)
+	@cmake -S native -B build/native-sanitize -DCMAKE_BUILD_TYPE=Debug -DSALLYPORT_SANITIZE=ON --log-level=WARNING
+	@cmake --build build/native-sanitize -j $(JOBS) -- --no-print-directory -s
+	@ctest --test-dir build/native-sanitize --output-on-failure --no-tests=error
 
 sim: install ## the box in virtual time: SEED= replays one world, CALLS= plays so many calls
 	@SEED="$(or $(SEED),1)" CALLS="$(CALLS)" $(NODE) test/simulation/replay.ts
