@@ -67,6 +67,11 @@ export class DialogOffers {
   response(by: Who, sip: Sip): void {
     const { method, number: cseq } = cseqOf(sip);
     const status = statusOf(sip);
+    if (method === "CANCEL") {
+      // Its final response was lost for good: whoever asked counts the INVITE as cancelled after 64 T1 (RFC 3261 §9.1).
+      if (status === 481) this.#refused({ method: "INVITE", cseq });
+      return;
+    }
     const asker: Who = by === "ours" ? "theirs" : "ours";
     const transaction = this.#find(asker, method, cseq, sip);
     const what = `${status} to ${method} ${cseq}`;
@@ -172,7 +177,7 @@ export class DialogOffers {
     this.#agreed = this.#last.ours;
   }
 
-  #refused(transaction: Transaction): void {
+  #refused(transaction: Pick<Transaction, "method" | "cseq">): void {
     const pending = this.#pending;
     if (pending === undefined || pending.method !== transaction.method || pending.cseq !== transaction.cseq) return;
     this.#pending = undefined;

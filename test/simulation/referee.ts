@@ -209,7 +209,7 @@ export class Referee {
       const last = asked.reliable.get(peer);
       if (rseq > 0 && status < 200 && (last === undefined || rseq === last + 1)) asked.reliable.set(peer, rseq);
     }
-    if (method !== "CANCEL") this.#dialog(leg, box, peer, say).offers.response("theirs", sip);
+    this.#dialog(leg, box, peer, say).offers.response("theirs", sip);
   }
 
   /** What the box says to an INVITE of theirs: RFC 3261 §13.3.1, RFC 3262 §3. */
