@@ -12,15 +12,11 @@ import type { Change, DiffAnswer, LiveCall, ReloadAnswer } from "./manage/index.
  * second, in megabytes. A survivor costs two copies, and every copy is time in which no message is answered.
  */
 const NURSERY_MB = 32;
-/**
- * How a box runs. One thread collects: what survives is so little that to wake helpers costs more. An idle box does not
- * look for memory to give back: the next burst of calls would only ask for it again.
- */
+/** How a box runs. One thread collects: what survives is so little that to wake helpers costs more. */
 const RUNS_WITH = [
   `--min-semi-space-size=${NURSERY_MB}`,
   `--max-semi-space-size=${NURSERY_MB}`,
   "--no-parallel-scavenge",
-  "--no-memory-reducer",
 ];
 if (process.argv.includes("run")) startRoomy(); // Before anything else is loaded: it would be loaded twice.
 
