@@ -137,7 +137,7 @@ void PacketThread::run() noexcept {
     finish_removed();
     if (events_pending_) {
       events_pending_ = false;
-      if (!notified_.exchange(true)) notify_(notify_data_);
+      if (!notified_.exchange(true) && notify_) notify_(notify_data_);
     }
     const bool more = commands_.front() != nullptr || lane_.results.front() != nullptr;
     const auto batch = port_->receive(before_ns, more ? 0 : relay_->idle() ? kIdleNs : patience_ns(before_ns));

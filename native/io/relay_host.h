@@ -65,7 +65,7 @@ struct HostOptions {
   relay::PacketLimits packet_limits;
   /// kCounterStride words a side, two sides a pair, zeroed; must outlive the host.
   std::uint64_t* counters = nullptr;
-  /// Called by packet threads when `events` has something; must not block.
+  /// Called by packet threads when `events` has something; must not block. Null: `events` is asked unbidden.
   void (*notify)(void*) = nullptr;
   void* notify_data = nullptr;
 };
