@@ -2,7 +2,9 @@
 import { expect, test } from "vitest";
 import type { RelayCommand, RelaySide } from "../../../src/media/index.ts";
 import {
+  chromium,
   dtlsCall,
+  ICE,
   INSIDE,
   insideParty,
   lines,
@@ -19,35 +21,6 @@ const WEB = realm("outside", "198.51.100.1", { srtp: "required", srtpKeys: ["sde
 const browser = { ...outsideParty, web: true };
 const outward = { caller: insideParty, callee: browser };
 const inward = { caller: browser, callee: insideParty };
-const ICE = ["a=ice-ufrag:abcd", "a=ice-pwd:0123456789abcdefghijkl", "a=ice-options:trickle"];
-
-/** As Chromium says it, with names for its addresses. */
-const chromium = (...more: string[]): string =>
-  sdp(
-    "0.0.0.0",
-    "a=group:BUNDLE 0",
-    "a=extmap-allow-mixed",
-    "a=msid-semantic: WMS stream",
-    "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8 110 126",
-    "c=IN IP4 0.0.0.0",
-    "a=rtcp:9 IN IP4 0.0.0.0",
-    "a=candidate:1 1 udp 2113937151 3b2f.local 51000 typ host generation 0 network-cost 999",
-    ...ICE,
-    print(0xab),
-    "a=setup:actpass",
-    "a=mid:0",
-    "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
-    "a=sendrecv",
-    "a=msid:stream track",
-    "a=rtcp-mux",
-    "a=rtpmap:111 opus/48000/2",
-    "a=rtcp-fb:111 transport-cc",
-    "a=rtpmap:110 telephone-event/48000",
-    "a=rtpmap:126 telephone-event/8000",
-    "a=ssrc:3 cname:x",
-    ...more,
-  );
 
 const video = (port: number, ...more: string[]): string[] => [
   `m=video ${port} UDP/TLS/RTP/SAVPF 96`,
@@ -59,7 +32,7 @@ const video = (port: number, ...more: string[]): string[] => [
   "a=setup:actpass",
   ...more,
 ];
-const bundle = (...more: string[]): string => chromium(...more).replace("BUNDLE 0", "BUNDLE 0 1");
+const bundle = (...more: string[]): string => chromium(ICE, "actpass", ...more).replace("BUNDLE 0", "BUNDLE 0 1");
 const phone = sdp("10.0.0.9", "m=audio 7000 RTP/AVP 8", "m=video 7002 RTP/AVP 96");
 const ports = (text: string): boolean[] => lines(text, "m=").map((line) => line.split(" ")[1] !== "0");
 

@@ -183,3 +183,33 @@ export const statusOf = (operation: () => unknown): unknown => {
 };
 
 export const portsInUse = ({ media }: Bench): Record<string, number> => Object.fromEntries(media.view().portsInUse);
+
+export const ICE = ["a=ice-ufrag:abcd", "a=ice-pwd:0123456789abcdefghijkl", "a=ice-options:trickle"];
+
+/** As Chromium says it, with names for its addresses. */
+export const chromium = (ice = ICE, setup = "actpass", ...more: string[]): string =>
+  sdp(
+    "0.0.0.0",
+    "a=group:BUNDLE 0",
+    "a=extmap-allow-mixed",
+    "a=msid-semantic: WMS stream",
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8 110 126",
+    "c=IN IP4 0.0.0.0",
+    "a=rtcp:9 IN IP4 0.0.0.0",
+    "a=candidate:1 1 udp 2113937151 3b2f.local 51000 typ host generation 0 network-cost 999",
+    ...ice,
+    print(0xab),
+    `a=setup:${setup}`,
+    "a=mid:0",
+    "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
+    "a=sendrecv",
+    "a=msid:stream track",
+    "a=rtcp-mux",
+    "a=rtpmap:111 opus/48000/2",
+    "a=rtcp-fb:111 transport-cc",
+    "a=rtpmap:110 telephone-event/48000",
+    "a=rtpmap:126 telephone-event/8000",
+    "a=ssrc:3 cname:x",
+    ...more,
+  );
