@@ -1,7 +1,5 @@
 /// The box between two cables, its packets through AF_XDP rings, native and generic. What comes out is compared with what
 /// the sockets make of the same frames, decrypted by libsrtp, and looked at by tshark.
-#include <srtp2/srtp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -16,11 +14,13 @@
 #include "../af_xdp_parse.h"
 #include "../relay_host.h"
 #include "cables.h"
+#include "srtp_end.h"
 #include "test_ground.h"
 
 using namespace sallyport;
 using namespace sallyport::io;
 using namespace sallyport::io::test;
+using namespace srtp_end;
 
 namespace {
 
@@ -119,46 +119,6 @@ Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
   packet[11] = 7;
   return packet;
 }
-
-KeyWords key_words(crypto::Suite suite, std::uint8_t seed) {
-  KeyWords key;
-  const auto& about = crypto::facts(suite);
-  key.present = true;
-  key.suite = suite;
-  key.master_size = std::size_t{about.master_key_bytes} + about.master_salt_bytes;
-  for (std::size_t i = 0; i < key.master_size; ++i) key.master[i] = static_cast<std::uint8_t>(i * seed + 3);
-  return key;
-}
-
-/// libsrtp as the other end, one direction.
-struct Libsrtp {
-  Libsrtp(const KeyWords& words, bool sends) : key(words) {
-    srtp_policy_t policy{};
-    if (key.suite == crypto::Suite::kAeadAes128Gcm) {
-      srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp);
-      srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtcp);
-    } else {
-      srtp_crypto_policy_set_rtp_default(&policy.rtp);
-      srtp_crypto_policy_set_rtcp_default(&policy.rtcp);
-    }
-    policy.ssrc.type = sends ? ssrc_any_outbound : ssrc_any_inbound;
-    policy.key = key.master.data();
-    policy.window_size = 1'024;
-    policy.allow_repeat_tx = 1;
-    EXPECT(srtp_create(&session, &policy) == srtp_err_status_ok);
-  }
-  ~Libsrtp() { srtp_dealloc(session); }
-  Libsrtp(const Libsrtp&) = delete;
-  Bytes with(srtp_err_status_t (*what)(srtp_t, void*, int*), Bytes packet) {
-    int size = static_cast<int>(packet.size());
-    packet.resize(packet.size() + 64);
-    if (what(session, packet.data(), &size) != srtp_err_status_ok) return {};
-    packet.resize(static_cast<std::size_t>(size));
-    return packet;
-  }
-  KeyWords key;
-  srtp_t session = nullptr;
-};
 
 struct Kind {
   bool secure_in, secure_out;
@@ -460,6 +420,5 @@ TEST("several queues a NIC: all are heard, each call by one of them, in order") 
 
 int main(int count, char** words) {
   if (!enter_namespace()) return std::printf("not root: nothing was tested\n"), 0;
-  srtp_init();
   return check::run(count, words);
 }

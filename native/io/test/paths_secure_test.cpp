@@ -4,6 +4,7 @@
 
 #include "paths_box.h"
 #include "secured.h"
+#include "srtp_end.h"
 
 using namespace paths;
 
@@ -42,28 +43,28 @@ struct Call {
   std::uint32_t pair;
   Kind kind;
   endpoint caller, box_caller, box_callee, callee;
-  secured::Stream phone_sends, phone_hears;
+  srtp_end::Libsrtp phone_sends, phone_hears;
   std::vector<Bytes>& seen;
 
-  Call(Box& with, std::uint32_t number, Kind of, secured::Suite suite, std::vector<Bytes>& all)
+  Call(Box& with, std::uint32_t number, Kind of, crypto::Suite suite, std::vector<Bytes>& all)
       : box(with), pair(number), kind(of), caller(shifted(box.caller, pair)), box_caller(shifted(box.box_caller, pair)),
-        box_callee(shifted(box.box_callee, pair)), callee(shifted(box.callee, pair)), phone_sends(suite, kInSeed, true),
-        phone_hears(suite, kOutSeed, false), seen(all) {
+        box_callee(shifted(box.box_callee, pair)), callee(shifted(box.callee, pair)), phone_sends(srtp_end::key_words(suite, kInSeed), true),
+        phone_hears(srtp_end::key_words(suite, kOutSeed), false), seen(all) {
     io::SideWords from = box.words(box_caller, caller), to = box.words(box_callee, callee);
-    if (kind.secure_in) from.rx = secured::key_of(suite, kInSeed);
-    if (kind.secure_out) to.tx = secured::key_of(suite, kOutSeed);
+    if (kind.secure_in) from.rx = srtp_end::key_words(suite, kInSeed);
+    if (kind.secure_out) to.tx = srtp_end::key_words(suite, kOutSeed);
     box.host->open(pair, relay::PairKind::kAudio, from, to);
     box.host->wake();
   }
   std::uint64_t counter(relay::Counter which) const { return box.counter(pair * 2, which); }
-  Bytes made(std::uint16_t sequence) { return kind.secure_in ? phone_sends.protect(frames::rtp(sequence)) : frames::rtp(sequence); }
+  Bytes made(std::uint16_t sequence) { return kind.secure_in ? phone_sends.with(srtp_protect, frames::rtp(sequence)) : frames::rtp(sequence); }
   Bytes frame(const Bytes& payload) const { return frames::frame_of({.from = caller, .to = box_caller, .payload = payload}); }
   /* Empty: nothing came, or nothing the callee would take. */
   Bytes heard(int wait_ms = 5'000) {
     const Seen came = box.out.take(callee, wait_ms);
     if (!came.whole) return {};
     seen.push_back(came.frame);
-    return kind.secure_out ? phone_hears.unprotect(came.payload) : came.payload;
+    return kind.secure_out ? phone_hears.with(srtp_unprotect, came.payload) : came.payload;
   }
   /* Talks until the way under test carries it; what needs cryptography the kernel does not forward. */
   std::uint16_t settle(std::uint16_t sequence) {
@@ -114,7 +115,7 @@ TEST("RTP and SRTP, with loss, doubles, disorder, a wrap and fragments, between 
   std::vector<Bytes> seen;
   for (const bool in_v4 : {true, false}) {
     for (const bool out_v4 : {true, false}) {
-      const auto suite = in_v4 == out_v4 ? secured::Suite::kAesCm128HmacSha1_80 : secured::Suite::kAeadAes128Gcm;
+      const auto suite = in_v4 == out_v4 ? crypto::Suite::kAesCm128HmacSha1_80 : crypto::Suite::kAeadAes128Gcm;
       Box box(in_v4, out_v4);
       for (std::uint32_t pair = 0; pair < 4; ++pair) {
         Call call(box, pair, kKinds[pair], suite, seen);

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <poll.h>
-#include <srtp2/srtp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -21,12 +20,13 @@
 #include "../address.h"
 #include "../relay_host.h"
 #include "../settled.h"
+#include "srtp_end.h"
 
 namespace phones {
 
 using namespace sallyport;
 using namespace sallyport::io;
-using Bytes = std::vector<std::uint8_t>;
+using namespace srtp_end;
 
 inline relay::Ip ip_of(const std::string& text) {
   relay::Ip ip{};
@@ -159,16 +159,6 @@ inline SideWords side(const Phone& phone, std::uint16_t local_port, std::uint8_t
   return words;
 }
 
-inline KeyWords key_words(crypto::Suite suite, std::uint8_t seed) {
-  KeyWords key;
-  const auto& about = crypto::facts(suite);
-  key.present = true;
-  key.suite = suite;
-  key.master_size = std::size_t{about.master_key_bytes} + about.master_salt_bytes;
-  for (std::size_t i = 0; i < key.master_size; ++i) key.master[i] = static_cast<std::uint8_t>(i * seed + 3);
-  return key;
-}
-
 inline Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
   Bytes packet(12 + payload, 0x5a);
   packet[0] = 0x80;
@@ -182,42 +172,6 @@ inline Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
 
 const Bytes kReport{0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 202, 0, 3, 0, 0, 0, 7, 1, 4, 'n', 'a', 'm', 'e', 0, 0};
 const Bytes kOurReport{0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 202, 0, 3, 0, 0, 0, 7, 1, 3, 'b', 'o', 'x', 0, 0, 0};
-
-/// libsrtp as the other end: one session in each direction.
-struct Libsrtp {
-  Libsrtp(void (*rtp_policy)(srtp_crypto_policy_t*), void (*rtcp_policy)(srtp_crypto_policy_t*), KeyWords key, bool sends) {
-    srtp_policy_t policy{};
-    rtp_policy(&policy.rtp);
-    rtcp_policy(&policy.rtcp);
-    policy.ssrc.type = sends ? ssrc_any_outbound : ssrc_any_inbound;
-    policy.key = key.master.data();
-    policy.window_size = 1'024;
-    EXPECT(srtp_create(&session, &policy) == srtp_err_status_ok);
-  }
-  ~Libsrtp() { srtp_dealloc(session); }
-  Libsrtp(const Libsrtp&) = delete;
-  Bytes with(srtp_err_status_t (*what)(srtp_t, void*, int*), Bytes packet) {
-    int size = static_cast<int>(packet.size());
-    packet.resize(packet.size() + 64);
-    if (what(session, packet.data(), &size) != srtp_err_status_ok) return {};
-    packet.resize(static_cast<std::size_t>(size));
-    return packet;
-  }
-  srtp_t session = nullptr;
-};
-
-struct SuiteUnderTest {
-  crypto::Suite suite;
-  void (*rtp)(srtp_crypto_policy_t*);
-  void (*rtcp)(srtp_crypto_policy_t*);
-};
-const SuiteUnderTest kSuites[] = {
-    {crypto::Suite::kAesCm128HmacSha1_80, srtp_crypto_policy_set_rtp_default, srtp_crypto_policy_set_rtcp_default},
-    {crypto::Suite::kAesCm128HmacSha1_32, srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32, srtp_crypto_policy_set_rtcp_default},
-    {crypto::Suite::kAesCm256HmacSha1_80, srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80, srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80},
-    {crypto::Suite::kAeadAes128Gcm, srtp_crypto_policy_set_aes_gcm_128_16_auth, srtp_crypto_policy_set_aes_gcm_128_16_auth},
-    {crypto::Suite::kAeadAes256Gcm, srtp_crypto_policy_set_aes_gcm_256_16_auth, srtp_crypto_policy_set_aes_gcm_256_16_auth},
-};
 
 inline std::size_t open_descriptors() {
   std::size_t count = 0;
