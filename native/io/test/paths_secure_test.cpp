@@ -3,8 +3,8 @@
 #include <set>
 
 #include "paths_box.h"
-#include "secured.h"
 #include "srtp_end.h"
+#include "tshark.h"
 
 using namespace paths;
 
@@ -123,8 +123,8 @@ TEST("RTP and SRTP, with loss, doubles, disorder, a wrap and fragments, between 
       }
     }
   }
-  if (!secured::have_tshark()) return;
-  const std::vector<std::string> lines = secured::tshark(seen);
+  if (!io::test::have_tshark()) return;
+  const std::vector<std::string> lines = io::test::tshark(seen);
   EXPECT(lines.size() == seen.size() && seen.size() > 4'500);
   for (const std::string& line : lines) {
     // DSCP and hop limit of IPv4 or IPv6, the UDP checksum, the header's checksum where there is one.

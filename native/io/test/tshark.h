@@ -1,27 +1,26 @@
-/* tshark's opinion of frames: a reading that is not ours. */
+/// tshark's opinion of frames: a reading that is not ours.
 #pragma once
 
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstdint>
 #include <cstring>
+#include <string>
+#include <vector>
 
-#include "frames.h"
+namespace sallyport::io::test {
 
-namespace secured {
-
-using frames::Bytes;
-
-/* A line a frame: DSCP, hop limit, and whether all its checksums hold (1), as tshark sees it. */
-inline std::vector<std::string> tshark(const std::vector<Bytes>& seen) {
-  char path[] = "/tmp/sallyport-paths-XXXXXX";
+/// A line a frame: DSCP, hop limit, and whether all its checksums hold (1), as tshark sees it.
+inline std::vector<std::string> tshark(const std::vector<std::vector<std::uint8_t>>& seen) {
+  char path[] = "/tmp/sallyport-frames-XXXXXX";
   const int fd = mkstemp(path);
   FILE* const file = fdopen(fd, "wb");
   const std::uint32_t head[6] = {0xa1b2c3d4, 0x00040002, 0, 0, 65'535, 1};
   std::fwrite(head, sizeof head, 1, file);
   std::uint32_t second = 1;
-  for (const Bytes& frame : seen) {
+  for (const std::vector<std::uint8_t>& frame : seen) {
     const auto size = static_cast<std::uint32_t>(frame.size());
     const std::uint32_t about[4] = {second++, 0, size, size};
     std::fwrite(about, sizeof about, 1, file);
@@ -40,4 +39,4 @@ inline std::vector<std::string> tshark(const std::vector<Bytes>& seen) {
 
 inline bool have_tshark() { return std::system("tshark --version >/dev/null 2>&1") == 0; }
 
-}  // namespace secured
+}  // namespace sallyport::io::test
