@@ -3,7 +3,7 @@ import { constants, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type ConnectionOptions, createSecureContext, type SecureContext, type TlsOptions } from "node:tls";
 import type { CertificateFiles, TlsSettings } from "../base/index.ts";
-import { belongsTo, type Certificate, coversByWildcard } from "./tls-names.ts";
+import { askedFor, belongsTo, namesAskedBy } from "./tls-names.ts";
 
 /** Limit: a handshake that takes longer is broken off. */
 export const HANDSHAKE_LIMIT_MS = 10_000;
@@ -12,14 +12,9 @@ export const HANDSHAKE_LIMIT_MS = 10_000;
 export interface TlsIdentity {
   readonly verify: TlsSettings["verify"];
   readonly context: SecureContext;
-  readonly others: readonly OtherIdentity[];
+  /** The certificates beside the first one, by the names that clients ask for them by. */
+  readonly others: ReadonlyMap<string, SecureContext>;
   readonly server: TlsOptions;
-}
-
-/** A certificate beside the first one, for clients that ask for one of its names. */
-export interface OtherIdentity {
-  readonly certificate: Certificate;
-  readonly context: SecureContext;
 }
 
 /** Throws when a file cannot be read or used: `manage` has checked them, but they may have changed since. */
@@ -34,10 +29,12 @@ export function readIdentity(settings: TlsSettings): TlsIdentity {
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
   });
   const files = read(settings);
-  const others = (settings.others ?? []).map((other) => {
+  const others = new Map<string, SecureContext>();
+  for (const other of settings.others ?? []) {
     const one = read(other);
-    return { certificate: new X509Certificate(one.cert), context: createSecureContext(one) };
-  });
+    const context = createSecureContext(one);
+    for (const name of namesAskedBy(new X509Certificate(one.cert))) if (!others.has(name)) others.set(name, context);
+  }
   const isMutual = settings.verify === "mutual";
   return {
     verify: settings.verify,
@@ -54,10 +51,7 @@ export function readIdentity(settings: TlsSettings): TlsIdentity {
 
 /** What a client is shown that asks for `name`; `undefined`: the first certificate. RFC 6066 §3. */
 export const contextFor = (identity: TlsIdentity, name: string): SecureContext | undefined =>
-  (
-    identity.others.find(({ certificate }) => belongsTo(certificate, name)) ??
-    identity.others.find(({ certificate }) => coversByWildcard(certificate, name))
-  )?.context;
+  askedFor(identity.others, name);
 
 /** `name`: what must stand in the server's certificate, unless `verify` is `none`. RFC 5922 §7.3. */
 export function clientOptions(identity: TlsIdentity, name: string): ConnectionOptions {

@@ -37,18 +37,24 @@ export function belongsTo(certificate: Certificate, name: string): boolean {
 }
 
 /**
- * Whether a wildcard of the certificate stands for `name`: one label, the first. Never asked of a peer's certificate, only
- * of our own when we choose which to show: a browser takes it for `wss:`, though RFC 5922 §7.2 lets no SIP element do so.
+ * The names, lower case, by which a client may ask for this certificate of ours: all that stand in it, wildcards as they
+ * are written. Never asked of a peer's certificate, of which RFC 5922 §7.1 takes less.
  */
-export function coversByWildcard(certificate: Certificate, name: string): boolean {
-  const dot = bare(name).indexOf(".");
-  const pattern = `*${bare(name).slice(dot)}`;
-  return (
-    dot > 0 &&
-    (alternativeNames(certificate.subjectAltName) ?? []).some(
-      ({ kind, value }) => kind === "DNS" && bare(value) === pattern,
-    )
+export function namesAskedBy(certificate: Certificate): readonly string[] {
+  const alternatives = alternativeNames(certificate.subjectAltName);
+  if (alternatives === undefined) return commonName(certificate.subject);
+  return unique(
+    alternatives.flatMap(({ kind, value }) =>
+      kind === "DNS" ? [bare(value)] : kind === "URI" ? sipDomain(value) : [],
+    ),
   );
+}
+
+/** What stands under the name that a client asks for, or under a wildcard for its first label (RFC 6125 §6.4.3). */
+export function askedFor<T>(byName: ReadonlyMap<string, T>, name: string): T | undefined {
+  const asked = bare(name);
+  const dot = asked.indexOf(".");
+  return byName.get(asked) ?? (dot > 0 ? byName.get(`*${asked.slice(dot)}`) : undefined);
 }
 
 /** The host of `sip:example.com;transport=tcp`; nothing of `sips:` URIs and of those with a user. */

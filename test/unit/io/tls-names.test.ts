@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { belongsTo, coversByWildcard, sipIdentities } from "../../../src/io/tls-names.ts";
+import { askedFor, belongsTo, namesAskedBy, sipIdentities } from "../../../src/io/tls-names.ts";
 
 const certificate = (subjectAltName: string | undefined, subject = "O=Example\nCN=common.example.com") => ({
   subject,
@@ -46,10 +46,15 @@ test.each([
   ["DNS:*.example.com", "sbc.Example.com.", true],
   ["DNS:*.example.com", "example.com", false],
   ["DNS:*.example.com", "a.sbc.example.com", false],
-  ["DNS:sbc.example.com", "sbc.example.com", false],
   ["DNS:*", "localhost", false],
-  ["URI:sip:*.example.com", "sbc.example.com", false],
+  ["URI:sip:*.example.com", "example.com", false],
+  ["DNS:Sbc.example.com", "sbc.example.com", true],
+  ["DNS:pbx.example.com, URI:sip:example.com", "pbx.example.com", true], // A browser asks for the DNS name.
+  ["DNS:pbx.example.com, URI:sip:example.com", "example.com", true],
+  ["DNS:pbx.example.com", "sbc.example.com", false],
+  [undefined, "common.example.com", true],
   [undefined, "sbc.example.com", false],
-])("a wildcard of %s stands for %s: %s", (alternatives, name, covers) => {
-  expect(coversByWildcard(certificate(alternatives), name)).toBe(covers);
+])("a certificate for %s is shown to who asks for %s: %s", (alternatives, name, gets) => {
+  const names = namesAskedBy(certificate(alternatives));
+  expect(askedFor(new Map(names.map((each) => [each, true])), name) ?? false).toBe(gets);
 });
