@@ -20,12 +20,11 @@ import {
   userIn,
   type Wish,
 } from "../../registration/index.ts";
-import { insideName } from "./devices.ts";
+import { insideName, NAME_CHARS } from "./devices.ts";
 import type { FlowKeeper } from "./flow-keeper.ts";
 import type { PhoneHouse } from "./house.ts";
 import { LostPhones } from "./lost-phones.ts";
 
-const NAME_CHARS = 20;
 const CALL_ID_CHARS = 24;
 const TAG_CHARS = 16;
 

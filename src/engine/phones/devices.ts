@@ -1,10 +1,10 @@
 /** Phones with several flows (RFC 5626): what the inside knows such a phone by, and which flow is the one to use. */
-
 import { token } from "../../base/index.ts";
 import { GONE_CONNECTION, type HeldBinding, type Wish } from "../../registration/index.ts";
 import type { PhoneHouse } from "./house.ts";
 
-const NAME_CHARS = 20;
+/** Of the name that stands for a binding in what the inside is told: too long to be guessed. */
+export const NAME_CHARS = 20;
 
 /**
  * The Contact inside: of the instance's other flows, if it has any. Flows that register at the same moment know nothing of
