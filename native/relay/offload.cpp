@@ -7,6 +7,7 @@
 ///
 /// Moving loses no packet: those that arrived are in our sockets, and are handled. Two packets of one flow that arrive within
 /// the microseconds of a move may change places.
+#include <algorithm>
 #include <array>
 
 #include "pair.h"
@@ -64,7 +65,9 @@ void Relay::watch_flows(Pair& pair, std::uint64_t now_ns) noexcept {
       continue;
     }
     // The path is quiet, and we hear what it does not expect: it carries the wrong source, or the right one began anew.
-    if (heard_here_ns > side.taken_ns + kMoveNs && since(heard_here_ns, now_ns) < kFreshNs) take_back(pair);
+    // What the path heard stands among what was heard, too; a pause alone moves nothing.
+    const std::uint64_t moved_by_ns = std::max(side.taken_ns + kMoveNs, side.use_spare().seen.last_ns);
+    if (heard_here_ns > moved_by_ns && since(heard_here_ns, now_ns) < kFreshNs) take_back(pair);
   }
 }
 

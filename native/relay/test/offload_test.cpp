@@ -218,6 +218,17 @@ TEST("another SSRC comes to the sockets; when the path hears nothing any more it
   EXPECT(world.taken(0) && world.paper.flows[0].words.ssrc == 0x55555566);
 }
 
+TEST("a talker who pauses stays on the path, however long it carried him before and whenever we look") {
+  Offloading world;
+  world.relay.open(0, PairKind::kAudio, world.side(2), world.side(3), world.now);
+  world.talk();
+  for (int i = 0; i < 30; ++i) world.paper.carry(0, 1, world.now), world.look();
+  for (int i = 0; i < 60; ++i) world.look(), EXPECT(world.taken(0));
+  world.paper.carry(0, 1, world.now);
+  world.look(), world.look(), world.look();
+  EXPECT(world.taken(0) && world.paper.flows[0].offers == 1 && world.counter(0, 0, k_packets) == 32);
+}
+
 TEST("a path that will not, or not yet, is asked again, but not with every look") {
   Offloading world;
   world.paper.answer = Offered::kNever;
