@@ -218,6 +218,10 @@ export class Streams {
     (riser as EventEmitter).once(up, () => {
       clearTimeout(late);
       if (this.#connections.get(connection.id) !== connection) return;
+      if (isOwnEnd(socket)) {
+        socket.destroy(Object.assign(new Error("connected to itself"), { code: "ECONNREFUSED" }));
+        return;
+      }
       this.#user.input({ in: "connected", connection: connection.id, tlsNames: names() });
       this.#listen(connection);
     });
@@ -295,6 +299,14 @@ export const isWildcard = (ip: string): boolean => ip === "0.0.0.0" || ip === ":
 
 const isTlsTrouble = (error: NodeJS.ErrnoException): boolean =>
   /^ERR_(?:SSL|TLS|OSSL)|CERT|SIGNATURE|ISSUER/.test(error.code ?? "");
+
+/**
+ * Whether a socket is its own other end. Where nobody listens on a port of ours, the kernel may choose just that port as the
+ * source, and two SYNs that cross are a connection (RFC 9293 §3.5): we would take our own requests for the peer's.
+ */
+function isOwnEnd({ localAddress, localPort, remoteAddress, remotePort }: Socket): boolean {
+  return localPort === remotePort && localAddress === remoteAddress;
+}
 
 /** Short, and without the stack of OpenSSL. */
 export function reasonOf(error: unknown): string {
