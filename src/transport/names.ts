@@ -16,8 +16,8 @@ const QUESTION_LIMIT: Millis = 10 * SECOND;
 /** How long an answer is used, whatever its TTL says: neither a question a call, nor yesterday's address. */
 const SHORTEST: Millis = 5 * SECOND;
 const LONGEST: Millis = 3_600 * SECOND;
-/** That a name does not exist: the SOA's minimum is not seen through the resolver. RFC 2308 §5 allows up to hours. */
-const NEGATIVE: Millis = 30 * SECOND;
+/** That there is nothing, whatever the zone says: a service that is new should not wait for hours. RFC 2308 §5. */
+const LONGEST_NEGATIVE: Millis = 900 * SECOND;
 /** After a failure, which tells nothing about the name. */
 const FAILED: Millis = 5 * SECOND;
 /** How long a stale answer may still serve when the DNS itself is down. */
@@ -85,12 +85,13 @@ export class Names implements Punctual {
     this.#emit({ out: "resolve", query, type, name });
   }
 
-  resolved(query: number, records: readonly DnsRecord[], now: Millis): void {
+  /** `negativeSeconds`: how long an empty answer holds; when nobody tells, as short as any. */
+  resolved(query: number, records: readonly DnsRecord[], negativeSeconds: number | undefined, now: Millis): void {
     const question = this.#close(query);
     if (question === undefined) return;
     const type = question.key.slice(0, question.key.indexOf(" "));
     const used = records.filter((record) => record.type === type).slice(0, RECORDS);
-    const forMs = used.length === 0 ? NEGATIVE : lifetime(used);
+    const forMs = used.length === 0 ? within((negativeSeconds ?? 0) * SECOND, LONGEST_NEGATIVE) : lifetime(used);
     this.#keep(question.key, { records: used, until: now + forMs, staleUntil: now + forMs + STALE });
     for (const done of question.waiting) done(used, now);
   }
@@ -142,8 +143,10 @@ export class Names implements Punctual {
 function lifetime(records: readonly DnsRecord[]): Millis {
   let seconds = Number.POSITIVE_INFINITY;
   for (const { ttlSeconds } of records) if (ttlSeconds < seconds) seconds = ttlSeconds;
-  return Math.min(Math.max(seconds * SECOND, SHORTEST), LONGEST);
+  return within(seconds * SECOND, LONGEST);
 }
+
+const within = (forMs: Millis, longest: Millis): Millis => Math.min(Math.max(forMs, SHORTEST), longest);
 
 /** Letters, digits, hyphens and underscores between single dots; RFC 1035 §2.3.4 lengths. A final dot is fine. */
 const isName = (name: string): boolean =>

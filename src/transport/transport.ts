@@ -150,7 +150,7 @@ export class Transport {
       case "closed":
         return this.#ended(input.connection, input.reason, now);
       case "resolved":
-        return this.#names.resolved(input.query, input.records, now);
+        return this.#names.resolved(input.query, input.records, input.negativeSeconds, now);
       case "resolve-failed":
         return this.#names.failed(input.query, now);
       default:

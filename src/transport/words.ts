@@ -46,7 +46,14 @@ export type TransportInput =
   | { readonly in: "drained"; readonly connection: number; readonly unsentBytes: number }
   | { readonly in: "closed"; readonly connection: number; readonly reason: string }
   /** `records` empty: the name or the record type does not exist. */
-  | { readonly in: "resolved"; readonly query: number; readonly records: readonly DnsRecord[] }
+  | {
+      readonly in: "resolved";
+      readonly query: number;
+      /** Empty: no such name, or no such record there. */
+      readonly records: readonly DnsRecord[];
+      /** How long it stays so that there is nothing, where the zone tells. RFC 2308 §5. */
+      readonly negativeSeconds?: number | undefined;
+    }
   | { readonly in: "resolve-failed"; readonly query: number; readonly reason: string };
 
 export type DnsType = "NAPTR" | "SRV" | "A" | "AAAA";

@@ -5,10 +5,13 @@ import { Bench, settingsOf } from "./bench.ts";
 
 let bench: Bench;
 let zone: Record<string, readonly DnsRecord[]>;
+/** How long an empty answer holds, in seconds; where it is not told, nobody says. */
+let negative: Record<string, number>;
 
 beforeEach(() => {
   bench = new Bench();
   zone = {};
+  negative = {};
 });
 
 test("an IP address: its port or the default, UDP unless the URI says otherwise, no question", () => {
@@ -131,7 +134,7 @@ test("places are bounded and not doubled", () => {
   expect(resolve("sip:a.test:5060")).toHaveLength(16);
 });
 
-test("answers are kept for their TTL, negative ones for 30 s; a hostile TTL is bounded both ways", () => {
+test("answers are kept for their TTL, empty ones as the zone says; a hostile TTL is bounded both ways", () => {
   zone = {
     "A a.test": [a("10.0.0.9", 60)],
     "A short.test": [a("10.0.0.9", 0)],
@@ -144,7 +147,10 @@ test("answers are kept for their TTL, negative ones for 30 s; a hostile TTL is b
     return asked.length;
   };
   expect([rounds("a.test", 59_999), rounds("a.test", 60_000)]).toEqual([1, 2]);
-  expect([rounds("none.test", 29_999), rounds("none.test", 30_000)]).toEqual([1, 2]);
+  expect([rounds("untold.test", 4_999), rounds("untold.test", 5_000)]).toEqual([1, 2]);
+  negative = { "A none.test": 120, "A long-none.test": 2 ** 31 };
+  expect([rounds("none.test", 119_999), rounds("none.test", 120_000)]).toEqual([1, 2]);
+  expect([rounds("long-none.test", 899_999), rounds("long-none.test", 900_000)]).toEqual([1, 2]);
   expect([rounds("short.test", 4_999), rounds("short.test", 5_000)]).toEqual([1, 2]);
   expect([rounds("long.test", 3_599_999), rounds("long.test", 3_600_000)]).toEqual([1, 2]);
 });
@@ -230,7 +236,8 @@ function collect(start: (done: (places: readonly Destination[]) => void) => void
       if (question.out !== "resolve") throw new Error(`unexpected ${question.out}`);
       const key = `${question.type} ${question.name}`;
       asked.push(key);
-      bench.transport.handle({ in: "resolved", query: question.query, records: zone[key] ?? [] }, bench.now);
+      const answer = { records: zone[key] ?? [], negativeSeconds: negative[key] };
+      bench.transport.handle({ in: "resolved", query: question.query, ...answer }, bench.now);
     }
   }
   expect(answers).toHaveLength(1);
