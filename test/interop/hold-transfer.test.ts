@@ -8,7 +8,6 @@ import { run } from "../support/child.ts";
 import { twoDoors } from "../support/configurations.ts";
 import { Linphone } from "../support/linphone.ts";
 import { type Hosts, makeHosts } from "../support/network-namespaces.ts";
-import { secondsOfTone } from "../support/tone.ts";
 import { Wiretap } from "../support/wiretap.ts";
 
 const ALICE = { port: 5060, hertz: 440 };
@@ -53,9 +52,9 @@ describe("hold and resume", () => {
     const alice = await baresip("alice", ALICE, "outside", `sip:bob@${hosts.ip.boxOutside}:5060`);
     await hears(bob, ALICE);
     await hears(alice, BOB);
-    alice.command("hold");
+    await alice.command("hold");
     await silence(bob, ALICE);
-    alice.command("resume");
+    await alice.command("resume");
     await hears(bob, ALICE);
     await hears(alice, BOB);
   }, 60_000);
@@ -66,9 +65,9 @@ describe("hold and resume", () => {
     const alice = await baresip("alice", ALICE, "outside", `sip:bob@${hosts.ip.boxOutside}:5060`);
     await hears(bob, ALICE);
     await hears(alice, BOB);
-    bob.command("pause");
+    await bob.command("pause");
     await silence(bob, ALICE); // What a holder sends is music, and linphone's is its tone.
-    bob.command("resume");
+    await bob.command("resume");
     await hears(alice, BOB);
     await hears(bob, ALICE);
   }, 60_000);
@@ -81,7 +80,7 @@ describe.each(["pass", "execute"] as const)("refer: %s", (refer) => {
     const bob = await baresip("bob", BOB, "inside");
     const alice = await baresip("alice", ALICE, "outside", `sip:bob@${hosts.ip.boxOutside}:5060`);
     await hears(alice, BOB);
-    bob.command("transfer", `sip:carol@${hosts.ip.boxInside}:5060`);
+    await bob.command("transfer", `sip:carol@${hosts.ip.boxInside}:5060`);
     await hears(carol, ALICE);
     await hears(alice, CAROL);
     await onlyOneCallLeft();
@@ -93,13 +92,13 @@ describe.each(["pass", "execute"] as const)("refer: %s", (refer) => {
     const carol = await linphone("carol", CAROL, "inside");
     const bob = await linphone("bob", BOB, "inside");
     const alice = await linphone("alice", ALICE, "outside");
-    alice.command(`call sip:bob@${hosts.ip.boxOutside}:5060`);
+    await alice.command(`call sip:bob@${hosts.ip.boxOutside}:5060`);
     await hears(alice, BOB);
-    bob.command("pause");
+    await bob.command("pause");
     await silence(bob, ALICE); // What a holder sends is music, and linphone's is its tone.
-    bob.command(`call sip:carol@${hosts.ip.boxInside}:5060`);
+    await bob.command(`call sip:carol@${hosts.ip.boxInside}:5060`);
     await hears(carol, BOB);
-    bob.command("transfer 1 --to-call 2");
+    await bob.command("transfer 1 --to-call 2");
     await hears(carol, ALICE);
     await hears(alice, CAROL);
     await onlyOneCallLeft();
@@ -110,7 +109,7 @@ describe.each(["pass", "execute"] as const)("refer: %s", (refer) => {
 interface Phone {
   readonly child: Softphone["child"];
   readonly tap: Wiretap;
-  command(command: string, parameters?: string): void;
+  command(command: string, parameters?: string): void | Promise<void>;
 }
 type Who = typeof ALICE;
 type Side = "outside" | "inside";
@@ -186,7 +185,7 @@ async function listenTo(who: Who, side: Side): Promise<{ ports: number; tap: Wir
   return { ports, tap };
 }
 
-const heard = (phone: Phone, who: Who): number => secondsOfTone(phone.tap.packets, who.hertz);
+const heard = (phone: Phone, who: Who): number => phone.tap.secondsOf(who.hertz);
 
 /** From now on so much more of that one's tone. */
 async function hears(phone: Phone, who: Who): Promise<void> {

@@ -13,7 +13,6 @@ import { Child } from "../support/child.ts";
 import { Linphone } from "../support/linphone.ts";
 import { type Home, homeBehind } from "../support/nat.ts";
 import { type Hosts, makeHosts } from "../support/network-namespaces.ts";
-import { secondsOfTone } from "../support/tone.ts";
 import { Wiretap } from "../support/wiretap.ts";
 
 const DOMAIN = "example.test";
@@ -251,7 +250,7 @@ async function baresip(name: string, hertz: number, netns: string, ip: string, p
   await phone.ready();
   const domain = name === "pbx" ? `${hosts.ip.inside}:5060` : DOMAIN;
   return {
-    ...{ name, hertz, heard: (tone: number) => secondsOfTone(tap.packets, tone) },
+    ...{ name, hertz, heard: (tone: number) => tap.secondsOf(tone) },
     call: (number) => phone.command("dial", `sip:${number}@${domain}`),
     hangUp: () => phone.command("hangup"),
   };
@@ -264,7 +263,7 @@ async function linphone(name: string, hertz: number, netns: string, ip: string):
   children.push(phone);
   await phone.ready();
   return {
-    ...{ name, hertz, heard: (tone: number) => secondsOfTone(tap.packets, tone) },
+    ...{ name, hertz, heard: (tone: number) => tap.secondsOf(tone) },
     call: (number) => phone.call(`sip:${number}@${DOMAIN}`),
     hangUp: () => phone.command("terminate"),
   };

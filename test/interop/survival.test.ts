@@ -92,10 +92,10 @@ interface Live {
 
 /** Alice calls bob, talks with him for a while, and hangs up. Gives the call as the box saw it. */
 async function call(limitMs: number): Promise<Live> {
-  alice.command("dial", `sip:bob@${DOMAIN}`);
+  await alice.command("dial", `sip:bob@${DOMAIN}`);
   const calls = await box.until<readonly Live[]>("/calls", ([one]) => one?.state === "up", limitMs);
   await new Promise((resolve) => setTimeout(resolve, 2_000));
-  alice.command("hangup");
+  await alice.command("hangup");
   await box.until<readonly unknown[]>("/calls", (now) => now.length === 0, 10_000);
   // The last one that ended was, between the phones, a leg through the PBX when there is one.
   return calls[0] as Live;

@@ -1,7 +1,7 @@
 /** baresip, headless: plays a tone, records what it hears, calls and answers by command line. */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child, run } from "./child.ts";
+import { Child } from "./child.ts";
 import { writeTone } from "./tone.ts";
 
 export interface Account {
@@ -72,13 +72,21 @@ export class Softphone {
     return this.child.line(/baresip is ready/);
   }
 
-  /** A command of its menu; it needs a `console`. Returns once it was taken. */
-  command(command: string, params = ""): void {
+  /**
+   * A command of its menu; it needs a `console`. Done once it was taken. Nothing of ours may stand still meanwhile: it writes
+   * what it does to us, and waits until that is read.
+   */
+  async command(command: string, params = ""): Promise<void> {
     const { ip, console: port, netns } = this.#options;
     const json = JSON.stringify({ command, params });
     // A netstring; the first byte of the answer says that it was read.
     const script = 'exec 3<>"/dev/tcp/$1/$2"; printf "%d:%s," "$3" "$0" >&3; read -r -n 1 -t 30 <&3';
-    run("bash", ["-c", script, json, ip, String(port), String(json.length)], netns === undefined ? {} : { netns });
+    const args = ["-c", script, json, ip, String(port), String(json.length)];
+    const child = new Child("bash", args, netns === undefined ? {} : { netns });
+    if ((await child.exited) !== 0)
+      throw new Error(
+        `${this.#options.name} takes no ${command}; its last words:\n${this.child.lines.slice(-25).join("\n")}`,
+      );
   }
 
   /** The recording of what it heard; `undefined` when there is none. */

@@ -1,8 +1,14 @@
 /** The payloads of datagrams as they come by, for tests that must know while it goes on. */
 import { Child } from "./child.ts";
+import { secondsOfTone } from "./tone.ts";
 
 export class Wiretap {
   readonly child: Child;
+  readonly #packets: Buffer[] = [];
+  /** Looked at so far. */
+  #lines = 0;
+  /** By tone: how long it sounded in so many packets. */
+  readonly #heard = new Map<number, { packets: number; seconds: number }>();
 
   /** `filter`: as tcpdump has them. On the interface `eth0` of the namespace. */
   static async start(netns: string, filter: string): Promise<Wiretap> {
@@ -16,14 +22,31 @@ export class Wiretap {
     this.child = child;
   }
 
+  /** For how long so far hardly anything but this tone has sounded. Looks at each packet once. */
+  secondsOf(hertz: number): number {
+    this.#take();
+    const heard = this.#heard.get(hertz) ?? { packets: 0, seconds: 0 };
+    const whole = this.#packets.length - (this.#packets.length % WINDOW_PACKETS);
+    heard.seconds += secondsOfTone(this.#packets.slice(heard.packets, whole), hertz);
+    heard.packets = whole;
+    this.#heard.set(hertz, heard);
+    return heard.seconds;
+  }
+
   /** Only G.711 of 20 ms, without the extensions of their RTP headers. */
-  get packets(): readonly Buffer[] {
-    return this.child.lines.map(soundOf).filter((packet) => packet !== undefined);
+  #take(): void {
+    const { lines } = this.child;
+    for (; this.#lines < lines.length; this.#lines++) {
+      const packet = soundOf(lines[this.#lines] as string);
+      if (packet !== undefined) this.#packets.push(packet);
+    }
   }
 }
 
 const HEADER_BYTES = 12;
 const SOUND_BYTES = 160;
+/** Tones are looked for in a tenth of a second at a time. */
+const WINDOW_PACKETS = 5;
 
 /** RFC 3550 §5.1, §5.3.1. */
 function soundOf(line: string): Buffer | undefined {
