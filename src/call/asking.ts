@@ -208,7 +208,7 @@ export class Asking implements ClientOwner, Punctual {
     const { phones } = this.#house;
     if (phones === undefined) return;
     this.#refusal = { status: 480, headers: [] };
-    for (const { bindings } of contactsFor(phones, this.#uri, this.#contact))
+    for (const { bindings } of contactsFor(phones, this.#uri, this.#contact, false))
       for (const phone of bindings.filter(canBeReached))
         this.#waiting.push(
           { destination: wayTo(phone), target: undefined, phone },

@@ -30,8 +30,8 @@ export class CalledSide implements Called {
     const waits = hasPreconditions(fromPeer) && sdp !== undefined && caller100rel !== "none";
     this.#waiting = waits ? new Waiting(call, sdp) : undefined;
     this.call = call;
-    this.#first = new FirstExchange(call);
     this.setup = new Setup(call, uri, peers, pickup, sdp, maxForwards);
+    this.#first = new FirstExchange(call, this.setup.media);
   }
 
   start(now: Millis): void {
@@ -43,7 +43,7 @@ export class CalledSide implements Called {
   }
 
   get mediaOpen(): boolean {
-    return this.setup.mediaOpen;
+    return this.setup.media.open;
   }
 
   surrender(): PeerSettings | undefined {
@@ -106,7 +106,7 @@ export class CalledSide implements Called {
   answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
     const { call } = this;
     const twin = this.#first.pair(dialog);
-    if (dialog.hop !== undefined) this.setup.speaksFrom(dialog.hop);
+    this.setup.media.speaks(dialog);
     this.trying(now);
     let sdp: string | undefined;
     try {

@@ -48,7 +48,8 @@ export class EarlyMedia {
     this.#toFront(dialog);
     const followed = this.#best() === dialog;
     try {
-      const options = { provisional: true, dialog: dialog.localTag, aside: !followed };
+      const { alternative, localTag } = dialog;
+      const options = { provisional: true, dialog: localTag, aside: !followed, alternative };
       const answer = house.media.answer(id, "callee", sdp, options);
       dialog.earlyRemote = sdp;
       if (followed) this.#followed = dialog;
@@ -79,7 +80,8 @@ export class EarlyMedia {
     if (best?.earlyRemote !== undefined && best !== this.#followed && !this.#call.settled) {
       const { id, house } = this.#call;
       try {
-        house.media.answer(id, "callee", best.earlyRemote, { provisional: true, dialog: best.localTag });
+        const { alternative, localTag } = best;
+        house.media.answer(id, "callee", best.earlyRemote, { provisional: true, dialog: localTag, alternative });
         this.#followed = best;
       } catch (error) {
         if (!(error instanceof PeerError)) throw error; // Another offer is under way: it stays as it is.
@@ -96,7 +98,12 @@ export class EarlyMedia {
   }
 
   #best(): Dialog | undefined {
-    const forks = this.#forks.filter(({ leg }) => leg === this.#call.callee);
+    const { callee } = this.#call;
+    const heard = this.#followed?.leg === callee ? this.#followed : undefined;
+    // One of another kind has other ports than those that are open: it is not heard before its answer.
+    const forks = this.#forks.filter(
+      ({ alternative, leg }) => leg === callee && (heard === undefined || alternative === heard.alternative),
+    );
     return forks.findLast((dialog) => this.#sounds(dialog)) ?? forks.at(-1);
   }
 

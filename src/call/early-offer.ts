@@ -60,7 +60,7 @@ export function answerHere(call: Call, dialog: Dialog, sdp: string): string | un
     if (!sameDirections(before, sdp)) return undefined;
     media.offer(call.id, "caller", sdp);
     offered = true;
-    const answer = media.answer(call.id, "callee", twin.earlyRemote, { provisional: true, dialog: twin.localTag });
+    const answer = media.answer(call.id, "callee", twin.earlyRemote, { provisional: true, ...from(twin) });
     dialog.earlyRemote = sdp;
     twin.earlyLocal = answer;
     return answer;
@@ -84,12 +84,14 @@ export function restoreEarly(call: Call, ofCaller: Dialog): void {
     media.offer(call.id, "caller", offer);
     if (twin?.earlyRemote === undefined) return;
     const provisional = call.state === "setup"; // Else the 2xx came in the meantime, and counts on it.
-    media.answer(call.id, "callee", twin.earlyRemote, { provisional, dialog: twin.localTag });
+    media.answer(call.id, "callee", twin.earlyRemote, { provisional, ...from(twin) });
     call.settled = !provisional;
   } catch (error) {
     if (!(error instanceof PeerError)) throw error; // The 2xx will find nothing to settle, and end the call.
   }
 }
+
+const from = ({ alternative, localTag }: Dialog) => ({ alternative, dialog: localTag });
 
 function sameDirections(before: string, now: string): boolean {
   const [old, fresh] = [parseSdp(before), parseSdp(now)];

@@ -7,10 +7,12 @@ import type { Dialog } from "../leg/index.ts";
 import type { Message, Request, Response } from "../message/index.ts";
 import { contentOf } from "./bodies.ts";
 import type { Call } from "./call.ts";
+import type { CalledMedia } from "./called-media.ts";
 import { EarlyMedia } from "./early-media.ts";
 
 export class FirstExchange {
   readonly #call: Call;
+  readonly #called: CalledMedia;
   /** The caller was given one answer reliably, and the callee, which was not bound by it, another one in its 2xx. */
   behind = false;
   /** The offer stands in the 2xx: the caller's ACK has the answer. */
@@ -19,8 +21,9 @@ export class FirstExchange {
   /** The fork that made the offer which its INVITE did not. */
   #offeredBy: Dialog | undefined;
 
-  constructor(call: Call) {
+  constructor(call: Call, media: CalledMedia) {
     this.#call = call;
+    this.#called = media;
   }
 
   /** What a message of the callee's side says of its early media. */
@@ -114,6 +117,7 @@ export class FirstExchange {
   }
 
   #offer(dialog: Dialog, twin: Dialog, sdp: string): string {
+    this.#called.offers(dialog);
     const offer = this.#call.house.media.offer(this.#call.id, "callee", sdp);
     this.#offeredBy = dialog;
     dialog.exchange = "theirs";
@@ -135,7 +139,8 @@ export class FirstExchange {
     const call = this.#call;
     const answer = dialog.exchange === "settled" ? dialog.earlyRemote : sdp;
     if (answer === undefined) throw new PeerError(500, "a 2xx without an answer");
-    const options = { provisional: false, dialog: dialog.localTag };
+    const { alternative, localTag } = dialog;
+    const options = { provisional: false, dialog: localTag, alternative };
     dialog.earlyLocal = call.house.media.answer(call.id, "callee", answer, options);
     dialog.exchange = "settled";
     call.settled = true;

@@ -1,5 +1,5 @@
 /** Registered phones as callers and as called: who it is, where it is asked, and what is said of it. */
-import { backOver, type Destination, familyOf, type Hop, type Millis, type RealmSettings } from "../base/index.ts";
+import { backOver, type Destination, type Hop, isSecure, type Millis, type RealmSettings } from "../base/index.ts";
 import type { Branch } from "../leg/index.ts";
 import { formatNameAddr, type Request, type Uri } from "../message/index.ts";
 import {
@@ -36,7 +36,7 @@ export function phonesIn(house: CallHouse, request: Request, uri: Uri, hop: Hop,
   return { caller: phones.callerAt(request, hop), contact, callee, lost };
 }
 
-/** Contacts that are asked at the same time, in one realm and with one description of the media. */
+/** Contacts that are asked at the same time, in one realm. */
 export interface Contacts {
   readonly bindings: ContactGroup;
   readonly ringSeconds: number;
@@ -44,34 +44,37 @@ export interface Contacts {
   readonly domain: string;
 }
 
-export function contactsFor(book: PhoneBook, uri: Uri, contact: Binding | undefined): readonly Contacts[] {
+/** `secure`: only those that are spoken to over TLS may be asked, so they do not wait for others of their group. */
+export function contactsFor(
+  book: PhoneBook,
+  uri: Uri,
+  contact: Binding | undefined,
+  secure: boolean,
+): readonly Contacts[] {
   if (contact !== undefined) return [{ bindings: [contact], ringSeconds: LONG, domain: contact.domain }];
   const found = book.contactsOf(uri);
   if (found === undefined) return [];
   const { domain, groups } = found;
   return groups
-    .flatMap((group) => alike(group))
+    .flatMap((group) => inOneRealm(group, secure))
     .map((bindings) => ({ bindings, ringSeconds: domain.ringSeconds, domain: domain.domain }));
 }
 
 /** Nobody is asked after it, so it rings for as long as any call does. */
 const LONG = 3_600;
 
-/** One offer is made for all that ring together, so they must be able to take the same. */
-function alike(group: ContactGroup): readonly ContactGroup[] {
-  const kinds = new Map<string, Binding[]>();
+/** A call has one realm on each of its sides. */
+function inOneRealm(group: ContactGroup, secure: boolean): readonly ContactGroup[] {
+  const realms = new Map<string, Binding[]>();
   for (const binding of group) {
-    const { realm, protocol, remote } = binding.flow;
-    const key = `${realm} ${kindOf(protocol)} ${familyOf(remote.ip)}`;
-    const same = kinds.get(key);
-    if (same === undefined) kinds.set(key, [binding]);
+    const { realm, protocol } = binding.flow;
+    const key = secure ? `${realm} ${isSecure(protocol)}` : realm;
+    const same = realms.get(key);
+    if (same === undefined) realms.set(key, [binding]);
     else same.push(binding);
   }
-  return [...kinds.values()].flatMap((bindings) => slices(bindings));
+  return [...realms.values()].flatMap((bindings) => slices(bindings));
 }
-
-const kindOf = (protocol: string): string =>
-  protocol === "ws" || protocol === "wss" ? "web" : protocol === "tls" ? "secure" : "open";
 
 function slices(bindings: readonly Binding[]): readonly ContactGroup[] {
   const groups: ContactGroup[] = [];
@@ -85,11 +88,9 @@ export const canBeReached = ({ flow }: Binding): boolean => flow.connection !== 
 /** By its flow and no other way: RFC 5626 §5.3. */
 export const wayTo = ({ flow }: Binding): Destination => backOver(flow);
 
-/** `spares`: the other flows of the same phone, for when this one fails (RFC 5626 §7). */
-export function branchTo(binding: Binding, spares: readonly Binding[]): Branch {
+export function branchTo(binding: Binding, alternative: Branch["alternative"]): Branch {
   const { contact: target, path: routes } = binding;
-  const branch = { target, destination: wayTo(binding), routes };
-  return spares.length === 0 ? branch : { ...branch, spares: spares.map((spare) => branchTo(spare, [])) };
+  return { target, destination: wayTo(binding), routes, alternative };
 }
 
 /** RFC 3325 §5: who calls, as we know it, for a side that takes our word. */

@@ -5,25 +5,21 @@
 import {
   addressText,
   type Destination,
-  familyOf,
-  type Hop,
-  isSecure,
-  isWeb,
   type Millis,
   PeerError,
   type PeerSettings,
   type RealmSettings,
   SECOND,
 } from "../base/index.ts";
-import { type Branch, type Dialog, Leg } from "../leg/index.ts";
-import type { MediaParty } from "../media/index.ts";
+import { type Dialog, Leg } from "../leg/index.ts";
 import { type Response, RetryAfter, type Uri } from "../message/index.ts";
 import { endsSearch, rankOf, sipsVerdict } from "../policy/index.ts";
 import { PHONES, type TargetState } from "../routing/index.ts";
 import type { Call } from "./call.ts";
+import { CalledMedia, withoutFirstKind } from "./called-media.ts";
 import { productFor } from "./house.ts";
 import { type InviteWords, type Place, wordsOf } from "./invite-words.ts";
-import { branchTo, canBeReached, contactsFor, wayTo } from "./phones.ts";
+import { canBeReached, contactsFor, wayTo } from "./phones.ts";
 import { hasPreconditions } from "./preconditions.ts";
 import { before, Redirects, type Wanted } from "./redirects.ts";
 import { asks100rel } from "./reliability.ts";
@@ -69,19 +65,17 @@ export class Setup {
   /** The offer as the caller made it; `undefined`: it waits for ours. */
   readonly #sdp: string | undefined;
   readonly #maxForwards: number;
+  readonly media: CalledMedia;
   #peerIndex = -1;
   #peer: PeerSettings | undefined;
   #targets: readonly TargetState[] = [];
   #targetIndex = 0;
   #places: Place[] = [];
-  /** What the media of the called side is told; where it is heard from is known when it answers. */
-  #party: { -readonly [K in keyof MediaParty]: MediaParty[K] } | undefined;
   #attempts = 0;
   /** Phones are being woken. */
   #waking = false;
   #current: Place | undefined;
   #heard = false;
-  #mediaOpen = false;
   #refusal: Refusal | undefined;
   /** A 3xx that was followed: it counts only when there was nobody at all to be asked then. */
   #moved: Refusal | undefined;
@@ -95,6 +89,7 @@ export class Setup {
     maxForwards: number,
   ) {
     this.#call = call;
+    this.media = new CalledMedia(call);
     // A dialog that is to be taken over is with one phone alone: nobody else may see its name.
     this.#wanted = { uri, peers: pickup === undefined ? peers : [], moves: NO_MOVES };
     this.#pickup = pickup;
@@ -123,10 +118,6 @@ export class Setup {
     const place = this.#current;
     if (place?.contacts === undefined) return place?.target?.id ?? "";
     return `${place.destination.protocol}:${addressText(place.destination.remote)}`;
-  }
-
-  get mediaOpen(): boolean {
-    return this.#mediaOpen;
   }
 
   /** Is there anybody else to ask? Names that are not resolved yet count as somebody. */
@@ -267,7 +258,7 @@ export class Setup {
   #addPhones(wake: boolean, now: Millis): void {
     const { house, start } = this.#call;
     if (house.phones === undefined) return;
-    const all = contactsFor(house.phones, this.#wanted.uri, start.contact);
+    const all = contactsFor(house.phones, this.#wanted.uri, start.contact, start.uri.scheme === "sips");
     const everybody = all.flatMap(({ bindings }) => bindings);
     if (wake && house.phones.wake(everybody, (at) => this.#awake(at), now)) {
       this.#waking = true;
@@ -352,12 +343,13 @@ export class Setup {
     });
     let words: InviteWords;
     try {
-      this.#openMedia(place);
-      const sdp = this.#sdp === undefined ? undefined : call.house.media.offer(call.id, "caller", this.#sdp);
+      const sdp = this.media.describe(place, this.#peer, this.#sdp);
       words = wordsOf({ call, wanted: this.#wanted, pickup: this.#pickup, peer: this.#peer, place }, scheme, sdp);
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      this.#tell({ status: error.status, headers: refusalHeaders(error, call.caller.wording.contactHost) });
+      this.#refusedBy(error);
+      const others = withoutFirstKind(place);
+      if (others !== undefined) this.#places.unshift(others);
       return false;
     }
     const asks = call.start.introduction === undefined ? asks100rel(call.start, this.#peer) : "none";
@@ -367,14 +359,13 @@ export class Setup {
     this.#attempts += 1;
     call.asking(leg, realm, this.more, now, place.contacts?.ringSeconds);
     const invite = { ...words, maxForwards: this.#maxForwards - 1 };
-    leg.invite(invite, words.parcel, destination, now, this.#branchesTo(place));
+    const branches = this.media.branchesTo(place, (error) => this.#refusedBy(error));
+    leg.invite(invite, words.parcel, destination, now, branches);
     return true;
   }
 
-  /** One request for each phone, and its other flows to fall back on. */
-  #branchesTo({ contacts }: Place): readonly Branch[] | undefined {
-    const { phones } = this.#call.house;
-    return contacts?.bindings.map((binding) => branchTo(binding, phones?.otherFlows(binding) ?? []));
+  #refusedBy(error: PeerError): void {
+    this.#tell({ status: error.status, headers: refusalHeaders(error, this.#call.caller.wording.contactHost) });
   }
 
   #schemeFor({ destination, realm }: Place, now: Millis): "sip" | "sips" | undefined {
@@ -389,32 +380,6 @@ export class Setup {
     const warning = `${verdict.warning.code} ${agent} "${verdict.warning.text}"`;
     this.#tell({ status: verdict.refuse, phrase: verdict.reason, headers: [["Warning", warning]] });
     return undefined;
-  }
-
-  /** A phone answers from where its flow ends: of several that rang it is known only now. */
-  speaksFrom({ remote }: Hop): void {
-    if (this.#party?.nat === true) this.#party.signallingSource = remote.ip;
-  }
-
-  #openMedia({ destination, realm, contacts }: Place): void {
-    const { media } = this.#call.house;
-    const callee = {
-      realm: realm.name,
-      secureSignalling: isSecure(destination.protocol),
-      web: isWeb(destination.protocol),
-      family: familyOf(destination.remote.ip),
-      signallingSource: destination.remote.ip,
-      nat: contacts !== undefined, // It may have learnt what it looks like from here, and say so in all but its SDP.
-      rules: this.#peer?.media,
-      preconditions: this.#peer?.preconditions,
-    };
-    this.#party = callee;
-    if (this.#mediaOpen) {
-      media.setParty(this.#call.id, "callee", callee);
-      return;
-    }
-    media.open(this.#call.id, { caller: this.#call.callerParty, callee });
-    this.#mediaOpen = true;
   }
 }
 

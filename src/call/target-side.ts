@@ -35,13 +35,16 @@ export class TargetSide extends CalledSide {
 
   override answered(leg: Leg, dialog: Dialog, response: Response, now: Millis): void {
     const { call } = this;
+    this.setup.media.speaks(dialog);
     this.trying(now);
     try {
       // A 2xx without SDP stands on what its 1xx said: more than RFC 3261 §13.2.1 allows, and often seen.
       const sdp = contentOf(response).sdp ?? dialog.earlyRemote;
       if (sdp === undefined) throw new PeerError(488, "a 2xx without an answer");
       call.house.media.carryOn(call.id, "caller", this.#introduction.voice());
-      call.house.media.answer(call.id, "callee", sdp, { provisional: false, dialog: dialog.localTag });
+      call.house.media.answer(call.id, "callee", sdp, {
+        ...{ provisional: false, dialog: dialog.localTag, alternative: dialog.alternative },
+      });
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       return call.badAnswer("callee", error.status, now);

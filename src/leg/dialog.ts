@@ -53,6 +53,8 @@ export class Dialog<Owner extends DialogOwner = Leg> {
   exchange: Exchange = "none";
   /** The exchange of its INVITE was over before the 2xx, by reliable 1xx. */
   agreed = false;
+  /** Which of the descriptions our INVITE went out with it answers: see `Branch.alternative`. */
+  alternative = 0;
   /** The dialog of the other leg that this one belongs with. */
   twin: Dialog<Owner> | undefined;
   /** The one that it is about to belong with: a transfer asks its end to change over. */

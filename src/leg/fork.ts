@@ -14,6 +14,8 @@ export interface Branch {
   readonly destination: Destination;
   /** Values of Route. */
   readonly routes: readonly string[];
+  /** Which of several descriptions it gets, and which that is where it is another than that of the draft. */
+  readonly alternative?: { readonly number: number; readonly sdp: string | undefined } | undefined;
   /** Other flows of the same phone, the best first. */
   readonly spares?: readonly Branch[];
 }
@@ -41,13 +43,17 @@ export class Fork implements ClientOwner, Sent, Punctual {
   readonly #house: LegHouse;
   readonly #draft: RequestDraft;
   readonly #open = new Map<ClientTransaction, Open>();
-  readonly #all: ClientTransaction[] = [];
+  /** Which description each of them went out with. */
+  readonly #all = new Map<ClientTransaction, number>();
+  /** Our Contact, as the other end of a branch reaches us. */
+  readonly #contactAt: (place: Destination) => string;
   #answered = false;
   #cancelled = false;
   #best: { readonly response: Response; readonly transaction: ClientTransaction } | undefined;
   #failure: "timeout" | "unreachable" = "unreachable";
 
-  constructor(owner: ClientOwner, house: LegHouse, draft: RequestDraft) {
+  constructor(owner: ClientOwner, house: LegHouse, draft: RequestDraft, contactAt: (place: Destination) => string) {
+    this.#contactAt = contactAt;
     this.#owner = owner;
     this.#house = house;
     this.#draft = draft;
@@ -57,11 +63,16 @@ export class Fork implements ClientOwner, Sent, Punctual {
     for (const branch of branches) this.#ask(branch, branch.spares ?? NO_SPARES, now);
   }
 
-  #ask({ target, destination, routes }: Branch, spares: readonly Branch[], now: Millis): void {
-    const copy = this.#draft.copy(target);
+  alternativeOf(transaction: ClientTransaction): number {
+    return this.#all.get(transaction) ?? 0;
+  }
+
+  #ask({ target, destination, routes, alternative }: Branch, spares: readonly Branch[], now: Millis): void {
+    const copy = this.#draft.copy(target).set("Contact", this.#contactAt(destination));
+    copy.body = alternative?.sdp ?? copy.body;
     for (const route of [...routes].reverse()) copy.prepend("Route", route);
     const transaction = this.#house.transactions.request(copy, destination, this, now);
-    this.#all.push(transaction);
+    this.#all.set(transaction, alternative?.number ?? 0);
     this.#open.set(transaction, { spares, silentAt: spares.length > 0 ? now + SILENT_FLOW : undefined });
     if (spares.length > 0) this.#house.agenda.watch(this);
   }
@@ -73,7 +84,7 @@ export class Fork implements ClientOwner, Sent, Punctual {
   }
 
   settled(toTag: string | undefined): void {
-    for (const transaction of this.#all) transaction.settled(toTag);
+    for (const transaction of this.#all.keys()) transaction.settled(toTag);
     this.#house.agenda.drop(this);
   }
 
@@ -139,7 +150,7 @@ export class Fork implements ClientOwner, Sent, Punctual {
   #settle(now: Millis): void {
     if (this.#answered || this.#open.size > 0) return;
     this.#answered = true;
-    const [last] = this.#all;
+    const [last] = this.#all.keys();
     if (this.#best !== undefined) this.#owner.response(this.#best.response, this.#best.transaction, now);
     else if (last !== undefined) this.#owner.failed(this.#failure, last, now);
   }

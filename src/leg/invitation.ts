@@ -36,6 +36,8 @@ export class Invitation implements ClientOwner {
   readonly #leg: Leg;
   readonly #owner: InvitationOwner;
   #transaction: Sent | undefined;
+  /** The same, where it went to several. */
+  #fork: Fork | undefined;
   #winner: Dialog | undefined;
   #finished = false;
   #cancelled = false;
@@ -78,8 +80,10 @@ export class Invitation implements ClientOwner {
       this.#transaction = house.transactions.request(draft, destination, this, now);
       return;
     }
-    const fork = new Fork(this, house, draft);
+    const { wording } = this.#leg;
+    const fork = new Fork(this, house, draft, (place) => wording.contactAt(place));
     this.#transaction = fork;
+    this.#fork = fork;
     fork.start(this.#branches, now);
   }
 
@@ -92,10 +96,10 @@ export class Invitation implements ClientOwner {
   response(response: Response, transaction: ClientTransaction, now: Millis): void {
     if (!this.#finished) this.#owner.invitationTrying(now);
     if (response.status === 100) return;
-    if (response.status < 200) return this.#onProgress(response, transaction.hop, now);
+    if (response.status < 200) return this.#onProgress(response, transaction, now);
     if (response.status < 300) {
       if (!this.#finished) this.#authentication?.again(response, transaction.hop, now);
-      return this.accept(response, transaction.hop, now);
+      return this.accept(response, transaction.hop, now, transaction);
     }
     if (this.#finished) return;
     if (this.#authentication !== undefined && this.#proveAgain(this.#authentication, response, transaction.hop, now))
@@ -113,8 +117,8 @@ export class Invitation implements ClientOwner {
   }
 
   /** Also the way of a 2xx that came after its transaction ended. */
-  accept(response: Response, hop: Hop, now: Millis): void {
-    const dialog = this.#dialogOf(response, hop, 2 * FORK_LIMIT);
+  accept(response: Response, hop: Hop, now: Millis, transaction?: ClientTransaction): void {
+    const dialog = this.#dialogOf(response, hop, 2 * FORK_LIMIT, transaction);
     if (dialog === undefined) return;
     this.#leg.ids?.learn(dialog, response);
     if (dialog === this.#winner || dialog.acked !== undefined) {
@@ -126,6 +130,7 @@ export class Invitation implements ClientOwner {
     this.#finished = true;
     if (!first) return this.#owner.invitationUnwanted(dialog, now);
     this.#winner = dialog;
+    if (this.#fork !== undefined) this.#leg.standAt(hop);
     this.#owner.invitationAccepted(dialog, response, now);
   }
 
@@ -171,9 +176,10 @@ export class Invitation implements ClientOwner {
     return true;
   }
 
-  #onProgress(response: Response, hop: Hop, now: Millis): void {
+  #onProgress(response: Response, transaction: ClientTransaction, now: Millis): void {
     if (this.#finished) return;
-    const dialog = this.#dialogOf(response, hop, FORK_LIMIT);
+    const { hop } = transaction;
+    const dialog = this.#dialogOf(response, hop, FORK_LIMIT, transaction);
     if (dialog === undefined) return;
     this.#leg.ids?.learn(dialog, response);
     let rseq: number | undefined;
@@ -194,12 +200,14 @@ export class Invitation implements ClientOwner {
   }
 
   /** The dialog by its To tag, made when it is new. `undefined`: too many forks, or a To that we cannot read. */
-  #dialogOf(response: Response, hop: Hop, limit: number): Dialog | undefined {
+  #dialogOf(response: Response, hop: Hop, limit: number, transaction?: ClientTransaction): Dialog | undefined {
     const leg = this.#leg;
+    const alternative = transaction === undefined ? 0 : (this.#fork?.alternativeOf(transaction) ?? 0);
     const tag = response.toTag;
     for (const dialog of leg.dialogs) if (dialog.remoteTag === tag) return dialog;
     const first = leg.dialogs[0];
     if (first !== undefined && leg.dialogs.length === 1 && first.remoteTag === undefined) {
+      first.alternative = alternative;
       first.remoteTag = tag; // The dialog that was prepared with the INVITE, and had no peer yet.
       first.remote = response.headers.raw("to") ?? first.remote;
       first.heardFrom(hop);
@@ -207,6 +215,7 @@ export class Invitation implements ClientOwner {
     }
     if (leg.dialogs.length >= limit) return undefined;
     const fork = leg.addFork(this.seq);
+    fork.alternative = alternative;
     fork.remoteTag = tag;
     fork.remote = response.headers.raw("to") ?? "";
     fork.heardFrom(hop);

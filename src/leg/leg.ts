@@ -2,7 +2,7 @@
  * One side of a call: its dialogs, the INVITEs in both directions, and its end. The figure is in leg-state.ts; what comes
  * inside the dialogs is read in incoming.ts.
  */
-import { type Destination, type Millis, type Registry, token } from "../base/index.ts";
+import { type Destination, type Hop, isSecure, type Millis, type Registry, token } from "../base/index.ts";
 import {
   INITIAL_MAX_FORWARDS,
   type Request,
@@ -34,7 +34,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   readonly house: LegHouse;
   side: "caller" | "callee";
   readonly realm: string;
-  readonly secure: boolean;
+  secure: boolean;
   readonly tcpForLargeRequests: boolean;
   readonly nated: boolean;
   readonly phones: readonly FlowHolder[] | undefined;
@@ -185,6 +185,12 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.invitation = new Invitation(this, this, 1);
     if (branches === undefined) this.invitation.start(draft, destination, now);
     else this.invitation.fork(draft, branches, now);
+  }
+
+  /** Of several that were asked, by several ways, this one answered. */
+  standAt(hop: Hop): void {
+    this.secure = isSecure(hop.protocol);
+    this.wording.moveTo(hop);
   }
 
   /** One more early dialog of our INVITE: same Call-ID and local tag, another peer. */

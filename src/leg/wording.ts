@@ -1,5 +1,5 @@
 /** What a leg writes into its messages by itself, whatever they carry: where we are found, what we take, who we are. */
-import { type Destination, type Hop, type Millis, token } from "../base/index.ts";
+import { type Destination, type Hop, isSecure, type Millis, token } from "../base/index.ts";
 import type { Request, RequestDraft, ResponseDraft } from "../message/index.ts";
 import { ALLOW, contactOf, TARGET_REFRESH } from "./contact.ts";
 import type { InviteServer } from "./invite-server.ts";
@@ -27,7 +27,7 @@ export class Wording {
     this.#product = product;
   }
 
-  /** Our Contact, as the other end of `place` reaches us. */
+  /** Our Contact from now on, as the other end of `place` reaches us. */
   standAt(place: Hop | Destination): void {
     const { house, secure } = this.#leg;
     const local = house.transport.localFor(place);
@@ -35,6 +35,18 @@ export class Wording {
     this.#contact = contactOf(user, local, place.protocol, secure);
     this.contactUser = user;
     this.contactHost = local.host;
+  }
+
+  /** The same, by another way. */
+  moveTo(place: Hop): void {
+    this.#contact = this.contactAt(place);
+    this.contactHost = this.#leg.house.transport.localFor(place).host;
+  }
+
+  /** What a phone is told that is asked by this way, beside others that are asked by theirs. */
+  contactAt(place: Hop | Destination): string {
+    const local = this.#leg.house.transport.localFor(place);
+    return contactOf(this.contactUser, local, place.protocol, isSecure(place.protocol));
   }
 
   /** Into a response that makes or refreshes the dialog. */

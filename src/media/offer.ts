@@ -477,7 +477,7 @@ export function hasIce(lines: readonly Position[], index: SideIndex): boolean {
 export function withVoice(legs: readonly [Leg, Leg], index: SideIndex, voice: Leg["voice"]): readonly [Leg, Leg] {
   const leg = legs[index];
   if (leg.voice === voice) return legs;
-  const { party, realm, cname, fingerprint } = leg;
-  const spoken: Leg = { party, realm, cname, fingerprint, voice };
+  const { party, realm, cname, fingerprint, alternative } = leg;
+  const spoken: Leg = { party, realm, cname, fingerprint, alternative, voice };
   return index === 0 ? [spoken, legs[1]] : [legs[0], spoken];
 }

@@ -14,6 +14,8 @@ export interface Leg {
   readonly cname: string;
   /** Of our certificate: see `Standing` in party.ts. */
   readonly fingerprint: string | undefined;
+  /** Which of several kinds of callees it is that ring at once: see `MediaSessions.alternative`. 0: the first. */
+  readonly alternative: number;
   readonly voice: Voice;
 }
 
@@ -65,6 +67,8 @@ export interface Session {
   /** By position, the last one for all that follow; `undefined`: all are open. */
   gates: readonly Gate[] | undefined;
   pending: Pending | undefined;
+  /** The offer under way as each kind of callees got it, `pending` among them; `undefined`: all got the same. */
+  alternatives: Pending[] | undefined;
   lastAnswerer: SideIndex | undefined;
   /** What each side said of itself when they agreed last, as it came; "": nothing yet. */
   said: readonly [string, string];

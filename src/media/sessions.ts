@@ -7,6 +7,7 @@
  */
 import {
   type DigitFacts,
+  type Family,
   type MediaPath,
   type Millis,
   PeerError,
@@ -15,7 +16,7 @@ import {
   SteadyMap,
   token,
 } from "../base/index.ts";
-import { type Fingerprint, formatFingerprint, parseSdp } from "../sdp/index.ts";
+import { type Fingerprint, formatFingerprint, parseSdp, type Sdp } from "../sdp/index.ts";
 import { applyAnswer } from "./answer.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Local } from "./line.ts";
@@ -52,6 +53,8 @@ export interface AnswerOptions {
   readonly dialog?: string;
   /** Only what the other side would be told: the relay goes on with the answer that it follows. */
   readonly aside?: boolean;
+  /** Which of the offers it answers that were made for callees of several kinds; absent: the one that is followed. */
+  readonly alternative?: number;
 }
 
 export class MediaSessions {
@@ -87,6 +90,7 @@ export class MediaSessions {
       confirmed: false,
       gates: undefined,
       pending: undefined,
+      alternatives: undefined,
       lastAnswerer: undefined,
       said: NOTHING_SAID,
       upcoming: [undefined, undefined],
@@ -108,7 +112,10 @@ export class MediaSessions {
     const index = indexOf(side);
     const leg = this.#newLeg(party);
     held.upcoming[index] = leg;
-    if (held.pending !== undefined && held.pending.from !== index) held.pending.stale = true;
+    if (held.pending !== undefined && held.pending.from !== index) {
+      held.pending.stale = true;
+      held.alternatives = undefined;
+    }
     if (held.settled.lines.length === 0) held.settled = { lines: [], legs: replaced(held.settled.legs, index, leg) };
   }
 
@@ -132,45 +139,33 @@ export class MediaSessions {
     }
     const parsed = parseSdp(sdp);
     const base = pending?.state ?? held.settled;
-    const reserved: Local[] = [];
-    let offered: Offered;
-    try {
-      offered = applyOffer(
-        {
-          session: held,
-          from: index,
-          base,
-          legs: [held.upcoming[0] ?? base.legs[0], held.upcoming[1] ?? base.legs[1]],
-          random: this.#random,
-          own: this.#own,
-          reserve: (leg, family) => {
-            const local = this.#books.reserve(leg, family);
-            reserved.push(local);
-            return local;
-          },
-        },
-        parsed,
-      );
-    } catch (error) {
-      for (const local of reserved) this.#books.release(local);
-      throw error;
-    }
+    const legs = [held.upcoming[0] ?? base.legs[0], held.upcoming[1] ?? base.legs[1]] as const;
+    const offered = this.#describe(held, index, base, legs, parsed);
     // An offer after an early answer stands on that answer (RFC 3311 §5.1): this is what a refusal falls back to.
     if (pending?.answered === true && !pending.stale) held.settled = pending.state;
-    held.pending = {
-      from: index,
-      offer: parsed,
-      onward: offered.onward,
-      offered: offered.state.lines,
-      state: offered.state,
-      answered: false,
-      stale: false,
-      repeated: false,
-      text: sdp,
-    };
+    held.pending = pendingOf(index, parsed, offered, sdp);
+    held.alternatives = undefined;
     held.upcoming = [undefined, undefined];
-    for (const local of reserved) held.locals.push(local);
     if (pending !== undefined) this.#sweep(held);
+    return offered.text;
+  }
+
+  /**
+   * The offer under way once more, as a callee of another kind gets it: phones of several kinds ring at once. Each kind has
+   * ports and keys of its own, on both sides, until one of them answers; the first of these is alternative 1. Throws
+   * PeerError 488, 500 or 503.
+   */
+  alternative(session: string, party: MediaParty): string {
+    const held = this.#get(session);
+    const { pending } = held;
+    if (pending === undefined || pending.answered || pending.stale || held.confirmed)
+      throw new PeerError(500, "no offer is under way");
+    const { from, offer, state, text } = pending;
+    const all = held.alternatives ?? [pending];
+    const leg = this.#newLeg(party, all.length);
+    const legs = replaced(state.legs, otherSide(from), leg);
+    const offered = this.#describe(held, from, { lines: NO_LINES, legs }, legs, offer);
+    held.alternatives = [...all, pendingOf(from, offer, offered, text)];
     return offered.text;
   }
 
@@ -178,11 +173,13 @@ export class MediaSessions {
   answer(session: string, from: MediaSide, sdp: string, options?: AnswerOptions): string {
     const held = this.#get(session);
     const index = indexOf(from);
-    const { pending } = held;
+    const followed = held.pending;
     // An answer said again after it was final changes nothing. RFC 6337 §3.1.
-    if (pending === undefined && held.lastAnswerer === index) return held.settled.legs[otherSide(index)].voice.text;
-    if (pending === undefined || pending.from === index || pending.stale)
+    if (followed === undefined && held.lastAnswerer === index) return held.settled.legs[otherSide(index)].voice.text;
+    const pending = answeredIn(held, index, options?.alternative);
+    if (followed === undefined || pending === undefined || pending.from === index || pending.stale)
       throw new PeerError(500, "no offer is under way");
+    if (pending !== followed) pending.state = heardBy(pending, followed);
 
     const { state: answered, text } = applyAnswer(pending, parseSdp(sdp), this.#own);
     // What the other side would hear of a repeated offer is not said to it.
@@ -193,10 +190,13 @@ export class MediaSessions {
     if (this.#relays.wouldMoveHalf(held, state))
       throw new PeerError(488, "it bundles otherwise than an earlier answer");
     if (!this.#relays.suffice(held, state)) throw new PeerError(503, "no relay pair is free");
-    if (options?.aside === true) {
-      pending.state = { lines: pending.state.lines, legs: spoilt(pending.state.legs, answered.legs) };
+    // What rings with other ports than those that are open is not heard before it is answered.
+    const other = pending !== followed && followed.answered && options?.provisional === true;
+    if (options?.aside === true || other) {
+      followed.state = { lines: followed.state.lines, legs: spoilt(followed.state.legs, answered.legs) };
       return text;
     }
+    held.pending = pending;
     if (options?.provisional === true) this.#preview(held, pending, state);
     else this.#settle(held, state, index, sdp);
     return text;
@@ -289,6 +289,7 @@ export class MediaSessions {
     if (held?.pending?.from !== indexOf(from)) return;
     const { legs } = held.pending.state;
     held.pending = undefined;
+    held.alternatives = undefined;
     held.settled = { lines: held.settled.lines, legs: spoilt(held.settled.legs, legs) };
     this.#relays.follow(held, held.settled);
     this.#sweep(held);
@@ -301,6 +302,7 @@ export class MediaSessions {
     this.#sessions.delete(session);
     held.deleted = true;
     held.pending = undefined;
+    held.alternatives = undefined;
     held.settled = { lines: [], legs: held.settled.legs };
     this.#relays.closeAll(held);
     this.#sweep(held);
@@ -355,6 +357,7 @@ export class MediaSessions {
     held.settled = state;
     held.confirmed = true;
     held.pending = undefined;
+    held.alternatives = undefined;
     held.lastAnswerer = answerer;
     this.#relays.follow(held, state);
     this.#sweep(held);
@@ -363,17 +366,39 @@ export class MediaSessions {
   /** Gives back the ports that nothing refers to any more. */
   #sweep(held: Session): void {
     if (held.locals.length === 0) return;
-    const { pending, settled, relays } = held;
+    const { alternatives, pending, settled, relays } = held;
     const kept: Local[] = [];
     for (const local of held.locals) {
       const used =
         holds(settled, local) ||
-        (pending !== undefined && (holds(pending.state, local) || holdsIn(pending.offered, local))) ||
+        (pending !== undefined && isOffered(pending, local)) ||
+        alternatives?.some((one) => isOffered(one, local)) ||
         relays.some((relay) => relay?.locals.includes(local));
       if (used) kept.push(local);
       else this.#books.release(local);
     }
     held.locals = kept;
+  }
+
+  /** Throws PeerError, and no port is taken then. */
+  #describe(held: Session, from: SideIndex, base: State, legs: readonly [Leg, Leg], offer: Sdp): Offered {
+    const reserved: Local[] = [];
+    const reserve = (leg: Leg, family: Family | undefined): Local => {
+      const local = this.#books.reserve(leg, family);
+      reserved.push(local);
+      return local;
+    };
+    try {
+      const offered = applyOffer(
+        { session: held, from, base, legs, random: this.#random, own: this.#own, reserve },
+        offer,
+      );
+      for (const local of reserved) held.locals.push(local);
+      return offered;
+    } catch (error) {
+      for (const local of reserved) this.#books.release(local);
+      throw error;
+    }
   }
 
   #get(session: string): Session {
@@ -382,11 +407,11 @@ export class MediaSessions {
     return held;
   }
 
-  #newLeg(party: MediaParty): Leg {
+  #newLeg(party: MediaParty, alternative = 0): Leg {
     const realm = this.#settings.realms.get(party.realm);
     if (realm === undefined) throw new PeerError(500, "no such realm");
     const fingerprint = this.#fingerprint;
-    return { party, realm, cname: token(this.#random, 16), fingerprint, voice: newVoice(this.#random) };
+    return { party, realm, cname: token(this.#random, 16), fingerprint, alternative, voice: newVoice(this.#random) };
   }
 }
 
@@ -404,6 +429,36 @@ function playable(held: Session, side: SideIndex) {
 const inKernel = (path: MediaPath | undefined): boolean => path === "auto" || path === "xdp";
 
 const NOTHING_SAID: readonly [string, string] = ["", ""];
+
+const NO_LINES: State["lines"] = [];
+
+const pendingOf = (from: SideIndex, offer: Sdp, { onward, state }: Offered, text: string): Pending => ({
+  from,
+  offer,
+  onward,
+  offered: state.lines,
+  state,
+  answered: false,
+  stale: false,
+  repeated: false,
+  text,
+});
+
+/** The offer that an answer of this side is for. */
+function answeredIn({ alternatives, pending }: Session, side: SideIndex, at: number | undefined): Pending | undefined {
+  if (at === undefined || alternatives === undefined) {
+    return at === undefined || pending?.state.legs[side].alternative === at ? pending : undefined;
+  }
+  return alternatives[at];
+}
+
+/** The offerer has one voice, whichever of the offers it hears answers to. */
+function heardBy({ from, state }: Pending, followed: Pending): State {
+  return { lines: state.lines, legs: withVoice(state.legs, from, followed.state.legs[from].voice) };
+}
+
+const isOffered = ({ offered, state }: Pending, local: Local): boolean =>
+  holds(state, local) || holdsIn(offered, local);
 
 const holds = (state: State, local: Local): boolean => holdsIn(state.lines, local);
 

@@ -140,7 +140,8 @@ export class Phone implements Actor {
 
   send(method: string, uri: string, lines: readonly string[], body = ""): string {
     this.#branch += 1;
-    const protocol = this.place.tls !== undefined ? "TLS" : this.place.tcp !== undefined ? "TCP" : "UDP";
+    const { tls, tcp, wss } = this.place;
+    const protocol = tls !== undefined ? "TLS" : tcp !== undefined ? "TCP" : wss !== undefined ? "WSS" : "UDP";
     const via = `Via: SIP/2.0/${protocol} ${this.host}:5060;rport;branch=z9hG4bK-${this.name}-${this.callId}-${this.place.ip}-${this.place.port}-${this.#branch}`;
     const head = [via, "Max-Forwards: 70", ...lines, `Content-Length: ${body.length}`].join("\r\n");
     const text = `${method} ${uri} SIP/2.0\r\n${head}\r\n\r\n${body}`;
