@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,11 +23,10 @@ constexpr unsigned kCompletions = 8'192;
 /// Limit: datagrams received and not yet judged; when all buffers are taken the kernel keeps the rest in the sockets.
 constexpr unsigned kBuffers = 1'024;
 constexpr int kBufferGroup = 0;
-/// A batch may gather for this long, and only while packets come so fast that it pays: far below what a jitter buffer
-/// notices, and below one turn of rtpengine under the same load.
+/// A batch may gather for this long (see gathering.h): far below what a jitter buffer notices, and below one turn of
+/// rtpengine under the same load.
 constexpr std::uint32_t kGatherUs = 200;
 constexpr unsigned kGatherPackets = 64;
-constexpr std::uint64_t kGatherFromPacketsPerSecond = 10'000;
 constexpr std::uint32_t kFeatureMinTimeout = 1u << 15;  // IORING_FEAT_MIN_TIMEOUT, newer than Debian's header.
 
 /// What io_uring_enter takes with EXT_ARG, with the word that old headers call `pad`.
@@ -36,6 +36,13 @@ struct WaitArgument {
   std::uint32_t min_wait_us;
   std::uint64_t timespec;
 };
+
+/// By the calling thread since it began; while it sleeps it does not work.
+std::uint64_t worked_ns() noexcept {
+  timespec worked;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+  return static_cast<std::uint64_t>(worked.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(worked.tv_nsec);
+}
 
 void* map(std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
@@ -138,7 +145,7 @@ void UringPort::cancel(std::uint32_t number, Op op) noexcept {
 }
 
 std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept {
-  watch_rate(now_ns);
+  const bool gather = gathers(now_ns) && timeout_ns != 0;
   for (const std::uint64_t ended : rearm_) {
     const auto number = static_cast<std::uint32_t>(ended);
     const UringFlow& flow = flows_[number];
@@ -150,7 +157,7 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
   rearm_.clear();
   const bool waiting = io_uring_cq_ready(&ring_) > 0;
   if (!waiting && timeout_ns != 0) arm_watches();
-  enter(waiting ? 0 : gather_ ? kGatherPackets : 1, gather_ ? kGatherUs : 0, timeout_ns);
+  enter(waiting ? 0 : gather ? kGatherPackets : 1, gather ? kGatherUs : 0, timeout_ns);
   to_count_ = 0;
   // The sends of the last batch are through: a UDP send with DONTWAIT is done, or refused, when the call returns.
   give_back_all();
@@ -171,7 +178,7 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
     take(*completion);
   }
   io_uring_cq_advance(&ring_, seen);
-  rate_packets_ += batch_.size();
+  packets_ += batch_.size();
   return batch_;
 }
 
@@ -334,14 +341,9 @@ void UringPort::take_datagram(std::uint32_t number, const io_uring_cqe& completi
   used_buffers_.push_back(static_cast<std::uint16_t>(buffer));
 }
 
-/// Gathering pays when many packets a second share a system call, and only then.
-void UringPort::watch_rate(std::uint64_t now_ns) noexcept {
-  constexpr std::uint64_t kWatchNs = 10'000'000;
-  const std::uint64_t watched = now_ns - rate_from_ns_;
-  if (watched < kWatchNs) return;
-  gather_ = can_gather_ && rate_packets_ * 1'000'000'000 / watched >= kGatherFromPacketsPerSecond;
-  rate_from_ns_ = now_ns;
-  rate_packets_ = 0;
+bool UringPort::gathers(std::uint64_t now_ns) noexcept {
+  if (can_gather_ && gathering_.due(now_ns)) gathering_.look(now_ns, worked_ns(), packets_);
+  return gathering_.gathers();
 }
 
 void UringPort::end_if_through(std::uint32_t number) noexcept {

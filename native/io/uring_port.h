@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "address.h"
+#include "gathering.h"
 #include "packet_port.h"
 
 namespace sallyport::io {
@@ -90,7 +91,7 @@ class UringPort final : public PacketPort {
   void end_if_through(std::uint32_t flow) noexcept;
   void give_back(unsigned buffer) noexcept;
   void give_back_all() noexcept;
-  void watch_rate(std::uint64_t now_ns) noexcept;
+  bool gathers(std::uint64_t now_ns) noexcept;
 
   std::uint32_t place_of(int fd) noexcept;
   void leave_place(std::uint32_t& place) noexcept;
@@ -123,9 +124,8 @@ class UringPort final : public PacketPort {
   std::vector<relay::Datagram> batch_;
   std::vector<SocketAddress> to_;
   std::size_t to_count_ = 0;
-  std::uint64_t rate_from_ns_ = 0;
-  std::uint64_t rate_packets_ = 0;
-  bool gather_ = false;
+  Gathering gathering_;
+  std::uint64_t packets_ = 0;
   bool can_gather_ = false;
 };
 

@@ -30,8 +30,13 @@ inline void rest_ms(long ms) {
 }
 
 template <typename Holds>
-bool soon(Holds holds, int limit_ms = 10'000) {
-  for (int waited = 0; waited < limit_ms; waited += 5, rest_ms(5)) {
+bool soon(Holds holds, int limit_ms = 20'000) {
+  const auto now_ms = [] {
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1'000 + now.tv_nsec / 1'000'000;
+  };
+  for (const long end_ms = now_ms() + limit_ms; now_ms() < end_ms; rest_ms(5)) {
     if (holds()) return true;
   }
   return holds();
