@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <span>
 
 #include "crypto/key_derivation.h"
 #include "crypto/packet_index.h"
@@ -260,7 +261,17 @@ void follow(SrtpContext& fresh, const SrtpContext& before) noexcept {
 Suite suite_of(const SrtpContext& context) noexcept { return context.suite; }
 
 std::uint64_t packets_left(const SrtpContext& context) noexcept {
-  return context.rtp_packets < context.lifetime_packets ? context.lifetime_packets - context.rtp_packets : 0;
+  std::uint64_t left = context.rtp_packets < context.lifetime_packets ? context.lifetime_packets - context.rtp_packets : 0;
+  const auto source = [&](bool has_rtp, std::uint64_t rtp_highest, bool has_rtcp, std::uint64_t rtcp_highest) {
+    if (has_rtp) left = std::min(left, kRtpIndexLimit - 1 - rtp_highest);
+    const std::uint64_t rtcp_used = has_rtcp ? rtcp_highest + 1 : 0;
+    left = std::min(left, context.rtcp_lifetime() - std::min<std::uint64_t>(rtcp_used, context.rtcp_lifetime()));
+  };
+  for (const Stream& stream : std::span(context.streams(), context.stream_count)) source(stream.has_rtp, stream.rtp_highest, stream.has_rtcp, stream.rtcp_highest);
+  for (const Retired& gone : std::span(context.retired(), context.retired_count)) {
+    if (!gone.noted) source(gone.has_rtp, gone.rtp_highest, gone.has_rtcp, gone.rtcp_highest);
+  }
+  return left;
 }
 
 std::uint64_t lifetime_packets(const SrtpContext& context) noexcept { return context.lifetime_packets; }

@@ -154,7 +154,9 @@ struct SrtpContextCloser {
 using SrtpContextPtr = std::unique_ptr<SrtpContext, SrtpContextCloser>;
 
 Suite suite_of(const SrtpContext& context) noexcept;
-/// RTP packets that may still be sent, or may still come, under this key. Re-key well before zero.
+/// Packets that may still be sent, or may still come, under this key: the least of what is left to RTP of all sources and to
+/// RTP and RTCP of each, whose indices end by themselves. Whichever ends first ends the key (RFC 3711 §9.2): re-key well
+/// before zero.
 std::uint64_t packets_left(const SrtpContext& context) noexcept;
 /// As agreed for the key.
 std::uint64_t lifetime_packets(const SrtpContext& context) noexcept;

@@ -1,96 +1,15 @@
 /// Streams whose numbers SRTP cannot send as they come, keys that change, and who may move what. The other end is our
 /// own receiving context, which refuses every index that comes twice.
-#include <memory>
 #include <random>
 #include <set>
 
-#include "../../shared/check.h"
 #include "../out_sources.h"
-#include "world.h"
+#include "secured.h"
 
 using namespace sallyport::relay;
 using namespace sallyport::relay::test;
-namespace crypto = sallyport::crypto;
 
 namespace {
-
-struct Key {
-  explicit Key(std::uint8_t seed, crypto::Suite s = crypto::Suite::kAesCm128HmacSha1_80) : suite(s) {
-    const auto& facts = crypto::facts(s);
-    for (std::size_t i = 0; i < std::size_t{facts.master_key_bytes} + facts.master_salt_bytes; ++i) {
-      master.push_back(static_cast<std::uint8_t>(seed * 31 + i));
-    }
-  }
-  crypto::Suite suite;
-  Bytes master;
-};
-
-/// A plain caller at 2 and a secure callee at 3, or both secure.
-struct SecureWorld : World {
-  SecureWorld() : World(&engine()) {}
-  ~SecureWorld() {
-    relay.close(0);
-    for (const Event& event : events) {
-      for (crypto::SrtpContext* context : event.contexts) crypto::SrtpContextPtr closed(context);
-    }
-  }
-
-  crypto::SrtpContext* context(crypto::Direction direction, const Key& key, std::size_t streams = 3) {
-    return engine().open(direction, {.suite = key.suite, .master = key.master, .streams = streams}).release();
-  }
-  crypto::SrtpContextPtr phone(crypto::Direction direction, const Key& key, std::size_t streams = 3) {
-    return crypto::SrtpContextPtr(context(direction, key, streams));
-  }
-  Side secure(std::uint8_t remote, const Key& rx, const Key& tx) {
-    Side made = side(remote);
-    made.rx = context(crypto::Direction::kReceive, rx);
-    made.tx = context(crypto::Direction::kSend, tx);
-    return made;
-  }
-  void open(const Side& caller, const Side& callee) { relay.open(0, PairKind::kAudio, caller, callee, now); }
-
-  /// What `from` under `key` becomes on the wire.
-  Bytes sealed(crypto::SrtpContext& key, Bytes packet, bool rtcp = false) {
-    const auto size = static_cast<std::uint32_t>(packet.size());
-    packet.resize(size + crypto::kTailroomBytes);
-    crypto::SrtpJob job{.context = &key, .data = packet.data(), .size = size, .room = static_cast<std::uint32_t>(packet.size()), .rtcp = rtcp};
-    engine().protect({&job, 1});
-    EXPECT(job.verdict == crypto::Verdict::kGood);
-    packet.resize(job.size);
-    return packet;
-  }
-  /// What the phone makes of what was sent to it; empty when it refuses.
-  Bytes opened(crypto::SrtpContext& key, const Datagram& sent) {
-    crypto::SrtpJob job{.context = &key, .data = sent.data, .size = sent.size, .room = sent.room, .rtcp = sent.rtcp};
-    engine().unprotect({&job, 1});
-    if (job.verdict != crypto::Verdict::kGood) return {};
-    return Bytes(sent.data, sent.data + job.size);
-  }
-  static crypto::SrtpEngine& engine() {
-    static const std::unique_ptr<crypto::SrtpEngine> made = crypto::SrtpEngine::create();
-    return *made;
-  }
-};
-
-Bytes from(std::uint32_t ssrc, std::uint16_t sequence) {
-  Bytes made = rtp(sequence, sequence * 160u);
-  write32(&made[8], ssrc);
-  return made;
-}
-
-Bytes report(std::uint32_t sender, std::uint32_t about, std::uint32_t highest) {
-  Bytes made(32);
-  made[0] = 0x81;
-  made[1] = 201;
-  write16(&made[2], 7);
-  write32(&made[4], sender);
-  write32(&made[8], about);
-  write32(&made[16], highest);
-  return made;
-}
-
-std::uint16_t sequence_of(const Bytes& packet) { return read16(&packet[2]); }
-std::uint32_t ssrc_of(const Bytes& packet) { return read32(&packet[8]); }
 
 const Key kCallerIn(1), kCallerOut(2), kCalleeIn(3), kCalleeOut(4);
 
@@ -227,7 +146,7 @@ TEST("reports speak of sources by the names and numbers that their reader knows"
   // The end of the first source is not the end of the fourth.
   const Bytes bye{0x81, 203, 0, 1, 0, 0, 0, 1};
   Bytes ending = report(4, 9, 55);
-  ending.insert(ending.end(), bye.begin(), bye.end());
+  for (const std::uint8_t byte : bye) ending.push_back(byte);
   const Bytes ended = world.opened(*ear, world.give(1, at(2, 5'001), ending));
   EXPECT(ended.size() == 40 && read32(&ended[36]) == 0);
 }
