@@ -353,8 +353,9 @@ export class Call implements LegOwner, Punctual {
     this.#maybeForget(now);
   }
 
-  /** A request that we sent inside a dialog says that the other end knows it no more. RFC 3261 §12.2.1.2. */
-  lost(status: number, now: Millis): void {
+  /** A request that we sent inside a dialog, of `leg`, says that its end knows it no more. RFC 3261 §12.2.1.2. */
+  lost(status: number, now: Millis, leg?: Leg): void {
+    if (leg !== undefined) this.transfer?.left(leg, now);
     this.happen("leg lost", peerLost(status), now);
   }
 

@@ -39,9 +39,28 @@ export class Changes {
   /** The re-INVITE on its way across, or whose 2xx waits for its ACK. */
   #change: Change | undefined;
   #refers: ReferNumbers | undefined;
+  /** Requests that wait for the other side. */
+  #open: Set<Relay> | undefined;
 
   constructor(call: Call) {
     this.#call = call;
+  }
+
+  /**
+   * This end goes to another call: whoever it asked something answers for nobody any more. A 481 of that one, or no answer
+   * at all, would tell it that its own dialog is gone (RFC 5057 §5.1).
+   */
+  leaves(dialog: Dialog, now: Millis): void {
+    for (const relay of [...(this.#open ?? [])]) if (relay.dialog === dialog) relay.leave(now);
+  }
+
+  opened(relay: Relay): void {
+    this.#open ??= new Set();
+    this.#open.add(relay);
+  }
+
+  closed(relay: Relay): void {
+    this.#open?.delete(relay);
   }
 
   reinvited(leg: Leg, dialog: Dialog, invite: InviteServer, now: Millis): void {
@@ -162,48 +181,73 @@ export class Changes {
 
 /** A request that crosses as it is, and its answer on the way back. */
 class Relay implements LegClient {
+  readonly dialog: Dialog;
   readonly #call: Call;
-  readonly #dialog: Dialog;
   readonly #request: Request;
   readonly #server: ServerTransaction;
+  readonly #asked: Leg | undefined;
+  #answered = false;
 
   constructor(call: Call, dialog: Dialog, request: Request, server: ServerTransaction) {
     this.#call = call;
-    this.#dialog = dialog;
+    this.dialog = dialog;
     this.#request = request;
     this.#server = server;
+    this.#asked = dialog.twin?.leg;
+    call.changes.opened(this);
   }
 
   response(response: Response, _transaction: unknown, now: Millis): void {
-    if (response.status < 200) return;
-    const direction = this.#call.directionFrom(this.#dialog.twin?.leg ?? this.#dialog.leg);
-    const parcel = otherParcelOf(this.#call.house, response, { ...direction, host: hostToward(this.#dialog.leg) });
-    reply(this.#request, this.#server, this.#dialog, mapStatus(response.status).status, parcel, now);
-    if (response.status === 481 && OF_THE_CALL.has(this.#request.method)) this.#call.lost(481, now);
+    const { status } = response;
+    if (status < 200) return;
+    const dead = status === 481 && OF_THE_CALL.has(this.#request.method);
+    // In a transfer its asker may be kept: then it is not told that its dialog is dead.
+    if (dead && this.#call.transfer?.active && this.#asked !== undefined) this.#call.transfer.left(this.#asked, now);
+    if (!this.#answered) {
+      const direction = this.#call.directionFrom(this.#asked ?? this.dialog.leg);
+      const parcel = otherParcelOf(this.#call.house, response, { ...direction, host: hostToward(this.dialog.leg) });
+      this.#reply(mapStatus(status).status, parcel, now);
+    }
+    if (dead) this.#call.lost(481, now);
   }
 
   failed(cause: "timeout" | "unreachable", _transaction: unknown, now: Millis): void {
+    const lost = cause === "unreachable";
+    if (lost && this.#call.transfer?.active && this.#asked !== undefined) this.#call.transfer.left(this.#asked, now);
     // RFC 4320 §4.1: 408 is of no use to a non-INVITE; the layer ends it in silence.
-    reply(this.#request, this.#server, this.#dialog, cause === "timeout" ? 408 : 503, NOTHING, now);
-    if (cause === "unreachable") this.#call.lost(503, now);
+    if (!this.#answered) this.#reply(cause === "timeout" ? 408 : 503, NOTHING, now);
+    if (lost) this.#call.lost(503, now);
+  }
+
+  leave(now: Millis): void {
+    this.#close();
+    later(this.#call.house.random, this.#request, this.#server, this.dialog, now);
+  }
+
+  #reply(status: number, parcel: Parcel, now: Millis): void {
+    this.#close();
+    reply(this.#request, this.#server, this.dialog, status, parcel, now);
+  }
+
+  #close(): void {
+    this.#answered = true;
+    this.#call.changes.closed(this);
   }
 }
 
 /** A REFER, whose number says later which subscription is meant. */
 class ReferRelay extends Relay {
-  readonly #dialog: Dialog;
   readonly #seq: number;
   readonly #numbers: ReferNumbers;
 
   constructor(call: Call, dialog: Dialog, request: Request, server: ServerTransaction, numbers: ReferNumbers) {
     super(call, dialog, request, server);
-    this.#dialog = dialog;
     this.#seq = request.cseq.number;
     this.#numbers = numbers;
   }
 
   sent(seq: number): void {
-    if (this.#dialog.twin !== undefined) this.#numbers.passed(this.#dialog, this.#seq, this.#dialog.twin, seq);
+    if (this.dialog.twin !== undefined) this.#numbers.passed(this.dialog, this.#seq, this.dialog.twin, seq);
   }
 }
 

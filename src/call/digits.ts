@@ -3,7 +3,7 @@
  * other. Which side has which is told by `dtmf` of its realm or peer. A call that has no such side never comes here.
  */
 import { digitOfEvent, eventOfDigit, type Millis, PeerError, type Side } from "../base/index.ts";
-import { type Dialog, type LegClient, NOTHING, type Parcel, type ServerTransaction } from "../leg/index.ts";
+import { type Dialog, type Leg, type LegClient, NOTHING, type Parcel, type ServerTransaction } from "../leg/index.ts";
 import type { MediaNews } from "../media/index.ts";
 import { ContentType, INITIAL_MAX_FORWARDS, type Request, type Response } from "../message/index.ts";
 import type { Call } from "./call.ts";
@@ -95,7 +95,8 @@ function tell(call: Call, side: Side, via: "rfc4733" | "info", { event, duration
 export class DigitInfos implements LegClient {
   readonly #call: Call;
   readonly #waiting: { readonly from: Side; readonly digit: InfoDigit }[] = [];
-  #asked = false;
+  /** The leg that has not answered yet. */
+  #asked: Leg | undefined;
 
   constructor(call: Call) {
     this.#call = call;
@@ -109,27 +110,29 @@ export class DigitInfos implements LegClient {
 
   response(response: Response, _transaction: unknown, now: Millis): void {
     if (response.status < 200) return;
-    this.#asked = false;
-    if (response.status === 481) this.#call.lost(481, now);
+    const asked = this.#asked;
+    this.#asked = undefined;
+    if (response.status === 481) this.#call.lost(481, now, asked);
     this.#next(now);
   }
 
   failed(cause: "timeout" | "unreachable", _transaction: unknown, now: Millis): void {
-    this.#asked = false;
-    if (cause === "unreachable") this.#call.lost(503, now);
+    const asked = this.#asked;
+    this.#asked = undefined;
+    if (cause === "unreachable") this.#call.lost(503, now, asked);
     this.#next(now);
   }
 
   #next(now: Millis): void {
     for (;;) {
-      if (this.#asked || this.#call.state === "over") return;
+      if (this.#asked !== undefined || this.#call.state === "over") return;
       const next = this.#waiting.shift();
       if (next === undefined) return;
       const from = next.from === "caller" ? this.#call.caller : this.#call.callee;
       const dialog = from?.dialogs.find(({ twin }) => twin !== undefined)?.twin;
       // One that cannot take INFO has no other way to hear it.
       if (dialog === undefined || !dialog.allowsMethod("INFO")) continue;
-      this.#asked = true;
+      this.#asked = dialog.leg;
       dialog.leg.send(dialog, "INFO", parcelOf(next.digit), this, INITIAL_MAX_FORWARDS, now);
     }
   }

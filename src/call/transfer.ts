@@ -82,7 +82,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
 
   // — What the calls tell. A leg that ended by itself is told of before its call draws any conclusion.
 
-  /** A leg of one of the two calls has ended by a BYE of its own. */
+  /** A leg of one of the two calls has ended by a BYE of its own, or knows its dialog no more. */
   left(leg: Leg, now: Millis): void {
     const consultation = this.#referral.second?.dialog.leg;
     if (this.#state === "leaving") {
@@ -339,6 +339,7 @@ export class Transfer implements Introduction, Outcome, Punctual {
     if (dialog === this.#transferee) this.#standing = this.#standingNow();
     if (dialog.leg.owner === made) return;
     made.adopt(dialog.leg, from, now);
+    from.changes.leaves(dialog, now);
     dialog.twin = undefined;
     // What was on its way across when the referrer left agrees on nothing any more; an answer still to come is waited for.
     dialog.exchange = "settled";
