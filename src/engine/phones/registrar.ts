@@ -47,12 +47,11 @@ import { leaveRegistrar } from "./leaving.ts";
 import { LookUps } from "./look-ups.ts";
 import { Quick } from "./quick.ts";
 import { type Given, RelayedRegister, type RelayOwner } from "./relayed-register.ts";
+import { Survival } from "./survival.ts";
 import { type RegistrationsView, viewOf } from "./view.ts";
 import { Desk, longest, ownCredentials, passedOn, unsupportedIn, type Visit } from "./visit.ts";
 import { Waking } from "./waking.ts";
 
-/** While the registrar is away phones come often, so that all is well soon after it is back. In seconds. */
-const SURVIVAL_SECONDS = 30;
 /** How long a binding of before a restart waits for its phone: longer than phones on UDP are granted. */
 const RESTORED_FOR: Millis = 90 * SECOND;
 const CALL_ID_CHARS = 24;
@@ -80,9 +79,8 @@ export class Registrar implements RelayOwner, Punctual {
   /** REGISTERs under way. */
   readonly #visits = new Map<RelayedRegister, Visit>();
   readonly #lookUps: LookUps;
-  /** Registrars that nobody answers for. */
-  readonly #away = new Set<string>();
-  readonly #counted = { cached: 0, relayed: 0, held: 0, survived: 0 };
+  readonly #survival: Survival;
+  readonly #counted = { cached: 0, relayed: 0, held: 0 };
 
   constructor(options: RegistrarOptions) {
     const { settings, hash, random } = options;
@@ -105,6 +103,12 @@ export class Registrar implements RelayOwner, Punctual {
     });
     this.#bindings = new Bindings(this.#house, this.#keeper, (binding, now) => this.#leave(binding, now));
     this.directory = new Directory(this.#house);
+    this.#survival = new Survival(this.#house, this.#bindings, {
+      refuse: (visit, peer, known, now) => this.#turnAway(visit, peer, known, now),
+      grant: (visit, now) => this.#desk.grant(visit, true, now),
+      prove: (visit, then, now) => this.#prove(visit, now, then),
+      settle: (visit, grants, now) => this.#settle(visit, grants, now),
+    });
   }
 
   /** True: it was a refresh that needs no more than an answer, and has it. */
@@ -185,13 +189,11 @@ export class Registrar implements RelayOwner, Punctual {
 
   /** OPTIONS or a call found out: no REGISTER has to go there to see it. */
   peerDown(peer: string, now: Millis): void {
-    const domains = this.#house.settings.registration?.domains.values() ?? [];
-    const serves = [...domains].some(({ registrar }) => registrar === peer);
-    if (serves && this.#house.routing.isDown(peer, now)) this.#isLost(peer, now);
+    this.#survival.peerDown(peer, now);
   }
 
   peerUp(peer: string, now: Millis): void {
-    if (this.#away.has(peer)) this.#isBack(peer, now);
+    this.#survival.isBack(peer, now);
   }
 
   view(now: Millis): readonly RegistrationsView[] {
@@ -204,8 +206,9 @@ export class Registrar implements RelayOwner, Punctual {
       bindings: book.size,
       users: book.users,
       waiting: this.#visits.size,
-      away: [...this.#away],
+      away: [...this.#survival.away],
       ...this.#counted,
+      survived: this.#survival.survived,
       cached: this.#counted.cached + this.#quick.answered,
       keepalive: this.#keeper.counts(),
     };
@@ -270,7 +273,7 @@ export class Registrar implements RelayOwner, Punctual {
     const known = same !== undefined && bearsTheSame(request, same, hash) ? same : undefined;
     if (known !== undefined && request.cseq.number < known.seq) return this.#desk.refuse(visit, 500, now);
     if (known?.upstream?.state === "held" && now < known.upstream.refreshAt) return this.#fromCache(visit, known, now);
-    if (this.#isAway(peer, now)) return this.#survive(visit, peer, known, now);
+    if (this.#survival.isAway(peer, now)) return this.#survival.take(visit, peer, known, now);
     // Whoever comes from where a phone of his stands is no stranger, though it may have been switched on anew.
     const familiar = held.some(({ flow, contact }) => contact === asked.wishes[0]?.uri && isSameFlow(flow, hop));
     if (!this.#rates.of(peer.name).take(familiar, now)) {
@@ -278,8 +281,7 @@ export class Registrar implements RelayOwner, Punctual {
       const left = known?.upstream === undefined ? 0 : known.upstream.until - now;
       if (known !== undefined && left > SECOND * domain.shortestSeconds) return this.#fromCache(visit, known, now);
       this.#counted.held += 1;
-      const wait = this.#rates.of(peer.name).retryAfter(now);
-      return this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
+      return this.#turnAway(visit, peer, familiar, now);
     }
     const contacts = asked.wishes.map((wish) => ({ wish, held: book.match(asked.aor, wish) }));
     const added = contacts.filter((one) => one.held === undefined && one.wish.seconds > 0).length;
@@ -292,6 +294,12 @@ export class Registrar implements RelayOwner, Punctual {
     const relayed = new RelayedRegister(this.#house, this, about, now);
     this.#visits.set(relayed, visit);
     relayed.start(now);
+  }
+
+  /** Until his turn comes. */
+  #turnAway(visit: Visit, peer: PeerSettings, familiar: boolean, now: Millis): void {
+    const wait = this.#rates.of(peer.name).retryAfter(familiar, now);
+    this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
   }
 
   #fromCache(visit: Visit, known: HeldBinding, now: Millis): void {
@@ -343,7 +351,7 @@ export class Registrar implements RelayOwner, Punctual {
     const { status } = response;
     if (status >= 500 && status < 600) {
       const known = this.#knownBy(visit);
-      if (known !== undefined && this.#mayLive(known, visit, now)) return this.#live(visit, known, now);
+      if (known !== undefined && this.#survival.live(visit, known, now)) return;
     }
     if (status !== 401 && status !== 407)
       return this.#desk.refuse(visit, mapStatus(status).status, now, passedOn(response));
@@ -355,15 +363,15 @@ export class Registrar implements RelayOwner, Punctual {
     this.#visits.delete(relayed);
     const peer = this.#house.settings.peers.get(relayed.peer);
     if (visit === undefined || peer === undefined) return;
-    this.#isLost(peer.name, now);
-    this.#survive(visit, peer, this.#knownBy(visit), now);
+    this.#survival.isLost(peer.name, now);
+    this.#survival.take(visit, peer, this.#knownBy(visit), now);
   }
 
   /** The registrar has spoken. */
   #done(relayed: RelayedRegister, now: Millis): Visit | undefined {
     const visit = this.#visits.get(relayed);
     this.#visits.delete(relayed);
-    if (this.#away.has(relayed.peer)) this.#isBack(relayed.peer, now);
+    this.#survival.isBack(relayed.peer, now);
     return visit;
   }
 
@@ -372,73 +380,6 @@ export class Registrar implements RelayOwner, Punctual {
     const same = refreshed(book.of(asked.aor), asked, request, hop);
     if (same === undefined || request.cseq.number < same.seq) return undefined;
     return bearsTheSame(request, same, hash) ? same : undefined;
-  }
-
-  // — Without the registrar
-
-  #isAway(peer: PeerSettings, now: Millis): boolean {
-    const away = this.#house.routing.isDown(peer.name, now);
-    if (away) this.#isLost(peer.name, now);
-    return away;
-  }
-
-  #survive(visit: Visit, peer: PeerSettings, known: HeldBinding | undefined, now: Millis): void {
-    if (known !== undefined && this.#mayLive(known, visit, now)) return this.#live(visit, known, now);
-    // Whose password we can check ourselves may also come anew, or from elsewhere.
-    if (visit.domain.users !== undefined && visit.domain.survivalSeconds > 0) {
-      return this.#prove(visit, now, (at) => this.#bindMeanwhile(visit, at));
-    }
-    const wait = this.#rates.of(peer.name).retryAfter(now);
-    this.#desk.refuse(visit, 503, now, [["Retry-After", String(wait)]]);
-  }
-
-  #mayLive({ upstream }: HeldBinding, { domain }: Visit, now: Millis): boolean {
-    return upstream !== undefined && now < upstream.until + domain.survivalSeconds * SECOND;
-  }
-
-  #live(visit: Visit, known: HeldBinding, now: Millis): void {
-    known.upstream?.happen("registrar lost");
-    this.#counted.survived += 1;
-    const [wish] = visit.asked.wishes;
-    const seconds = Math.min((wish as Wish).seconds, this.#survivalGrant(visit));
-    this.#bindings.renew(known, visit.request.cseq.number, now + seconds * SECOND, now);
-    this.#desk.grant(visit, true, now);
-  }
-
-  #bindMeanwhile(visit: Visit, now: Millis): void {
-    const { asked } = visit;
-    this.#counted.survived += 1;
-    const grants = asked.wishes.map((wish): Grant => {
-      const held = this.#house.book.match(asked.aor, wish);
-      const seconds = Math.min(wish.seconds, this.#survivalGrant(visit));
-      return { wish, held, name: undefined, seconds, upstream: this.#bindings.owed(held, now), gruu: held?.gruu };
-    });
-    this.#settle(visit, grants, now);
-  }
-
-  /** Seldom enough that all of them can be relayed in one turn when it is back. */
-  #survivalGrant({ domain, hop }: Visit): number {
-    const turn = Math.ceil(this.#house.book.size / (this.#house.settings.registration?.perSecond ?? 1));
-    return Math.min(longest(domain, hop), Math.max(SURVIVAL_SECONDS, domain.shortestSeconds, turn));
-  }
-
-  #isLost(peer: string, now: Millis): void {
-    if (this.#away.has(peer)) return;
-    this.#away.add(peer);
-    const all = this.#bindings.of(peer);
-    for (const { upstream } of all) upstream?.happen("registrar lost");
-    this.#house.fact({ fact: "registrar.away", peer, phones: all.length }, now);
-  }
-
-  /** It may have forgotten everybody: each phone's next REGISTER goes there. */
-  #isBack(peer: string, now: Millis): void {
-    this.#away.delete(peer);
-    const all = this.#bindings.of(peer);
-    for (const { upstream } of all) {
-      upstream?.happen("time to refresh");
-      upstream?.happen("registrar back");
-    }
-    this.#house.fact({ fact: "registrar.back", peer, phones: all.length }, now);
   }
 
   /** Its flow or its time is over: the registrar is told, as far as it takes our word. */
@@ -452,7 +393,8 @@ export class Registrar implements RelayOwner, Punctual {
     if (this.#house.book.known(binding.inside).length > 0) return;
     if (upstream.until > now) this.#house.lost.add(binding.inside, binding.domain, upstream.until);
     if (upstream.credentials === undefined) return;
-    if (upstream.until <= now || this.#away.has(peer.name) || !this.#rates.of(peer.name).take(true, now)) return;
+    if (upstream.until <= now || this.#survival.away.has(peer.name) || !this.#rates.of(peer.name).take(true, now))
+      return;
     // The registrar is just being asked to take it again: an end sent after that would be the last word.
     for (const { contacts } of this.#visits.keys()) if (contacts.some(({ held }) => held === binding)) return;
     leaveRegistrar(this.#house, { binding, domain, peer, upstream, credentials: upstream.credentials }, now);
