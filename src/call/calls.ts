@@ -94,7 +94,8 @@ export class Calls {
   constructor(options: CallsOptions) {
     const { settings, random, agenda, transactions, transport, media, routing, fact, version } = options;
     const book = new SteadyMap<string, Dialog>();
-    const legs = { random, agenda, transactions, transport };
+    const moved = (leg: Leg, source: string): void => media.moved((leg.owner as Call).id, leg.side, source);
+    const legs = { random, agenda, transactions, transport, moved };
     const aliases = new Aliases(random);
     const forget = (call: Call): void => {
       this.#calls.delete(call.id);

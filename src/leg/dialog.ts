@@ -105,6 +105,10 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     return this.#hop;
   }
 
+  get phone(): FlowHolder | undefined {
+    return this.#phone;
+  }
+
   /** What a request that creates the dialog tells about the caller: RFC 3261 §12.1.1. Throws PeerError(400). */
   takeRequest(request: Request, hop: Hop): void {
     this.#speaksOver(hop);
@@ -188,7 +192,7 @@ export class Dialog<Owner extends DialogOwner = Leg> {
 
   /** Finds the next hop, perhaps at once; `undefined`: there is no way. */
   reach(now: Millis, done: (destination: Destination | undefined, now: Millis) => void): void {
-    if (this.#phone !== undefined) this.#followPhone(this.#phone);
+    this.followPhone();
     if (this.#reached !== undefined) {
       done(this.#reached, now);
       return;
@@ -217,12 +221,18 @@ export class Dialog<Owner extends DialogOwner = Leg> {
     return same && isReliable(found.protocol) ? { ...large, connection: hop.connection } : large;
   }
 
-  /** It has registered from elsewhere since: its NAT has moved, or its connection broke and is another now. */
-  #followPhone({ flow }: FlowHolder): void {
-    if (flow === this.#phoneFlow || flow.realm !== this.leg.realm || !this.admits(flow.protocol)) return;
+  /**
+   * It has registered from elsewhere since: its NAT has moved, or its connection broke and is another now. Gives the address
+   * that it has now; `undefined`: it is where it was, or came by a way that this dialog may not be spoken of over.
+   */
+  followPhone(): string | undefined {
+    const flow = this.#phone?.flow;
+    if (flow === undefined || flow === this.#phoneFlow) return undefined;
+    if (flow.realm !== this.leg.realm || !this.admits(flow.protocol)) return undefined;
     this.#phoneFlow = flow;
     this.#reached = undefined;
     this.#speaksOver(flow);
+    return flow.remote.ip;
   }
 
   #speaksOver(hop: Hop): void {

@@ -288,6 +288,12 @@ export class Leg implements InviteServerOwner, InvitationOwner {
     this.side = side;
   }
 
+  /** It has registered again, from elsewhere. */
+  phoneMoved(): void {
+    const source = this.dialog?.followPhone();
+    if (source !== undefined) this.house.moved?.(this, source);
+  }
+
   /** The call is over: however far this leg came, it ends, once. */
   end(ending: Ending, now: Millis): void {
     this.ending = ending;
@@ -420,6 +426,7 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   #close(now: Millis): void {
     if (this.#connection !== 0) this.house.transport.release(this.#connection);
+    for (const phone of this.phones ?? NO_PHONES) phone.followers?.delete(this);
     this.reinvite?.forget();
     this.inviteServer?.close();
     this.invitation?.close();
@@ -447,12 +454,19 @@ export class Leg implements InviteServerOwner, InvitationOwner {
   #choose(dialog: Dialog): void {
     this.dialog = dialog;
     dialog.confirmed = true;
+    const { phone } = dialog;
+    if (phone !== undefined) {
+      phone.followers ??= new Set();
+      phone.followers.add(this);
+    }
     for (const other of this.dialogs) {
       if (other.localTag !== dialog.localTag) this.#book.delete(other.localTag);
     }
     this.#book.set(dialog.localTag, dialog);
   }
 }
+
+const NO_PHONES: readonly FlowHolder[] = [];
 
 /** The CSeq of the next request. Whoever needs to know it is told. */
 function numberOf(dialog: Dialog, owner: LegClient): number {

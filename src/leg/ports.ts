@@ -11,6 +11,7 @@ import type {
   ServerTransaction,
   Transactions,
 } from "../transaction/index.ts";
+import type { Leg } from "./leg.ts";
 
 export type { Destination, Hop } from "../base/index.ts";
 export type { ClientOwner, ClientTransaction, ServerOwner, ServerTransaction, Transactions };
@@ -26,6 +27,8 @@ export interface Local {
 /** A registered phone: its flow is another when it has registered again from elsewhere. */
 export interface FlowHolder {
   readonly flow: Hop;
+  /** Legs that it speaks on: they hear of it when it is elsewhere. */
+  followers?: Set<{ phoneMoved(): void }> | undefined;
 }
 
 export interface LegTransport {
@@ -47,6 +50,8 @@ export interface LegHouse {
   readonly agenda: Agenda;
   readonly transactions: Transactions;
   readonly transport: LegTransport;
+  /** The registered phone of this leg has proved that it is elsewhere: its media comes from there. */
+  moved?(leg: Leg, source: string): void;
 }
 
 /** Whoever waits for the answers to a request of ours. A request that found no way was never a transaction. */

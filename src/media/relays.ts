@@ -105,15 +105,17 @@ export class Relays {
 
   /**
    * The NAT of this side has given it another place, as its signalling shows: its source is learnt again, from there. With
-   * keys only what authenticates is learnt; the old source is heard until then. ICE finds its way by itself.
+   * keys only what authenticates is learnt; the old source is heard until then. ICE finds its way by itself. `was`: where its
+   * signalling came from before; media that was told to be elsewhere has not moved with it.
    */
-  moved(session: Session, side: 0 | 1, source: string): void {
+  moved(session: Session, side: 0 | 1, was: string, source: string): void {
     for (const relay of session.relays) {
       const before = relay?.sides[side];
       if (relay === undefined || before?.remote === undefined || before.ice !== undefined) continue;
       const { latch, latchFrom } = before;
-      if (latch === "off" || (latch === "signalled" && before.remote.ip !== source)) continue;
-      const remote = before.remote.ip === latchFrom ? { ...before.remote, ip: source } : before.remote;
+      const { ip } = before.remote;
+      if (latch === "off" || (latch === "signalled" && ip !== source && ip !== was)) continue;
+      const remote = ip === latchFrom || ip === was ? { ...before.remote, ip: source } : before.remote;
       const set = { remote, latch, latchFrom: latch === "source" ? source : undefined };
       relay.sides[side] = { ...before, ...set };
       this.#emit({ word: "change", pair: relay.pair, side, set: { ...set, relatch: true } });

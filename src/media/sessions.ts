@@ -119,14 +119,18 @@ export class MediaSessions {
     if (held.settled.lines.length === 0) held.settled = { lines: [], legs: replaced(held.settled.legs, index, leg) };
   }
 
-  /** A phone has asked for a change of its call from another place than before: its NAT has moved it. */
+  /**
+   * A phone has shown that it is in another place than before: by asking for a change of its call from there, or by its
+   * password, with which it has registered from there.
+   */
   moved(session: string, side: MediaSide, source: string): void {
     const held = this.#sessions.get(session);
     const index = indexOf(side);
     const party = held === undefined ? undefined : (held.upcoming[index] ?? held.settled.legs[index]).party;
     if (held === undefined || party?.nat !== true) return;
+    const { signallingSource: was } = party;
     (party as { signallingSource: string }).signallingSource = source; // The same party, elsewhere.
-    this.#relays.moved(held, index, source);
+    this.#relays.moved(held, index, was, source);
   }
 
   /** The offer for the other side. Throws PeerError 400, 488, 491 or 503. */

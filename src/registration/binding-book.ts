@@ -24,6 +24,7 @@ export class HeldBinding implements Binding {
   gruu: Binding["gruu"];
   /** How it stands with the inside registrar; `undefined`: the box itself is the registrar. */
   upstream: Upstream | undefined;
+  followers: Binding["followers"] = undefined;
   /** When its phone spoke to us last. */
   heardAt: Millis = 0;
   /** The second of the clock that the book looks at it again; 0: it is not in the book. */

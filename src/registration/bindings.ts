@@ -43,6 +43,8 @@ export interface Binding {
   /** Call-ID and CSeq of the REGISTER that was taken last: RFC 3261 §10.3. */
   readonly callId: string;
   readonly seq: number;
+  /** Legs of calls that the phone is in: they hear of it when its flow is another. */
+  followers?: Set<{ phoneMoved(): void }> | undefined;
   /** When the phone's own grant ends. */
   readonly expiresAt: Millis;
   readonly push: PushParams | undefined;

@@ -231,6 +231,9 @@ export class Bindings {
     }
     binding.heardAt = now;
     if (isNews) this.#hold(binding);
+    // A phone that is in a call sends its media from where it is now; an emptied set is not worth keeping.
+    if (isNews) for (const follower of binding.followers ?? NOBODY) follower.phoneMoved();
+    if (binding.followers?.size === 0) binding.followers = undefined;
     this.#keeper.keep(binding, now);
     // What the phone comes with every minute changes nothing that outlives a restart.
     if (isNews || upstream !== undefined) emit({ out: "keep", binding: keep(binding, hash, now) });
@@ -283,6 +286,7 @@ export class Bindings {
 }
 
 const NO_PATH: readonly string[] = [];
+const NOBODY: ReadonlySet<{ phoneMoved(): void }> = new Set();
 
 /** The phone believes that it is elsewhere: RFC 3581 §1, RFC 5853 §3.3. */
 function isNated(contact: string, request: Request, { remote }: Hop): boolean {

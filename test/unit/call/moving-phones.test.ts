@@ -116,13 +116,99 @@ test.each([
   expect(relatched.length).toBe(1); // It has stayed where it is.
 });
 
+test.each([
+  ["caller", "another port of its NAT", ELSEWHERE],
+  ["caller", "another NAT", { ...AT_HOME, ip: "198.51.100.99" }],
+  ["callee", "another port of its NAT", ELSEWHERE],
+] as const)(
+  "as %s it registers again from %s: its media is learnt anew, from there alone, and once",
+  (side, _what, place) => {
+    const { stage, phone, alice, inside, registers } = talking(side, "192.168.1.10");
+    const before = stage.relay.length;
+    registers(phone, AT_HOME);
+    expect(stage.relay.length).toBe(before); // It is where it was.
+    registers(phone, place);
+    const set = { remote: { ip: place.ip }, relatch: true };
+    const changed = { word: "change", side: side === "caller" ? 0 : 1, set };
+    expect(stage.relay.slice(before)).toMatchObject([changed]);
+    move(alice, place);
+    alice.request("INVITE", { sdp: audio("192.168.1.10", { version: 2 }) });
+    inside.answer(200, { sdp: audio(BOB.ip, { version: 2 }) });
+    alice.ack();
+    registers(phone, place);
+    expect(stage.relay.slice(before).filter((one) => one.word === "change" && one.set.relatch)).toHaveLength(1);
+  },
+);
+
+test("the same when it has learnt what it looks like from here, and said so", () => {
+  const { stage, phone, registers } = talking("caller", AT_HOME.ip);
+  const before = stage.relay.length;
+  const place = { ...AT_HOME, ip: "198.51.100.99" };
+  registers(phone, place);
+  expect(stage.relay.slice(before)).toMatchObject([{ word: "change", side: 0, set: { remote: { ip: place.ip } } }]);
+});
+
+test("what it said of its media stands where that is another place; it may come from where the phone is now", () => {
+  const { stage, phone, registers } = talking("caller", "203.0.113.200");
+  const latched = stage.relay.find(({ word }) => word === "open") as { sides: readonly { latch?: string }[] };
+  const before = stage.relay.length;
+  registers(phone, { ...AT_HOME, ip: "198.51.100.99" });
+  const told = stage.relay.slice(before) as { set?: { remote?: { ip: string } } }[];
+  expect([latched.sides[0]?.latch, told[0]?.set?.remote?.ip]).toEqual(["source", "203.0.113.200"]);
+});
+
+test("whoever has no password moves nobody's media, and nor does another user of the same NAT", () => {
+  const { stage, phone, registers } = talking();
+  const before = stage.relay.length;
+  const thief = new Phone(stage, "alice", ELSEWHERE, "example.test", "guessed");
+  thief.callId = phone.callId;
+  thief.seq = phone.seq;
+  thief.register();
+  expect(thief.status).toBe(401);
+  stage.leave(thief);
+  const carol = new Phone(stage, "carol", ELSEWHERE);
+  registers(carol, ELSEWHERE);
+  expect(stage.relay.length).toBe(before);
+});
+
+test("a call that is over is not followed any more", () => {
+  const { stage, phone, alice, inside, registers } = talking();
+  inside.request("BYE");
+  alice.answer(200, { method: "BYE" });
+  stage.pass(40_000);
+  const before = stage.relay.length;
+  registers(phone, ELSEWHERE);
+  expect(stage.relay.length).toBe(before);
+  expect(stage.remains()).toMatchObject({ legs: 0, sessions: 0 });
+});
+
+test("its stream broke, and it has registered over the next one from elsewhere: its media is learnt there", () => {
+  const { stage, phone, inside, registers } = registeredAlice();
+  const [lost, next] = [2 ** 31 + 7, 2 ** 31 + 8];
+  phone.callId = "by-tls";
+  stage.connect(phone, lost);
+  registers(phone, { ...AT_HOME, tls: lost });
+  stage.join(phone);
+  inside.invite("alice");
+  answer(stage, phone);
+  inside.ack();
+  stage.disconnect(phone);
+  stage.pass(100);
+  const before = stage.relay.length;
+  phone.place = { ...AT_HOME, ip: "198.51.100.77", tls: next };
+  stage.connect(phone, next);
+  registers(phone, phone.place);
+  expect(stage.relay.slice(before)).toMatchObject([{ word: "change", side: 1, set: { latchFrom: "198.51.100.77" } }]);
+});
+
 /** alice, registered at the box, in a call with somebody inside. */
-function talking(side: "caller" | "callee" = "caller") {
+function talking(side: "caller" | "callee" = "caller", where = AT_HOME.ip) {
   const scene = registeredAlice();
   const { alice, inside } = scene;
   const [caller, callee] = side === "caller" ? [alice, inside] : [inside, alice];
-  caller.invite(side === "caller" ? "5551" : "alice");
-  callee.answer(200, { sdp: audio(callee.place.ip) });
+  const sdpOf = (party: ScriptedParty): string => audio(party === alice ? where : BOB.ip);
+  caller.invite(side === "caller" ? "5551" : "alice", { sdp: sdpOf(caller) });
+  callee.answer(200, { sdp: sdpOf(callee) });
   caller.ack();
   scene.stage.look();
   return scene;
