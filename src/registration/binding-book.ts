@@ -25,6 +25,8 @@ export class HeldBinding implements Binding {
   /** How it stands with the inside registrar; `undefined`: the box itself is the registrar. */
   upstream: Upstream | undefined;
   followers: Binding["followers"] = undefined;
+  /** How long its NAT may hear nothing of us, as it has shown, in seconds; 0: as long as its domain says. */
+  silence = 0;
   /** When its phone spoke to us last. */
   heardAt: Millis = 0;
   /** The second of the clock that the book looks at it again; 0: it is not in the book. */

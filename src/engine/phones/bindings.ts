@@ -208,12 +208,14 @@ export class Bindings {
         ...{ push: wish.push, gruu },
       };
       const before = this.#lostPhones.take(asked.aor, wish);
+      if (before !== undefined) this.#keeper.moves(before, hop);
       binding = before === undefined ? new HeldBinding(bound, upstream) : Object.assign(before, bound, { upstream });
       book.add(binding);
     } else {
       isNews = binding.flow.connection !== hop.connection || placeOf(binding) !== placeOf({ ...binding, flow: hop });
       if (isNews) {
         this.#letGo(binding);
+        this.#keeper.moves(binding, hop);
         book.move(binding, hop);
       }
       const { contact } = binding;

@@ -2,6 +2,9 @@
  * Keeps the NATs of phones on UDP open, and finds out when one has closed: one OPTIONS or CRLF a flow in its turn, spread
  * over the time so that there is never a wave. RFC 5626 §4.4, §5.4; RFC 5853 §3.3.
  *
+ * How long a NAT keeps a way open is learnt from each phone: one that comes by another port of the same address has lost its
+ * way, and is asked twice as often from then on, until that has gone well for long.
+ *
  * No transaction stands behind an OPTIONS: nothing hangs on a single one, and there may be thousands a second. Only a
  * phone that has answered one is believed to be gone when it answers no more.
  */
@@ -18,7 +21,7 @@ import {
   token,
 } from "../../base/index.ts";
 import { RequestDraft, type Response } from "../../message/index.ts";
-import { type Binding, flowName } from "../../registration/index.ts";
+import { type Binding, flowName, type HeldBinding } from "../../registration/index.ts";
 import { viaText } from "../../transaction/index.ts";
 import type { Transport } from "../../transport/index.ts";
 
@@ -28,6 +31,11 @@ const SLOT: Millis = 100;
 const ANSWER_LIMIT: Millis = 2 * SECOND;
 /** Limit: questions without an answer, after which the flow of a phone that answers is lost. */
 const QUESTIONS = 3;
+/** Limit: no phone is asked more often than each so many seconds, however soon its NAT forgets. */
+const SHORTEST_SILENCE = 5;
+/** Intervals in a row that went well, after which they may be longer by this factor again. */
+const GONE_WELL = 40;
+const LONGER = 1.25;
 /** The part of the interval by which a flow may come early. */
 const SPREAD = 0.2;
 const BRANCH_CHARS = 12;
@@ -44,13 +52,15 @@ export interface FlowHouse {
 
 interface Kept {
   readonly hop: Hop;
-  readonly bindings: Set<Binding>;
+  readonly bindings: Set<HeldBinding>;
   slot: number;
   /** Of the question that is open; "": none is. */
   branch: string;
   asked: number;
   answers: boolean;
   seq: number;
+  /** Intervals in a row that went well. */
+  well: number;
 }
 
 export interface FlowCounts {
@@ -78,22 +88,31 @@ export class FlowKeeper implements Punctual {
   }
 
   /** From now on: nothing for a phone that is no further away than it says, or on a connection. */
-  keep(binding: Binding, now: Millis): void {
+  keep(binding: HeldBinding, now: Millis): void {
     if (binding.flow.connection !== 0 || !binding.nated) return;
     const domain = this.#house.domain(binding.domain);
     if (domain === undefined || domain.keepalive === "off") return;
     const name = flowName(binding.flow);
     let kept = this.#flows.get(name);
     if (kept === undefined) {
-      kept = { hop: binding.flow, bindings: new Set(), slot: 0, branch: "", asked: 0, answers: false, seq: 0 };
+      kept = { hop: binding.flow, bindings: new Set(), slot: 0, branch: "", asked: 0, answers: false, seq: 0, well: 0 };
       this.#flows.set(name, kept);
       // From anywhere in the interval, so that phones that came together do not stay together.
-      this.#schedule(kept, now + this.#draw(domain.keepaliveSeconds * SECOND));
+      this.#schedule(kept, now + this.#draw(silenceOf(binding, domain) * SECOND));
     }
     kept.bindings.add(binding);
   }
 
-  letGo(binding: Binding): void {
+  /** It is about to be at `next`: by another port of its NAT, which has forgotten the one before. */
+  moves(binding: HeldBinding, next: Hop): void {
+    const { flow, nated } = binding;
+    const domain = this.#house.domain(binding.domain);
+    const forgot = nated && flow.connection === 0 && next.connection === 0 && flow.remote.ip === next.remote.ip;
+    if (!forgot || domain === undefined || flow.remote.port === next.remote.port) return;
+    binding.silence = Math.max(Math.min(SHORTEST_SILENCE, domain.keepaliveSeconds), silenceOf(binding, domain) / 2);
+  }
+
+  letGo(binding: HeldBinding): void {
     const name = flowName(binding.flow);
     const kept = this.#flows.get(name);
     if (kept?.bindings.delete(binding) !== true || kept.bindings.size > 0) return;
@@ -143,7 +162,7 @@ export class FlowKeeper implements Punctual {
       this.#house.transport.keepAlive(kept.hop);
     } else this.#ask(kept, binding, now);
     if (kept.branch !== "" && kept.answers) this.#schedule(kept, now + ANSWER_LIMIT * 2 ** (kept.asked - 1));
-    else this.#schedule(kept, this.#next(domain, now));
+    else this.#schedule(kept, this.#next(kept, domain, now));
   }
 
   #gone(kept: Kept, now: Millis): void {
@@ -178,11 +197,18 @@ export class FlowKeeper implements Punctual {
     kept.asked = 0;
     const [binding] = kept.bindings;
     const domain = binding === undefined ? undefined : this.#house.domain(binding.domain);
-    if (domain !== undefined) this.#schedule(kept, this.#next(domain, now));
+    if (domain !== undefined) this.#schedule(kept, this.#next(kept, domain, now));
   }
 
-  #next({ keepaliveSeconds }: DomainSettings, now: Millis): Millis {
-    const interval = keepaliveSeconds * SECOND;
+  #next(kept: Kept, domain: DomainSettings, now: Millis): Millis {
+    let seconds = domain.keepaliveSeconds;
+    kept.well = (kept.well + 1) % GONE_WELL;
+    for (const binding of kept.bindings) {
+      if (kept.well === 0) binding.silence *= LONGER;
+      if (binding.silence >= domain.keepaliveSeconds) binding.silence = 0;
+      seconds = Math.min(seconds, silenceOf(binding, domain));
+    }
+    const interval = seconds * SECOND;
     return now + interval - this.#draw(interval * SPREAD);
   }
 
@@ -204,3 +230,6 @@ export class FlowKeeper implements Punctual {
 }
 
 const NOBODY: SendToken = { waiting: false };
+
+const silenceOf = ({ silence }: HeldBinding, { keepaliveSeconds }: DomainSettings): number =>
+  silence === 0 ? keepaliveSeconds : Math.min(silence, keepaliveSeconds);

@@ -73,6 +73,46 @@ describe("a phone behind NAT", () => {
     expect(keepalive(stage).flows).toBe(1);
   });
 
+  test("whose NAT forgets it early is asked more often, at most each five seconds, and less again when that goes well", () => {
+    const { stage, alice } = registered();
+    answering(alice, stage);
+    const inTenMinutes = (): number => {
+      alice.got.length = 0;
+      stage.pass(600_000);
+      return optionsOf(alice).length;
+    };
+    expect(inTenMinutes()).toBeLessThan(32);
+    const counts = [31_001, 31_002, 31_003, 31_004].map((port) => {
+      stage.leave(alice);
+      alice.place = { ...AT_HOME, port };
+      stage.join(alice);
+      alice.register({ seconds: 3_600 });
+      expect(alice.status).toBe(200);
+      return inTenMinutes();
+    });
+    expect(counts[0]).toBeGreaterThan(44);
+    expect(counts[1]).toBeGreaterThan(counts[0] as number);
+    expect(Math.max(...counts)).toBeLessThan(155);
+    for (let hours = 0; hours < 8; hours++) {
+      alice.register({ seconds: 3_600 });
+      stage.pass(3_000_000);
+    }
+    alice.register({ seconds: 3_600 });
+    expect(inTenMinutes()).toBeLessThan(32);
+  });
+
+  test("that has moved to another NAT is asked as often as before", () => {
+    const { stage, alice } = registered();
+    answering(alice, stage);
+    stage.leave(alice);
+    alice.place = { ...AT_HOME, ip: "198.51.100.44", port: 31_001 };
+    stage.join(alice);
+    alice.register({ seconds: 3_600 });
+    alice.got.length = 0;
+    stage.pass(600_000);
+    expect(optionsOf(alice).length).toBeLessThan(32);
+  });
+
   test("gets a CRLF instead where the operator says so, or nothing", () => {
     const { stage } = registered({ ...ASKING, keepalive: "crlf" });
     stage.look();
