@@ -103,7 +103,7 @@ export class Box {
   }
 
   /** The `count`-th fact of this name: the log gathers its lines for a moment before it writes them. */
-  async fact(name: string, count: number, limitMs = 2_000): Promise<Record<string, unknown>> {
+  async fact(name: string, count: number, limitMs = 10_000): Promise<Record<string, unknown>> {
     const deadline = performance.now() + limitMs;
     for (;;) {
       const found = this.facts(name)[count - 1];
