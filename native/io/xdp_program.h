@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ enum class AttachMode : std::uint8_t { kNative, kGeneric };
 
 class XdpProgram {
  public:
-  /// `flows`: most flows at once, RTCP's beside them; states are numbered 0 to flows - 1. Null, and `why` says what the kernel said.
+  /// `flows`: most flows forwarded at once; entries and states are numbered 0 to flows - 1. Null, and `why` says what the kernel
+  /// said.
   static std::unique_ptr<XdpProgram> load(std::uint32_t flows, std::string& why);
   ~XdpProgram();
   XdpProgram(const XdpProgram&) = delete;
@@ -32,7 +34,7 @@ class XdpProgram {
   /// Empty: packets may be sent to it by FLOW_FORWARD.
   std::string add_device(unsigned interface);
 
-  /// All these may be called from any thread. False: the map is full, or has no such key.
+  /// All these may be called from any thread. False: the map is full, or has no such key. One slot is one thread's.
   bool put_flow(const flow_key& key, const flow_entry& entry) noexcept;
   bool remove_flow(const flow_key& key) noexcept;
   bool put_hop(std::uint32_t number, const next_hop& hop) noexcept;
@@ -51,10 +53,25 @@ class XdpProgram {
     unsigned interface;
     int link;
   };
+  /// An address that has doors. It keeps its row until another one needs it, so that no packet on its way through the program
+  /// meets the doors of somebody else.
+  struct Row {
+    flow_key address{};
+    std::uint32_t open = 0;  ///< Doors.
+  };
+  bool row_of(const flow_key& key, bool make, std::uint32_t& row) noexcept;
+  std::uint32_t& door(std::uint32_t row, const flow_key& key) noexcept;
+  void write_entry(const flow_key& key, const flow_entry& entry) noexcept;
+
   bpf_object* object_ = nullptr;
-  int program_fd_ = -1, flows_fd_ = -1, hops_fd_ = -1, devices_fd_ = -1, xsks_fd_ = -1;
+  int program_fd_ = -1, addresses_fd_ = -1, nics_fd_ = -1, hops_fd_ = -1, devices_fd_ = -1, xsks_fd_ = -1;
   flow_state* states_ = nullptr;
+  flow_doors* doors_ = nullptr;
+  flow_entry* entries_ = nullptr;
   std::uint32_t flow_limit_ = 0;
+  std::mutex doors_mutex_;  ///< For the rows, the doors and the NICs.
+  std::vector<Row> rows_;
+  std::uint32_t nics_[FLOW_NICS] = {};
   std::vector<Attachment> attachments_;
 };
 

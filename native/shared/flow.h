@@ -1,8 +1,9 @@
 /* What the kernel program is told of flows, and what it tells of them. C, read by clang for BPF and by g++ for control.
  *
- * A flow is one direction of one media stream, found by where its packets arrive. Control (native/io/flow_table.h) puts
- * entries and next hops into maps; the program only reads those. What it counts stands in a third map that control has
- * mapped into its memory and reads without a call. */
+ * A flow is one direction of one media stream, found by where its packets arrive: the address leads to a row of doors, one a
+ * port, and the door to the flow's entry, so that ten thousand flows cost few cache lines each and nothing is hashed but an
+ * address. Control (native/io/xdp_program.h) writes doors, entries and next hops; the program only reads those. What it
+ * counts stands in a map of its own that control reads without a call. */
 #ifndef SALLYPORT_SHARED_FLOW_H
 #define SALLYPORT_SHARED_FLOW_H
 
@@ -12,15 +13,26 @@
 #define FLOW_QUEUES_PER_NIC 64
 /* Limit: NICs at once; control attaches to no more. */
 #define FLOW_NICS 16
+/* Limit: media addresses (with their VLAN) that have flows at once; flows of more stay with the sockets. */
+#define FLOW_ADDRESSES 16
 /* Limit: next hops at once, one a destination; flows to more stay with the sockets. */
 #define FLOW_HOPS 65536
 /* Policing counts packets in windows of 2^30 ns, a little over a second. */
 #define FLOW_WINDOW_SHIFT 30
 
-/* The map's key. */
+/* Where packets of a flow arrive. With port 0 it is the key of the map of addresses. */
 struct flow_key {
   struct endpoint to; /* Our media address and port. */
   __u8 vlan[2];       /* Of the 802.1Q tag the frame bears: its twelve bits, network byte order; 0: no tag. */
+};
+
+/* What stands in a door: 0, and its packets pass up; the number of a flow's entry + 1; or this bit and the number of the NIC
+ * whose sockets get them. */
+#define DOOR_TO_XSK 0x80000000u
+
+/* Of two ports, for a map's values are padded to eight bytes. */
+struct flow_doors {
+  __u32 even, odd;
 };
 
 enum flow_action {
@@ -39,17 +51,17 @@ enum flow_flag {
 /* Control fills it and hands it over whole; the program never writes it. All sums are one's complement sums of words as
  * they lie in the packet (RFC 1071 §2: byte order does not matter as long as it is one). */
 struct flow_entry {
-  /* Another one with every entry handed over. Read before and after use: the kernel may reuse an entry's memory while
-   * a program still looks at it, and then a packet would go where another flow goes. */
+  /* Another one with every entry handed over, and 0 while it is written. Read before and after use: an entry may become
+   * another flow's while a program still looks at it, and then a packet would go where that one goes. */
   __u32 generation;
   __u8 action; /* enum flow_action. */
   __u8 flags;  /* enum flow_flag. */
   __u8 tos;    /* DSCP << 2. */
   __u8 hop_limit;
-  __u32 slot;       /* Of its flow_state. */
+  __u32 slot;       /* Its place, and that of its flow_state. */
   __u32 hop;        /* Of its next_hop. */
   __u32 ssrc;       /* The one source that is forwarded, network byte order; others pass up. */
-  __u32 xsk;        /* FLOW_TO_XSK: place of its NIC's queue 0 in the map of sockets. */
+  __u32 xsk;        /* FLOW_TO_XSK: place of its NIC's queue 0 in the map of sockets: the NIC's number · FLOW_QUEUES_PER_NIC. */
   __u32 arrives_by; /* FLOW_TO_XSK: index of that NIC; packets that come by another one pass up. */
   __u32 packets_per_window; /* Policing: more in one window are dropped; 0: any number. */
   __u32 clock_scale; /* RTP clock in Hz · 2^32 / 10^9; 0: not known, and no jitter is measured. */
@@ -58,13 +70,14 @@ struct flow_entry {
   __u16 pseudo_out;  /* The same when it leaves. */
   __u16 udp_change;  /* What addresses and ports that leave sum to, less those that arrive. RFC 1624. */
   __u16 ip_sum;      /* Of an outgoing IPv4 header whose length and checksum are 0. */
-  __u16 spare;
+  __u8 port[2];      /* Of its door. Set with it. */
   struct endpoint source; /* Who may send. */
   struct endpoint from;   /* As whom it leaves. */
   struct endpoint to;
   __u64 up_types[2];      /* One bit a payload type as it arrives: those that somebody above wants to see. */
-  __u8 payload_types[128];
-};
+  __u8 payload_types[128]; /* Behind the two cache lines that every packet needs. */
+  __u64 unused;
+} __attribute__((aligned(64)));
 
 /* Where packets of one destination go next. Control rewrites it when routes or neighbours change. */
 struct next_hop {
@@ -96,7 +109,7 @@ struct flow_state {
 
 /* Two compilers read this file: the layout is a contract, so it is checked. */
 LAYOUT_CHECK(sizeof(struct flow_key) == 20, "a key has no holes: holes would be part of it");
-LAYOUT_CHECK(__builtin_offsetof(struct flow_entry, source) == 48 && sizeof(struct flow_entry) == 248, "flow_entry");
+LAYOUT_CHECK(__builtin_offsetof(struct flow_entry, source) == 48 && __builtin_offsetof(struct flow_entry, payload_types) <= 128 && sizeof(struct flow_entry) == 256, "flow_entry");
 LAYOUT_CHECK(sizeof(struct next_hop) == 24, "next_hop");
 LAYOUT_CHECK(sizeof(struct flow_state) == 64, "one state, one cache line");
 

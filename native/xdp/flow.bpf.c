@@ -7,13 +7,15 @@
 
 /* Functions of their own, though each is called once: together they would need more registers than there are, and a spilled
  * pointer that is overwritten in part is what an unprivileged verifier does not forgive. */
-static __noinline int forward(struct xdp_md* context, const struct flow_entry* entry, const struct packet* packet) {
-  const __u32 generation = *(const volatile __u32*)&entry->generation;
-  const __u32 slot = entry->slot;
-  const __u32 hop_number = entry->hop;
+static __noinline int forward(struct xdp_md* context, __u32 slot, const struct packet* packet) {
+  const struct flow_entry* entry = bpf_map_lookup_elem(&entries, &slot);
   struct flow_state* state = bpf_map_lookup_elem(&states, &slot);
+  if (entry == NULL || state == NULL) return XDP_PASS;
+  const __u32 generation = *(const volatile __u32*)&entry->generation;
+  const __u32 hop_number = entry->hop;
   const struct next_hop* hop = bpf_map_lookup_elem(&hops, &hop_number);
-  if (state == NULL || hop == NULL) return XDP_PASS;
+  /* The door may have been another's when we came through it. */
+  if (hop == NULL || generation == 0 || *(const word2*)entry->port != packet->port) return XDP_PASS;
   const __u32 ip_header = entry->flags & FLOW_OUT_V6 ? IPV6_BYTES : IPV4_BYTES;
   if (!hop->usable || packet->udp_size + ip_header > hop->mtu) return XDP_PASS;
 
@@ -45,13 +47,21 @@ static __noinline int forward(struct xdp_md* context, const struct flow_entry* e
 }
 
 static __noinline int find(struct xdp_md* context, const struct packet* packet) {
-  const struct flow_entry* entry = bpf_map_lookup_elem(&flows, &packet->key);
-  if (entry == NULL) return XDP_PASS;
-  if (entry->action == FLOW_FORWARD) return forward(context, entry, packet);
-  if (entry->action != FLOW_TO_XSK || entry->arrives_by != context->ingress_ifindex) return XDP_PASS;
+  const __u32* row = bpf_map_lookup_elem(&addresses, &packet->key);
+  if (row == NULL) return XDP_PASS;
+  const __u32 port = bpf_ntohs(packet->port);
+  const __u32 at = *row << 15 | port >> 1;
+  const volatile struct flow_doors* both = bpf_map_lookup_elem(&doors, &at);
+  if (both == NULL) return XDP_PASS;
+  const __u32 leads_to = port & 1 ? both->odd : both->even;
+  if (leads_to == 0) return XDP_PASS;
+  if (!(leads_to & DOOR_TO_XSK)) return forward(context, leads_to - 1, packet);
+  const __u32 nic = leads_to & ~DOOR_TO_XSK;
+  const __u32* interface = bpf_map_lookup_elem(&nics, &nic);
+  if (interface == NULL || *interface != context->ingress_ifindex) return XDP_PASS;
   if (context->rx_queue_index >= FLOW_QUEUES_PER_NIC) return XDP_PASS;
   /* No socket on this queue: it passes up. */
-  return (int)bpf_redirect_map(&xsks, entry->xsk + context->rx_queue_index, XDP_PASS);
+  return (int)bpf_redirect_map(&xsks, nic * FLOW_QUEUES_PER_NIC + context->rx_queue_index, XDP_PASS);
 }
 
 SEC("xdp")

@@ -85,9 +85,10 @@ static __always_inline void copy2(void* to, const void* from) { *(word2*)to = *(
 
 /* What was read of a packet: numbers only, for pointers end when its head moves. */
 struct packet {
-  struct flow_key key __attribute__((aligned(8)));
+  struct flow_key key __attribute__((aligned(8))); /* Its port is 0: `port` has it. */
   struct endpoint sender __attribute__((aligned(8)));
   struct rtp rtp;
+  __u16 port; /* As it stands in the packet. */
   __u16 udp_checksum;
   __u16 udp_size; /* Host byte order. */
   __u32 l4;       /* Where the UDP header stands. */
@@ -124,7 +125,7 @@ static __always_inline int read_variant(struct xdp_md* context, __u32 l3, int v6
     put_mapped(out->sender.ip, ip->source);
   }
   if (out->udp_size < UDP_BYTES + RTP_BYTES || l4 + out->udp_size > out->frame_bytes) return 0;
-  copy2(out->key.to.port, &udp->destination);
+  out->port = udp->destination;
   copy2(out->sender.port, &udp->source);
   out->rtp = *(const struct rtp*)(udp + 1);
   out->udp_checksum = udp->checksum;

@@ -17,13 +17,38 @@
 #endif
 
 /* Sizes of maps are set by control before it loads: here stand the least ones. */
+/* Row of doors of an address: keyed by a flow_key without port. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC); /* Memory for the flows there are, not for those there may be. */
-  __uint(max_entries, 2);
+  __uint(max_entries, FLOW_ADDRESSES);
   __type(key, struct flow_key);
+  __type(value, __u32);
+} addresses SEC(".maps");
+
+/* (Row · 65536 + port) / 2. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, FLOW_ADDRESSES << 15);
+  __type(key, __u32);
+  __type(value, struct flow_doors);
+} doors SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 2);
+  __type(key, __u32);
   __type(value, struct flow_entry);
-} flows SEC(".maps");
+} entries SEC(".maps");
+
+/* Index of the NIC of that number: the one whose sockets may get its packets. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, FLOW_NICS);
+  __type(key, __u32);
+  __type(value, __u32);
+} nics SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

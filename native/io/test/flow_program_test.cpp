@@ -284,6 +284,52 @@ TEST("a flow meant for AF_XDP passes up where no socket stands, and on a NIC tha
   EXPECT(passes_untouched(flow.shape(frames::rtp(1))));
 }
 
+TEST("a door is of one address and one port: its neighbours stay shut, and it is shut again behind the flow") {
+  Flow flow;
+  flow.install();
+  for (const char* ip : {"10.0.0.1", "10.0.0.4"}) {
+    for (const std::uint16_t port : {19'999, 20'000, 20'001}) {
+      Shape shape = flow.shape(frames::rtp(1));
+      shape.to = at(ip, port);
+      const bool own = same(shape.to, flow.words.local);
+      if (own) EXPECT(sent(run(shape)));
+      else EXPECT(passes_untouched(shape));
+    }
+  }
+  Flow odd;
+  odd.words.local = at("10.0.0.1", 20'001);
+  odd.entry = io::entry_of(odd.words, false);
+  odd.key = io::key_of(odd.words.local, 0);
+  odd.install();
+  EXPECT(sent(run(odd.shape(frames::rtp(1)))));
+  // The entry is the other flow's now: a door that still leads to it lets nothing through.
+  EXPECT(passes_untouched(flow.shape(frames::rtp(2))));
+  EXPECT(program->remove_flow(odd.key) && !program->remove_flow(odd.key));
+  EXPECT(passes_untouched(odd.shape(frames::rtp(2))));
+}
+
+TEST("of more addresses than there are rows the last get none, until one of the first has no flow left") {
+  std::vector<std::unique_ptr<Flow>> flows;
+  const auto put = [&](std::uint32_t number) {
+    flows.push_back(std::make_unique<Flow>());
+    Flow& flow = *flows.back();
+    flow.words.local = at(("10.1.0." + std::to_string(number)).c_str(), 20'000);
+    flow.entry = io::entry_of(flow.words, false);
+    flow.entry.generation = 1;
+    flow.entry.slot = number;
+    flow.key = io::key_of(flow.words.local, 0);
+    return program->put_flow(flow.key, flow.entry);
+  };
+  for (std::uint32_t number = 0; number < FLOW_ADDRESSES; ++number) EXPECT(put(number));
+  EXPECT(!put(FLOW_ADDRESSES));
+  flows.erase(flows.begin() + 5);
+  EXPECT(put(FLOW_ADDRESSES));
+  Flow& last = *flows.back();
+  last.entry.slot = kSlot;
+  last.install();
+  EXPECT(sent(run(last.shape(frames::rtp(1)))));
+}
+
 TEST("hostile bytes: whatever is changed or cut, a packet that goes on is whole and right") {
   Flow flow(true, false);
   flow.install();
