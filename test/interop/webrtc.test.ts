@@ -94,14 +94,18 @@ test.each(["ws", "wss"] as const)(
   120_000,
 );
 
-test("a phone calls a browser: sound both ways", async () => {
+test("a phone calls a user of a browser and of a phone over TLS: both ring, the browser answers, sound both ways", async () => {
+  const desk = deskOf("alice");
   const alice = await registered("alice", ALICE_HERTZ, "wss");
+  await box.until<readonly unknown[]>("/registrations", (rows) => rows.length === 2, 20_000);
   const phone = baresip(`sip:alice@${hosts.ip.boxInside}`);
   await alice.event("confirmed");
   expect(await talking("callee")).toMatchObject({
     caller: { keys: "none" },
     callee: { keys: "dtls", ice: true, profile: "UDP/TLS/RTP/SAVPF" },
   });
+  expect(await desk.child.line(/^a=crypto:/)).toContain("inline:");
+  expect(await desk.child.line(/^Reason: /)).toContain("Call completed elsewhere");
   await expectTone(alice, PHONE_HERTZ);
   await alice.phone("hangUp");
   await expectHeard(phone, ALICE_HERTZ, 2);
@@ -141,6 +145,18 @@ async function registered(name: string, hertz: number, scheme: "ws" | "wss", vid
   await browser.phone("start", { socket, uri: `sip:${name}@web.test`, password: "secret", video });
   await browser.event("registered");
   return browser;
+}
+
+/** A softphone of the same user outside, which rings and does not answer. */
+function deskOf(name: string): Softphone {
+  const phone = new Softphone({
+    ...{ folder: join(own, "desk"), name, ip: hosts.ip.outside, port: 5_080, hertz: CAROL_HERTZ, netns: hosts.outside },
+    ...{ transport: "tls", encryption: "srtp-mand", firstRtpPort: 25_000, seconds: 60, answers: false },
+    ...{ ca: join(tls, "ca.pem"), certificate: join(tls, "sbc.pem") },
+    account: { domain: "web.test", password: "secret", proxy: `${hosts.ip.boxOutside}:5061`, seconds: 60 },
+  });
+  phones.push(phone);
+  return phone;
 }
 
 function baresip(dial?: string): Softphone {
@@ -190,7 +206,7 @@ const configuration = (ip: Hosts["ip"]): object => ({
   realms: {
     outside: {
       trust: "none",
-      listen: [`ws:${ip.boxOutside}:8080`, `wss:${ip.boxOutside}:8443`],
+      listen: [`tls:${ip.boxOutside}:5061`, `ws:${ip.boxOutside}:8080`, `wss:${ip.boxOutside}:8443`],
       tls: { certificate: "tls/sbc.crt", key: "tls/sbc.key", ca: "tls/ca.pem", verify: "none" },
       media: { address: ip.boxOutside, ports: "20000-20999" },
       srtp: "required",

@@ -33,6 +33,8 @@ export interface SoftphoneOptions {
   readonly certificate: string;
   /** Dialled at once; absent: it waits, and answers by itself. */
   readonly dial?: string;
+  /** False: it rings, and does not answer. */
+  readonly answers?: boolean;
   /** Ends by itself after so long. */
   readonly seconds: number;
   /** Of its tone, which it reads whole for each call, doing nothing else meanwhile; absent: for as long as it lives. */
@@ -101,7 +103,7 @@ export class Softphone {
   }
 }
 
-function accountOf({ name, ip, port, transport, encryption, ice, dial, account }: SoftphoneOptions): string {
+function accountOf({ name, ip, port, transport, encryption, ice, dial, answers, account }: SoftphoneOptions): string {
   const host = ip.includes(":") ? `[${ip}]` : ip;
   const here = `${host}:${transport === "tls" ? port + 1 : port}`;
   const words = [
@@ -110,7 +112,7 @@ function accountOf({ name, ip, port, transport, encryption, ice, dial, account }
     "audio_codecs=PCMU/8000/1",
     ...(encryption === "none" ? [] : [`mediaenc=${encryption}`]),
     ...(ice ? ["medianat=ice"] : []),
-    ...(dial === undefined ? ["answermode=auto"] : []),
+    ...(dial === undefined && answers !== false ? ["answermode=auto"] : []),
   ];
   return `${words.join(";")}\n`;
 }
