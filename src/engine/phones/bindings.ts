@@ -87,12 +87,16 @@ export class Bindings {
       readonly domain: DomainSettings;
       readonly asked: RegisterRequest;
     },
-    grants: readonly Grant[],
+    wanted: readonly Grant[],
     now: Millis,
   ): Refused | undefined {
     const { request, domain, asked } = visit;
     const { book } = this.#house;
     const all = book.of(asked.aor);
+    // It may have been bound meanwhile, by a REGISTER that was under way beside this one.
+    const grants = wanted.map((grant) =>
+      grant.held !== undefined || all.length === 0 ? grant : { ...grant, held: book.match(asked.aor, grant.wish) },
+    );
     const touched = asked.all ? all : grants.map(({ held }) => held).filter((held) => held !== undefined);
     // Overtaken by a later one of the same phone.
     if (touched.some(({ callId, seq }) => callId === request.callId && seq >= request.cseq.number))

@@ -44,6 +44,26 @@ test("a binding that ended while the registrar was asked is refreshed from the c
   expect(registrar.registers.length).toBe(asked);
 });
 
+test("a phone that asks again before the registrar has answered is one phone, to us and to the registrar", () => {
+  const { stage, registrar, alice } = phonesAt();
+  alice.register();
+  alice.register({ contacts: ["*"], seconds: 0 });
+  expect(stage.engine.view().registrations()).toEqual([]);
+  stage.unplug(registrar);
+  alice.register();
+  stage.pass(100);
+  alice.register();
+  stage.plug(registrar);
+  stage.pass(2_000);
+  expect(alice.status).toBe(200);
+  expect(alice.contacts).toHaveLength(1);
+  expect(stage.engine.view().registrations()).toHaveLength(1);
+  expect(registrar.bound.get("sip:alice@example.test")?.size).toBe(1);
+  alice.register({ contacts: ["*"], seconds: 0 });
+  expect(stage.engine.view().registrations()).toEqual([]);
+  expect(registrar.bound.get("sip:alice@example.test")?.size).toBe(0);
+});
+
 test("two contacts in one REGISTER stand each for itself at the registrar", () => {
   const { stage, registrar, alice } = phonesAt();
   registrar.asksDigest = false;
