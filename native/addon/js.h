@@ -28,6 +28,10 @@ class Js {
     return napi_get_named_property(env_, object, name, &value) == napi_ok && napi_typeof(env_, value, &type) == napi_ok &&
            type != napi_undefined && type != napi_null;
   }
+  bool is_given(napi_value value) const noexcept {
+    napi_valuetype type;
+    return napi_typeof(env_, value, &type) == napi_ok && type != napi_undefined && type != napi_null;
+  }
   bool present(napi_value object, const char* name) const noexcept {
     bool found = false;
     return napi_has_named_property(env_, object, name, &found) == napi_ok && found;
@@ -85,6 +89,14 @@ class Js {
   napi_value make_number(double number) const noexcept {
     napi_value value = nullptr;
     napi_create_double(env_, number, &value);
+    return value;
+  }
+  napi_value make_bytes(std::span<const std::uint8_t> bytes) const noexcept {
+    napi_value memory = nullptr, value = nullptr;
+    void* data = nullptr;
+    if (napi_create_arraybuffer(env_, bytes.size(), &data, &memory) != napi_ok) return nullptr;
+    for (std::size_t i = 0; i < bytes.size(); ++i) static_cast<std::uint8_t*>(data)[i] = bytes[i];
+    napi_create_typedarray(env_, napi_uint8_array, bytes.size(), memory, 0, &value);
     return value;
   }
   napi_value make_boolean(bool truth) const noexcept {

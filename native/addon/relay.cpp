@@ -34,6 +34,7 @@ const char* name_of(relay::EventKind kind) {
     case relay::EventKind::kHeard: return "heard";
     case relay::EventKind::kDigit: return "digit";
     case relay::EventKind::kKeyLifetime: return "keyLifetime";
+    case relay::EventKind::kExported: return "exported";
     case relay::EventKind::kFailed: return "failed";
     default: return "closed";
   }
@@ -65,6 +66,7 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
     js.set(object, "whose", js.make_text(event.receiving ? "theirs" : "ours"));
     js.set(object, "packetsLeft", js.make_number(static_cast<double>(event.packets_left)));
   }
+  if (event.kind == relay::EventKind::kExported && !event.state.empty()) js.set(object, "state", js.make_bytes(event.state));
   return object;
 }
 
@@ -98,7 +100,7 @@ void stop_running(Running& running) {
   napi_release_threadsafe_function(running.notify, napi_tsfn_abort);
 }
 
-/// Up to four arguments, and what the method was made with.
+/// Up to five arguments, and what the method was made with.
 struct Call {
   Call(napi_env env, napi_callback_info info) : js(env) {
     void* data;
@@ -113,8 +115,8 @@ struct Call {
   }
   Js js;
   Running* running;
-  std::size_t count = 4;
-  napi_value arguments[4];
+  std::size_t count = 5;
+  napi_value arguments[5];
 };
 
 napi_value open_pair(napi_env env, napi_callback_info info) {
@@ -126,7 +128,19 @@ napi_value open_pair(napi_env env, napi_callback_info info) {
       !read_side(call.js, call.arguments[3], callee)) {
     return nullptr;
   }
-  return call.js.make_boolean(call.running->stopped || call.running->host->open(pair, kind, caller, callee));
+  std::span<std::uint8_t> resumes;
+  if (call.count > 4 && call.js.is_given(call.arguments[4])) {
+    // No bytes are no state: what is meant to go on must not begin.
+    if (!call.js.as_bytes(call.arguments[4], resumes) || resumes.empty()) return call.js.fail("resumes"), nullptr;
+  }
+  return call.js.make_boolean(call.running->stopped || call.running->host->open(pair, kind, caller, callee, resumes));
+}
+
+napi_value export_pair(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair;
+  if (!call.pair(pair)) return nullptr;
+  return call.js.make_boolean(call.running->stopped || call.running->host->save(pair));
 }
 
 napi_value change_pair(napi_env env, napi_callback_info info) {
@@ -331,6 +345,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   js.set(door, "counters", counters);
   js.set(door, "counterNames", counter_names(js));
   js.method(door, "open", open_pair, data);
+  js.method(door, "export", export_pair, data);
   js.method(door, "change", change_pair, data);
   js.method(door, "digit", play_digit, data);
   js.method(door, "close", close_pair, data);

@@ -106,6 +106,7 @@ export interface NativeEvent {
     | "heard"
     | "digit"
     | "keyLifetime"
+    | "exported"
     | "failed"
     | "closed";
   readonly pair: number;
@@ -113,7 +114,7 @@ export interface NativeEvent {
   /** With `latched`; otherwise "" and 0. */
   readonly ip: string;
   readonly port: number;
-  /** With `failed`; otherwise "". */
+  /** With `failed`; with `exported` where there is no state; otherwise "". */
   readonly reason: string;
   /** With `secured`; otherwise "". */
   readonly suite: SrtpSuite | "";
@@ -123,6 +124,8 @@ export interface NativeEvent {
   /** With `keyLifetime` alone. */
   readonly whose?: "ours" | "theirs";
   readonly packetsLeft?: number;
+  /** With `exported` alone, when there is one. */
+  readonly state?: Uint8Array;
 }
 
 export interface NativeDigit {
@@ -174,7 +177,16 @@ export interface NativeRelay {
   /** The order of the words of one side. */
   readonly counterNames: readonly string[];
   /** True when queued; false when the queue to that packet thread is full: try again. Throws TypeError on a wrong value. */
-  open(pair: number, kind: "audio" | "video" | "other" | "udptl", caller: NativeSide, callee: NativeSide): boolean;
+  open(
+    pair: number,
+    kind: "audio" | "video" | "other" | "udptl",
+    caller: NativeSide,
+    callee: NativeSide,
+    /** Of `exported`, by a relay that is silent from now on. Never empty. */
+    resumes?: Uint8Array,
+  ): boolean;
+  /** Tells the pair's state by `exported`. */
+  export(pair: number): boolean;
   change(pair: number, side: 0 | 1, set: Partial<NativeSide> & { readonly relatch?: true }): boolean;
   /** Puts a digit into what goes to that side. */
   digit(pair: number, side: 0 | 1, digit: NativeDigit): boolean;

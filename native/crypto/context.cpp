@@ -6,6 +6,7 @@
 #include <new>
 #include <span>
 
+#include "crypto/hmac_sha1.h"
 #include "crypto/key_derivation.h"
 #include "crypto/packet_index.h"
 #include "crypto/secret_bytes.h"
@@ -275,6 +276,14 @@ std::uint64_t packets_left(const SrtpContext& context) noexcept {
 }
 
 std::uint64_t lifetime_packets(const SrtpContext& context) noexcept { return context.lifetime_packets; }
+
+/// Of the derived salts, which hang on every bit of the master key.
+KeyMark mark_of(const SrtpContext& context) noexcept {
+  const std::uint8_t facts[] = {static_cast<std::uint8_t>(context.suite), static_cast<std::uint8_t>(context.direction)};
+  return hmac_sha1(context.salt(0, false), context.salt(0, true), facts);
+}
+
+void spend(SrtpContext& context) noexcept { context.lifetime_packets = 0; }
 
 bool keeps_rollover(const SrtpContext& context) noexcept { return context.keeps_rollover; }
 

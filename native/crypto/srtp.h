@@ -16,6 +16,7 @@
 /// libcrypto). No function here reads a clock, throws or logs.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -168,6 +169,12 @@ bool same_key(const SrtpContext& a, const SrtpContext& b) noexcept;
 std::optional<std::uint64_t> rtp_index(const SrtpContext& context, std::uint32_t ssrc) noexcept;
 
 bool keeps_rollover(const SrtpContext& context) noexcept;
+
+/// Tells a key from others, and nothing of the key: for those who must know one again without holding it.
+using KeyMark = std::array<std::uint8_t, 20>;
+KeyMark mark_of(const SrtpContext& context) noexcept;
+/// Nothing more is sent under it.
+void spend(SrtpContext& context) noexcept;
 
 /// How indices go on when a new key replaces `before` (same direction, `fresh` not used yet).
 /// A sending context takes the rollover counters over: RFC 3711 §3.3.1. (Not to call this is the other reading, RFC 4568

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../relay/pair_state.h"
+
 namespace sallyport::io {
 namespace {
 
@@ -176,6 +178,10 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
   switch (command.word) {
     case Command::Word::kOpen:
       relay_->open(command.pair, command.kind, command.sides[0], command.sides[1], now_ns);
+      if (command.state != nullptr) {
+        relay_->resume(command.pair, *command.state, command.dice, now_ns);
+        event({.kind = relay::EventKind::kRetired, .pair = command.pair, .state = command.state});
+      }
       for (std::uint32_t side = 0; side < 2; ++side) {
         const relay::BundleWords& bundle = command.sides[side].bundle;
         if (!bundle.present || bundle.pair == command.pair) tell_port(first + side * 2, command.sides[side]);
@@ -198,6 +204,12 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
     case Command::Word::kDigit:
       relay_->play(command.pair, command.side, command.digit, now_ns);
       return;
+    case Command::Word::kExport: {
+      const char* const why_not = relay_->save(command.pair, *command.state);
+      command.state->made_unix_ns = unix_ns();
+      event({.kind = relay::EventKind::kExported, .pair = command.pair, .reason = why_not == nullptr ? "" : why_not, .state = command.state});
+      return;
+    }
     case Command::Word::kClose:
       close_pair(command.pair);
       return;

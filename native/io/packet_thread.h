@@ -15,7 +15,7 @@
 namespace sallyport::io {
 
 struct Command {
-  enum class Word : std::uint8_t { kOpen, kChange, kClose, kDigit } word;
+  enum class Word : std::uint8_t { kOpen, kChange, kClose, kDigit, kExport } word;
   std::uint8_t side;
   relay::PairKind kind;
   std::uint32_t pair;
@@ -23,6 +23,8 @@ struct Command {
   int fds[relay::kFlowsPerPair];  ///< -1: none.
   relay::Side sides[2];           ///< A change uses the first.
   relay::Digit digit{};           ///< With kDigit.
+  relay::PairState* state = nullptr;  ///< With kExport: to be filled; with kOpen: to go on from, or null. It comes back by an event.
+  std::uint32_t dice = 0;             ///< With a state: see Relay::resume.
 };
 
 enum class PortChoice : std::uint8_t { kAuto, kIoUring, kEpoll };

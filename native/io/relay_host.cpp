@@ -1,6 +1,8 @@
 #include "relay_host.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,6 +40,19 @@ Places places_for(relay::PairKind kind, bool bundled, bool receive) noexcept {
   const bool audio = kind == relay::PairKind::kAudio && !bundled;
   if (receive) return audio ? Places{1, 10} : Places{relay::kOtherSources, crypto::kRetiredLimit};
   return audio ? Places{1, relay::kAudioSources - 1} : Places{relay::kOtherSources, 0};
+}
+
+std::uint64_t unix_ns() noexcept {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::uint32_t dice() noexcept {
+  std::uint32_t made = 0;
+  // Before the kernel has random numbers no certificate was made either, and there is no host.
+  if (getrandom(&made, sizeof made, 0) != sizeof made) made = static_cast<std::uint32_t>(unix_ns());
+  return made;
 }
 
 /// Does the kernel keep everybody else off that core (isolcpus)? Then it is ours, and waiting may be busy.
@@ -126,7 +141,7 @@ void RelayHost::set_kernel_addresses(const std::vector<relay::Ip>& addresses, co
   else if (!(addresses.empty() && rings.empty()) && kernel_problem_.empty()) kernel_problem_ = "the program is loaded at the start, or not at all";
 }
 
-bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee) {
+bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee, std::span<const std::uint8_t> resumes) {
   if (pair >= max_pairs_ || held_[pair].open || held_[pair].failed) {
     fail(pair, 0, pair >= max_pairs_ ? "pair number beyond maxPairs" : "pair number in use");
     return true;
@@ -136,6 +151,7 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
   Held& held = held_[pair];
   held.kind = kind;
   SideWords* sides[2] = {&caller, &callee};
+  std::unique_ptr<relay::PairState> state;
   for (std::uint8_t side = 0; side < 2; ++side) {
     const relay::BundleWords& bundle = sides[side]->side.bundle;
     held.bundled[side] = bundle.present;
@@ -144,6 +160,7 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     if (reason == nullptr && held.shares[side] && sides[side]->dtls.present) reason = "the handshake is that of the line it is bundled with";
     if (reason == nullptr) reason = open_contexts(*sides[side], kind, bundle.present);
     if (reason == nullptr && sides[side]->dtls.present && kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
+    if (reason == nullptr && side == 1 && !resumes.empty()) reason = resume(resumes, kind, {&caller, &callee}, state);
     if (reason == nullptr) continue;
     close_sockets(held);
     for (SideWords* words : sides) close_contexts(words->side);
@@ -158,8 +175,44 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
   }
   Command command{.word = Command::Word::kOpen, .side = 0, .kind = kind, .pair = pair, .bits = 0, .fds = {}, .sides = {caller.side, callee.side}};
   std::copy_n(held.fds, relay::kFlowsPerPair, command.fds);
-  held.open = thread_of(pair).post(command);
+  if (state) command.dice = dice();
+  command.state = state.release();
+  held.open = thread_of(pair).post(command);  // There is room: it was asked for.
   return true;
+}
+
+/// Gives the fresh contexts what the state says of them. Not null: why it is refused; the contexts are of no use then.
+const char* RelayHost::resume(std::span<const std::uint8_t> bytes, relay::PairKind kind, const SideWords* const (&sides)[2],
+                              std::unique_ptr<relay::PairState>& state) {
+  state = std::make_unique<relay::PairState>();
+  if (!relay::read(bytes, *state)) return "the state is not whole, or of another version";
+  if (state->kind != kind) return "the state is of another kind of stream";
+  const std::uint64_t now_ns = unix_ns();
+  if (state->made_unix_ns > now_ns + relay::kStateLifeNs || state->made_unix_ns + relay::kStateLifeNs < now_ns) return "the state is too old";
+  for (std::size_t i = 0; i < 2; ++i) {
+    const relay::SideState& saved = state->sides[i];
+    const relay::Side& side = sides[i]->side;
+    if (side.ice.present || sides[i]->dtls.present || side.bundle.present) return "sides with ICE, DTLS or a bundle do not resume";
+    if (saved.has_rx != (side.rx != nullptr) || saved.has_tx != (side.tx != nullptr)) return "the state is of other keys";
+    if (side.rx != nullptr && saved.rx_mark != crypto::mark_of(*side.rx)) return "the state is of other keys";
+    if (side.tx != nullptr && saved.tx_mark != crypto::mark_of(*side.tx)) return "the state is of other keys";
+    if (side.rx != nullptr && !import_state(*side.rx, saved.rx)) return "the state of a key is not sound";
+    if (side.tx != nullptr && !import_state(*side.tx, saved.tx, relay::kTakeoverGap)) return "the state of a key is not sound";
+  }
+  return nullptr;
+}
+
+bool RelayHost::save(std::uint32_t pair) {
+  if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) {
+    own_events_.push_back({.kind = relay::EventKind::kExported, .pair = pair, .reason = "there is no such pair"});
+    if (notify_) notify_(notify_data_);
+    return true;
+  }
+  if (!thread_of(pair).has_room()) return false;
+  auto state = std::make_unique<relay::PairState>();
+  Command command{.word = Command::Word::kExport, .side = 0, .kind = {}, .pair = pair, .bits = 0, .fds = {}, .sides = {}};
+  command.state = state.release();
+  return thread_of(pair).post(command);
 }
 
 bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set) {
@@ -238,13 +291,15 @@ void RelayHost::stop() noexcept {
     thread->stop();
     thread->drain_commands(
         [](const Command& command, void*) {
-          if (command.word == Command::Word::kClose || command.word == Command::Word::kDigit) return;
+          std::unique_ptr<relay::PairState> given(command.state);
+          if (command.word == Command::Word::kClose || command.word == Command::Word::kDigit || command.word == Command::Word::kExport) return;
           for (const relay::Side& side : command.sides) close_contexts(side);
         },
         nullptr);
     relay::Event event;
     while (thread->next_event(event)) {
       for (crypto::SrtpContext* context : event.contexts) close_context(context);
+      std::unique_ptr<relay::PairState> given(event.state);
     }
   }
   handshakes_.reset();  // With what lay in its lanes, now that nobody is at their other ends.
@@ -378,6 +433,7 @@ void RelayHost::fail(std::uint32_t pair, std::uint8_t side, const char* reason) 
 /// Takes back what an event brings; false when nobody else need hear of it.
 bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   for (crypto::SrtpContext* context : event.contexts) close_context(context);
+  const std::unique_ptr<relay::PairState> state(event.state);
   if (event.kind == relay::EventKind::kRetired) return false;
   if (event.kind == relay::EventKind::kKept) {
     for (int& fd : held_[event.pair].fds) {
@@ -388,6 +444,7 @@ bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
   out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite,
          .digit = event.digit, .duration_ms = event.duration_ms, .receiving = event.receiving, .packets_left = event.packets_left};
+  if (event.kind == relay::EventKind::kExported && *event.reason == '\0') out.state = relay::written(*state);
   return true;
 }
 

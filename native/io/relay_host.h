@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../crypto/dtls.h"
+#include "../relay/pair_state.h"
 #include "handshake_thread.h"
 #include "kernel_path.h"
 #include "packet_thread.h"
@@ -50,6 +51,7 @@ struct HostEvent {
   std::uint32_t duration_ms = 0;
   bool receiving = false;
   std::uint64_t packets_left = 0;
+  std::vector<std::uint8_t> state{};  ///< With kExported; none: `reason` says why.
 };
 
 struct HostOptions {
@@ -92,7 +94,11 @@ class RelayHost {
   const std::string& kernel_problem() const noexcept { return kernel_problem_; }
 
   /// False: the queue to the packet thread is full and nothing was done; try again.
-  bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee);
+  /// `resumes`: what `save` of another box's host gave, who is silent from now on; empty: the pair begins. A state that is not
+  /// whole, too old, or of other keys is refused with the whole pair, by `failed`.
+  bool open(std::uint32_t pair, relay::PairKind kind, SideWords& caller, SideWords& callee, std::span<const std::uint8_t> resumes = {});
+  /// Tells the pair's state by `exported`: see relay/pair_state.h. The pair lives on.
+  bool save(std::uint32_t pair);
   bool change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits, SideWords& set);
   bool digit(std::uint32_t pair, std::uint8_t side, const relay::Digit& digit);
   bool close(std::uint32_t pair);
@@ -125,6 +131,8 @@ class RelayHost {
   void relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set);
   const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
   const char* open_contexts(SideWords& words, relay::PairKind kind, bool bundled);
+  const char* resume(std::span<const std::uint8_t> bytes, relay::PairKind kind, const SideWords* const (&sides)[2],
+                     std::unique_ptr<relay::PairState>& state);
   void close_sockets(Held& held) noexcept;
   static void close_contexts(const relay::Side& side) noexcept;
   void fail(std::uint32_t pair, std::uint8_t side, const char* reason);

@@ -154,6 +154,7 @@ void Relay::change(std::uint32_t number, std::uint8_t side_number, std::uint32_t
   }
   take_back(pairs_[number]);  // Whatever of it stays as it is, is offered again.
   RunningSide& side = pairs_[number].sides[side_number];
+  if (bits & kChangeTx) watch_spent(number, side_number, set.tx);
   if (bits & kChangeRx) retired.contexts[0] = renew_rx(side, set.rx, now_ns);
   if (bits & kChangeTx) retired.contexts[1] = renew_tx(side, set.tx);
   if (retired.contexts[0] || retired.contexts[1]) events_.event(retired);

@@ -44,7 +44,7 @@ OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms, std::uint8_
     return &at(i);
   }
   if (count_ < limit_) {
-    std::uint32_t out = in;
+    std::uint32_t out = renames_ == 0 ? in : (in ^ renames_) * 0x9e37'79b1u;  // One name for each.
     while (by_out(out) != nullptr) out += 1;  // Another line has a source of that name.
     changed_ = changed_ || out != in;
     OutSource& made = at(count_++);
@@ -70,6 +70,18 @@ OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms, std::uint8_
   oldest.resumes = oldest.sent;
   changed_ = true;
   return &oldest;
+}
+
+void OutSources::resume(std::uint32_t in, std::uint32_t out, std::uint16_t given, std::uint32_t now_ms) noexcept {
+  if (count_ == limit_) return;
+  OutSource& made = at(count_++);
+  made = {};
+  made.in = in;
+  made.out = out;
+  made.given = given;
+  made.gave = made.sent = made.resumes = true;
+  made.used_ms = now_ms;
+  changed_ = true;
 }
 
 OutSource* OutSources::sender(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line) noexcept {

@@ -58,6 +58,12 @@ class OutSources {
   }
   /// The place of a source that sends now; null when all are in use.
   OutSource* place(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line = 0) noexcept;
+  /// A source of a box before us, whose numbers up to `given` may have been sent: its next packet follows that.
+  void resume(std::uint32_t in, std::uint32_t out, std::uint16_t given, std::uint32_t now_ms) noexcept;
+  /// From now on sources that are not known leave under SSRCs of ours: their own may have been sent by a box before us.
+  void rename(std::uint32_t dice) noexcept { renames_ = dice | 1; }
+  std::size_t count() const noexcept { return count_; }
+  const OutSource& source(std::size_t place) const noexcept { return at(place); }
   /// The same for RTCP, whose sender may be a source of another line: browsers report on all lines as one of them.
   OutSource* sender(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line) noexcept;
   /// Does any source leave under other numbers than its own? Seldom: so nothing is looked up in vain.
@@ -89,6 +95,7 @@ class OutSources {
   std::uint8_t count_ = 0;
   std::uint8_t limit_ = 0;
   bool changed_ = false;
+  std::uint32_t renames_ = 0;  ///< 0: they keep their names.
 };
 
 }  // namespace sallyport::relay

@@ -7,6 +7,7 @@
 #include "flow_sink.h"
 #include "ice.h"
 #include "out_sources.h"
+#include "pair_state.h"
 #include "reception.h"
 #include "relay.h"
 #include "reports.h"
@@ -64,13 +65,14 @@ struct Bundle {
   std::array<HeardIn, kBundleSources> heard{};
 };
 
-/// What only sides with ICE, DTLS or a bundle have.
+/// What only sides with ICE, DTLS or a bundle have, and those that came from another box.
 struct Guard {
   Bundle bundle;
   IceAgent ice;
   DtlsLink link;                           ///< Of the association that may bring keys.
   crypto::SrtpContext* rtcp_rx = nullptr;  ///< Of the association on the RTCP port, where DTLS has one: RFC 5764 §4.2.
   crypto::SrtpContext* rtcp_tx = nullptr;
+  Spent spent;                             ///< Where the side `remembers`.
   std::uint64_t refilled_ns = 0;
   std::uint32_t datagrams = kDtlsBurst;  ///< That may still come in this burst.
 };
@@ -119,6 +121,7 @@ struct RunningSide {
   bool ice : 1 = false;
   bool dtls : 1 = false;
   bool bundled : 1 = false;             ///< It stands in a bundle: see Guard.
+  bool remembers : 1 = false;           ///< Keys that another box sent under: see Guard.
   std::uint8_t payload_type_count = 0;
   std::uint8_t told_keys = 0;           ///< What control was told of `rx` and `tx`: see keys.h.
   std::uint8_t dscp = 0;

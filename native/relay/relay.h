@@ -197,7 +197,9 @@ struct Datagram {
   endpoint to{};               ///< Out, when forwarded.
 };
 
-enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kKeyLifetime, kFailed, kClosed, kRetired, kKept };
+struct PairState;
+
+enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kKeyLifetime, kExported, kFailed, kClosed, kRetired, kKept };
 
 struct Event {
   EventKind kind;
@@ -205,12 +207,13 @@ struct Event {
   std::uint32_t pair = 0;
   endpoint source{};                               ///< With kLatched.
   crypto::Suite suite{};                           ///< With kSecured.
-  const char* reason = "";                         ///< With kFailed.
+  const char* reason = "";                         ///< With kFailed; with kExported: why there is no state, "" when there is.
   std::uint8_t digit = 0;                          ///< With kDigit: its event code, RFC 4733 §3.2.
   std::uint32_t duration_ms = 0;                   ///< With kDigit.
   bool receiving = false;                          ///< With kKeyLifetime: the side's own key, else ours toward it.
   std::uint64_t packets_left = 0;                  ///< With kKeyLifetime.
   std::array<crypto::SrtpContext*, 4> contexts{};  ///< With kRetired and kClosed: control closes them.
+  PairState* state = nullptr;                      ///< With kExported and kRetired: control's, given back.
 };
 
 class EventSink {
@@ -272,6 +275,11 @@ class Relay {
   /// From now on its packets are dropped. Give `closed` once its sockets are no longer read.
   void close(std::uint32_t pair) noexcept;
 
+  /// What another box needs to go on with the pair, but for its keys: see pair_state.h. Not null: why there is none.
+  const char* save(std::uint32_t pair, PairState& out) const noexcept;
+  /// Of a pair just opened, whose contexts have taken over what the state says of them. `dice`: random.
+  void resume(std::uint32_t pair, const PairState& state, std::uint32_t dice, std::uint64_t now_ns) noexcept;
+
   /// Puts a digit into what goes to that side, after those said before. Limit: see digit_player.h; it is lost beyond.
   void play(std::uint32_t pair, std::uint8_t side, const Digit& digit, std::uint64_t now_ns) noexcept;
   /// Nanoseconds since 1970 less those of the clock that packets come by: for the NTP times of our reports.
@@ -329,6 +337,7 @@ class Relay {
   void forward(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   crypto::SrtpContext* receiving(std::uint32_t flow) const noexcept;
   crypto::SrtpContext* sending(std::uint32_t flow) const noexcept;
+  void watch_spent(std::uint32_t pair, std::uint32_t side, crypto::SrtpContext* tx) const noexcept;
   void set_ice(Pair& pair, std::uint32_t side, const IceWords& words) noexcept;
   void set_dtls(Pair& pair, std::uint32_t side, const DtlsLink& link) noexcept;
   void reach(const Pair& pair, std::uint32_t side) noexcept;

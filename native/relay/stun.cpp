@@ -48,12 +48,6 @@ constexpr auto kCrcTable = [] {
   return table;
 }();
 
-std::uint32_t fingerprint_of(std::span<const std::uint8_t> bytes) noexcept {
-  std::uint32_t crc = 0xffff'ffff;
-  for (const std::uint8_t byte : bytes) crc = crc >> 8 ^ kCrcTable[(crc ^ byte) & 0xff];
-  return ~crc ^ kFingerprintMask;
-}
-
 /// The header as it was when what follows `size` bytes was not there yet.
 std::array<std::uint8_t, kHeaderBytes> header_for(std::span<const std::uint8_t> message, std::size_t size) noexcept {
   std::array<std::uint8_t, kHeaderBytes> header;
@@ -145,6 +139,12 @@ class Answer {
 };
 
 }  // namespace
+
+std::uint32_t fingerprint_of(std::span<const std::uint8_t> bytes) noexcept {
+  std::uint32_t crc = 0xffff'ffff;
+  for (const std::uint8_t byte : bytes) crc = crc >> 8 ^ kCrcTable[(crc ^ byte) & 0xff];
+  return ~crc ^ kFingerprintMask;
+}
 
 bool parse_stun(std::span<const std::uint8_t> datagram, StunMessage& out) noexcept {
   if (datagram.size() < kHeaderBytes || datagram.size() % 4 != 0) return false;

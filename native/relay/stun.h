@@ -49,4 +49,7 @@ std::size_t answer_binding(const StunMessage& request, const endpoint& mapped, s
 std::size_t refuse_binding(const StunMessage& request, int code, std::string_view password,
                            std::span<std::uint8_t, kStunAnswerBytes> out) noexcept;
 
+/// FINGERPRINT of RFC 8489 §14.7; as good a checksum for other bytes.
+std::uint32_t fingerprint_of(std::span<const std::uint8_t> bytes) noexcept;
+
 }  // namespace sallyport::relay

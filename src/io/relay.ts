@@ -200,7 +200,15 @@ export class Relay {
   #post(command: RelayCommand): boolean {
     switch (command.word) {
       case "open":
-        return this.#native.open(command.pair, command.kind, sideOf(command.sides[0]), sideOf(command.sides[1]));
+        return this.#native.open(
+          command.pair,
+          command.kind,
+          sideOf(command.sides[0]),
+          sideOf(command.sides[1]),
+          command.resumes,
+        );
+      case "export":
+        return this.#native.export(command.pair);
       case "change":
         return this.#native.change(command.pair, command.side, changeOf(command.set));
       case "digit":
@@ -217,6 +225,8 @@ export class Relay {
         return { event: "latched", pair, side, ip: event.ip, port: event.port };
       case "secured":
         return { event: "secured", pair, side, suite: event.suite as SrtpSuite };
+      case "exported":
+        return { event: "exported", pair, state: event.state, reason: event.reason };
       case "failed":
         return { event: "failed", pair, side, reason: event.reason };
       case "digit":

@@ -80,6 +80,7 @@ export type MediaNews =
 export function newsOf(event: RelayEvent, relays: Relays): readonly MediaNews[] {
   const open = relays.get(event.pair);
   if (open === undefined) return [];
+  if (event.event === "exported") return []; // Whoever asked the relay for it reads it there.
   if (event.event === "closed") return closedNews(relays.closed(event.pair), event.counters);
   if (open.closing) return [];
 

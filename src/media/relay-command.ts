@@ -177,7 +177,14 @@ export type RelayCommand =
       readonly pair: number;
       readonly kind: PairKind;
       readonly sides: readonly [caller: RelaySide, callee: RelaySide];
+      /**
+       * What another relay `exported` of the pair, which sends no more: this one goes on, with the same keys. Refused as a whole,
+       * by `failed`, when it is not whole, older than a minute, or of other keys.
+       */
+      readonly resumes?: Uint8Array;
     }
+  /** What a standby needs of the pair beside these words: told by `exported`. The pair lives on. */
+  | { readonly word: "export"; readonly pair: number }
   | { readonly word: "change"; readonly pair: number; readonly side: 0 | 1; readonly set: RelayChange }
   /** Play a digit toward that side, in place of its sound, after those said before. */
   | { readonly word: "digit"; readonly pair: number; readonly side: 0 | 1; readonly digit: Digit }
@@ -217,6 +224,16 @@ export type RelayEvent =
       readonly side: 0 | 1;
       readonly whose: "ours" | "theirs";
       readonly packetsLeft: number;
+    }
+  /**
+   * Whom the pair has learnt, where its SRTP indices stand, and its sources' names and numbers; no keys. `undefined`: `reason`
+   * says why there is none. Whoever resumes leaves out what may have been sent since under each key: 30,000 packets.
+   */
+  | {
+      readonly event: "exported";
+      readonly pair: number;
+      readonly state: Uint8Array | undefined;
+      readonly reason: string;
     }
   /** The side cannot work: a port could not be bound, a key was not taken, a handshake ended badly. */
   | { readonly event: "failed"; readonly pair: number; readonly side: 0 | 1; readonly reason: string }
