@@ -1,4 +1,5 @@
 /** A running box: engine, sockets, relay, control socket and log, from its configuration to its end. */
+import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Party, Settings } from "../base/index.ts";
 import { Engine, type PhoneOutput, type TraceEntry } from "../engine/index.ts";
@@ -15,6 +16,7 @@ import {
   serveControl,
   touched,
 } from "../manage/index.ts";
+import { type Capacity, capacityOf, capacityWarning, descriptorLimit } from "./capacity.ts";
 import { machineHash } from "./hash.ts";
 import { kernelAddresses, kernelLines, ringAddresses } from "./kernel-paths.ts";
 import { KernelRandom } from "./kernel-random.ts";
@@ -22,7 +24,7 @@ import { EngineLoop } from "./loop.ts";
 import { Pauses } from "./pauses.ts";
 import { PhoneServices } from "./phone-services.ts";
 import { RegistrationsFile } from "./registrations.ts";
-import { type Relay, startRelay } from "./relay.ts";
+import { DEFAULT_MAX_PAIRS, type Relay, startRelay } from "./relay.ts";
 import { type Reservation, reservePorts } from "./reserved-ports.ts";
 
 /** How often a box that is going down looks whether its last calls are gone. */
@@ -52,6 +54,7 @@ export class Box implements ControlledBox {
   #settings: Settings;
   #control: Control | undefined;
   #state: "starting" | "running" | "draining" | "stopped" = "starting";
+  #descriptorsAtStart = 0;
   #stopping: Promise<void> | undefined;
   #isHurried = false;
   #reservation: Reservation | undefined;
@@ -102,10 +105,13 @@ export class Box implements ControlledBox {
     }
     this.#restoreRegistrations();
     this.#state = "running";
+    this.#descriptorsAtStart = readdirSync("/proc/self/fd").length;
     this.#pauses.start();
     if (this.#reservation.warning !== undefined) this.#log.line("warn", this.#reservation.warning);
     for (const { level, ...line } of kernelLines(this.#settings, this.#relay))
       this.#log.line(level, "media path", line);
+    const beyond = capacityWarning(this.#settings, this.#capacity());
+    if (beyond !== undefined) this.#log.line("warn", "fewer calls than configured", beyond);
     this.#log.line("info", "ready", {
       name: this.#settings.name,
       version: this.#options.version,
@@ -156,8 +162,14 @@ export class Box implements ControlledBox {
       memoryBytes: process.memoryUsage.rss(),
       relay: this.#relay.path,
       rings: this.#relay.ringCounters(),
+      capacity: this.#capacity(),
       io: this.#loop.view(),
     };
+  }
+
+  #capacity(): Capacity {
+    const [descriptors, open] = [descriptorLimit(), this.#descriptorsAtStart];
+    return capacityOf(this.#settings, { descriptors, open, pairs: DEFAULT_MAX_PAIRS });
   }
 
   calls(): readonly object[] {

@@ -46,7 +46,7 @@ export interface PacketLimits {
   readonly other: number;
 }
 
-const DEFAULT_MAX_PAIRS = 20_000;
+export const DEFAULT_MAX_PAIRS = 20_000;
 /**
  * Limit: voice has 50 packets a second, with frames of 2.5 ms 400, and after a gap in the network some come at once;
  * video of 100 Mbit/s has 10 000. More is an attack or a fault, and is dropped.
