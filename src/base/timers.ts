@@ -1,4 +1,3 @@
-import { SteadyMap } from "./steady-map.ts";
 import type { Millis } from "./time.ts";
 
 /** The named timers of one machine: few, so a small array beats a heap. */
@@ -60,9 +59,14 @@ export interface Punctual {
   nextDeadline(): Millis | undefined;
   /** Its deadline has come (or passed). It may watch itself again, or others. */
   expire(now: Millis): void;
+  /**
+   * The agenda's own, which alone touches it: an owner waits in one agenda at most. A map of the owners would be faster
+   * to write than to run: it is the box's most changed, and each table it outgrows keeps the calls of that moment alive.
+   */
+  agendaEntry?: AgendaEntry | undefined;
 }
 
-interface Entry {
+export interface AgendaEntry {
   readonly at: Millis;
   /** Equal deadlines fire in the order in which they were set, so that a seed replays a run. */
   readonly order: number;
@@ -75,19 +79,19 @@ interface Entry {
  * which holds no reference to its owner.
  */
 export class Agenda {
-  readonly #heap: Entry[] = [];
-  readonly #entries = new SteadyMap<Punctual, Entry>();
+  readonly #heap: AgendaEntry[] = [];
+  #size = 0;
   #order = 0;
 
   /** How many owners wait. */
   get size(): number {
-    return this.#entries.size;
+    return this.#size;
   }
 
   /** Call it after anything that may have changed `owner.nextDeadline()`. */
   watch(owner: Punctual): void {
     const at = owner.nextDeadline();
-    const held = this.#entries.get(owner);
+    const held = owner.agendaEntry;
     if (at === undefined) {
       if (held !== undefined) this.#forget(owner, held);
       return;
@@ -95,14 +99,14 @@ export class Agenda {
     if (held !== undefined) {
       if (held.at <= at) return; // It comes up early, and is looked at again then.
       held.owner = undefined;
-    }
-    const entry: Entry = { at, order: this.#order++, owner };
-    this.#entries.set(owner, entry);
+    } else this.#size++;
+    const entry: AgendaEntry = { at, order: this.#order++, owner };
+    owner.agendaEntry = entry;
     this.#push(entry);
   }
 
   drop(owner: Punctual): void {
-    const held = this.#entries.get(owner);
+    const held = owner.agendaEntry;
     if (held !== undefined) this.#forget(owner, held);
   }
 
@@ -117,20 +121,21 @@ export class Agenda {
    * Throws what an owner throws: that one waits for nothing any more, those behind it are due in the next round.
    */
   expire(now: Millis): void {
-    const due: Entry[] = [];
+    const due: AgendaEntry[] = [];
     for (;;) {
       this.#shedHollow();
       const first = this.#heap[0];
       if (first === undefined || first.at > now) break;
       due.push(first);
       this.#pop();
-      this.#entries.delete(first.owner as Punctual);
+      (first.owner as Punctual).agendaEntry = undefined;
+      this.#size--;
     }
     let done = 0;
     try {
       for (const { owner } of due) {
         done++;
-        if (owner === undefined || this.#entries.has(owner)) continue;
+        if (owner === undefined || owner.agendaEntry !== undefined) continue;
         const at = owner.nextDeadline();
         if (at !== undefined && at <= now) owner.expire(now);
         this.watch(owner);
@@ -143,11 +148,12 @@ export class Agenda {
     }
   }
 
-  #forget(owner: Punctual, entry: Entry): void {
+  #forget(owner: Punctual, entry: AgendaEntry): void {
     entry.owner = undefined;
-    this.#entries.delete(owner);
+    owner.agendaEntry = undefined;
+    this.#size--;
     // Hollow entries are shed as they come up; when they are most of the heap it is rebuilt, so memory stays bounded.
-    if (this.#heap.length > 1_024 && this.#heap.length > 4 * this.#entries.size) this.#rebuild();
+    if (this.#heap.length > 1_024 && this.#heap.length > 4 * this.#size) this.#rebuild();
   }
 
   #rebuild(): void {
@@ -157,17 +163,17 @@ export class Agenda {
   }
 
   #shedHollow(): void {
-    while (this.#heap.length > 0 && (this.#heap[0] as Entry).owner === undefined) this.#pop();
+    while (this.#heap.length > 0 && (this.#heap[0] as AgendaEntry).owner === undefined) this.#pop();
   }
 
-  #push(entry: Entry): void {
+  #push(entry: AgendaEntry): void {
     const heap = this.#heap;
     let index = heap.length;
     heap.push(entry);
     while (index > 0) {
       const above = (index - 1) >> 1;
-      if (!sooner(entry, heap[above] as Entry)) break;
-      heap[index] = heap[above] as Entry;
+      if (!sooner(entry, heap[above] as AgendaEntry)) break;
+      heap[index] = heap[above] as AgendaEntry;
       index = above;
     }
     heap[index] = entry;
@@ -181,13 +187,13 @@ export class Agenda {
     for (;;) {
       let child = 2 * index + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && sooner(heap[child + 1] as Entry, heap[child] as Entry)) child++;
-      if (!sooner(heap[child] as Entry, last)) break;
-      heap[index] = heap[child] as Entry;
+      if (child + 1 < heap.length && sooner(heap[child + 1] as AgendaEntry, heap[child] as AgendaEntry)) child++;
+      if (!sooner(heap[child] as AgendaEntry, last)) break;
+      heap[index] = heap[child] as AgendaEntry;
       index = child;
     }
     heap[index] = last;
   }
 }
 
-const sooner = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
+const sooner = (a: AgendaEntry, b: AgendaEntry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);

@@ -87,20 +87,26 @@ export class EngineLoop {
 
   /** An event from outside. Never throws. Bytes that follow from it leave at the end of this turn of the event loop. */
   input(input: EngineInput): void {
-    if (this.#isClosed) return;
+    if (this.#take(input)) this.#turn ??= setImmediate(this.#endTurn);
+  }
+
+  /** False: the input waits for the step that is under way, whose turn has its end before it. */
+  #take(input: EngineInput): boolean {
+    if (this.#isClosed) return false;
     if (this.#isStepping) {
       this.#waiting.push(input);
-      return;
+      return false;
     }
     this.#isStepping = true;
     this.#step(input);
     while (this.#waiting.length > 0) this.#step(this.#waiting.shift() as EngineInput);
     this.#isStepping = false;
-    this.#turn ??= setImmediate(this.#endTurn);
+    return true;
   }
 
   relayEvents(events: readonly Extract<EngineInput, { in: "relay" }>["event"][]): void {
-    for (const event of events) this.input({ in: "relay", event });
+    for (const event of events) this.#take({ in: "relay", event });
+    this.#endTurn();
   }
 
   refuseNewCalls(): void {
@@ -134,7 +140,7 @@ export class EngineLoop {
     let remote = { ip: "", port: 0 };
     for (const { ip, port, text } of batch) {
       if (!sameAddress(remote, { ip, port })) remote = { ip, port };
-      this.input({ in: "datagram", listener: id, remote, text });
+      this.#take({ in: "datagram", listener: id, remote, text });
     }
     this.#endTurn();
   }

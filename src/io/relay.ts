@@ -54,6 +54,11 @@ export const DEFAULT_MAX_PAIRS = 20_000;
 const PACKET_LIMITS: PacketLimits = { audio: 2_000, other: 20_000 };
 /** As the words of the counters number them. */
 const PATHS: readonly FlowPath[] = ["socket", "xdp", "af_xdp"];
+/**
+ * Commands of this long wake the packet threads once: a wake-up costs as much as a message of SIP, and a socket that waits
+ * for its thread loses nothing.
+ */
+const WAKE_GATHER_MS = 1;
 /** A command that found the queue to the packet threads full is tried again this much later. */
 const RETRY_MS = 1;
 
@@ -72,7 +77,7 @@ export class Relay {
   /** Limit: grows by what callers post while the queue stands full; media opens at most maxPairs, so it is bounded by that. */
   #waiting: RelayCommand[] = [];
   #retry: NodeJS.Timeout | undefined;
-  #wake: NodeJS.Immediate | undefined;
+  #wake: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: RelayOptions) {
@@ -127,11 +132,7 @@ export class Relay {
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */
   handle(command: RelayCommand): void {
     if (this.#stopped) return;
-    // Commands of one turn wake the packet threads once.
-    this.#wake ??= setImmediate(() => {
-      this.#wake = undefined;
-      this.#native.wake();
-    });
+    this.#wake ??= setTimeout(this.#wakeThreads, WAKE_GATHER_MS);
     if (this.#waiting.length === 0 && this.#post(command)) return;
     this.#waiting.push(command);
     this.#retry ??= setTimeout(() => this.#postWaiting(), RETRY_MS);
@@ -173,7 +174,7 @@ export class Relay {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#retry);
-    clearImmediate(this.#wake);
+    clearTimeout(this.#wake);
     this.#native.stop();
   }
 
@@ -188,6 +189,11 @@ export class Relay {
       high = again;
     }
   }
+
+  readonly #wakeThreads = (): void => {
+    this.#wake = undefined;
+    this.#native.wake();
+  };
 
   #postWaiting(): void {
     this.#retry = undefined;

@@ -18,9 +18,9 @@ export interface UdpDatagram {
 export interface UdpPort {
   /** The bound address; the port is the kernel's choice where 0 was asked. */
   readonly address: Address;
-  /** Queues a datagram; it leaves at the end of this turn of the loop. Never throws: what cannot be sent is lost and counted. */
+  /** Queues a datagram, which leaves by `flush` at the latest. Never throws: what cannot be sent is lost and counted. */
   send(ip: string, port: number, text: string): void;
-  /** Sends what is queued now. */
+  /** Sends what is queued: whoever sends calls it at the end of his turn. */
   flush(): void;
   close(): void;
   readonly counters: { received: number; sent: number; sendFailed: number; truncated: number };
@@ -64,7 +64,6 @@ class NativeUdpPort implements UdpPort {
   readonly #family: 4 | 6;
   #queued = 0;
   #queuedBytes = 0;
-  #scheduled: NodeJS.Immediate | undefined;
   #closed = false;
 
   constructor(options: UdpOptions) {
@@ -102,12 +101,9 @@ class NativeUdpPort implements UdpPort {
     this.#sendMeta[at + 3] = this.#sendAddresses.write(ip, this.#queued * ADDRESS_BYTES, "latin1");
     this.#queued += 1;
     this.#queuedBytes += text.length;
-    this.#scheduled ??= setImmediate(() => this.flush());
   }
 
   flush(): void {
-    if (this.#scheduled !== undefined) clearImmediate(this.#scheduled);
-    this.#scheduled = undefined;
     if (this.#queued === 0 || this.#closed) return;
     const taken = this.#udp.flush(this.#queued);
     this.counters.sent += taken;

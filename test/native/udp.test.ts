@@ -14,6 +14,7 @@ test.each(["127.0.0.1", "::1"])("%s: text goes out and comes in, byte for byte, 
   closing.push(peer);
   const text = Array.from({ length: 256 }, (_, i) => String.fromCharCode(i)).join("");
   port.send(ip, peer.port, text);
+  port.flush();
   const [got] = await peer.until(1);
   expect(got).toEqual({ bytes: Buffer.from(text, "latin1"), ip, port: port.address.port });
   peer.send(Buffer.from(text, "latin1"), port.address.port);
@@ -25,6 +26,7 @@ test("a burst leaves in one turn and arrives whole and in order; batches are bou
   const sender = listen("127.0.0.1");
   const sent = Array.from({ length: 300 }, (_, i) => `${i} ${"y".repeat(900)}`);
   for (const text of sent) sender.port.send("127.0.0.1", receiver.port.address.port, text);
+  sender.port.flush();
   const got: string[] = [];
   while (got.length < sent.length) {
     const batch = await receiver.batches.next();
@@ -51,7 +53,9 @@ test("what cannot be sent is counted and hurts nobody", async () => {
   port.send("::1", 5060, "b");
   port.send("127.0.0.1", peer.port, "z".repeat(65_508));
   port.send("127.0.0.1", peer.port, "good");
+  port.flush();
   expect((await peer.until(1))[0]!.bytes.toString()).toBe("good");
+  port.flush();
   expect(port.counters).toMatchObject({ sent: 1, sendFailed: 3 });
 });
 
