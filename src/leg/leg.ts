@@ -426,7 +426,9 @@ export class Leg implements InviteServerOwner, InvitationOwner {
 
   #close(now: Millis): void {
     if (this.#connection !== 0) this.house.transport.release(this.#connection);
-    for (const phone of this.phones ?? NO_PHONES) phone.followers?.delete(this);
+    for (const phone of this.phones ?? NO_PHONES) {
+      if (phone.followers?.delete(this) && phone.followers.size === 0) phone.followers = undefined;
+    }
     this.reinvite?.forget();
     this.inviteServer?.close();
     this.invitation?.close();

@@ -237,9 +237,8 @@ export class Bindings {
     }
     binding.heardAt = now;
     if (isNews) this.#hold(binding);
-    // A phone that is in a call sends its media from where it is now; an emptied set is not worth keeping.
+    // A phone that is in a call sends its media from where it is now.
     if (isNews) for (const follower of binding.followers ?? NOBODY) follower.phoneMoved();
-    if (binding.followers?.size === 0) binding.followers = undefined;
     this.#keeper.keep(binding, now);
     // What the phone comes with every minute changes nothing that outlives a restart.
     if (isNews || upstream !== undefined) emit({ out: "keep", binding: keep(binding, hash, now) });
