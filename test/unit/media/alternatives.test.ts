@@ -45,7 +45,7 @@ test("an answer to an offer that was never made, or is no more, changes nothing"
 });
 
 test("where no port is left for another kind, the first one rings alone, and nothing is lost", () => {
-  const narrow = realm("outside", "198.51.100.1", { srtp: "preferred", media: { lastPort: 20_001 } } as never);
+  const narrow = { ...OUTSIDE, media: { ...OUTSIDE.media, lastPort: 20_001 } };
   const { media } = dtlsCall([narrow, INSIDE], parties);
   media.offer("call", "caller", plainOffer);
   const held = portsOf(media);
