@@ -3,19 +3,17 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * Of the world, what mostly waits: for timers of half a minute, for calls of some seconds. Two rows of such files run
- * side by side, one file of each at a time. Nothing in one may touch what the other uses: `calls` have namespaces of
- * their own, each file; `sieges` have those, or addresses of loopback that are theirs alone. What takes a whole
- * processor, or hangs on how fast something is, has no place here.
+ * side by side, one file of each at a time. Each file has namespaces of its own, or addresses of loopback that are its
+ * row's alone. What takes a whole processor, or hangs on how fast something is, has no place here.
  */
-const rows = {
-  calls: ["sipp", "wire", "baresip"].map((name) => `test/interop/${name}.test.ts`),
-  sieges: [
-    "test/interop/hold-transfer.test.ts",
-    "test/interop/trunk.test.ts",
+const rows = [
+  ["sipp", "wire", "baresip", "dtls"].map((name) => `test/interop/${name}.test.ts`),
+  [
+    "test/interop/{hold-transfer,linphone,trunk}.test.ts",
     "test/system/attacks/sip.test.ts",
     "test/system/cli/*.test.ts",
   ],
-};
+];
 
 /** Files that start processes, namespaces and sockets: one at a time. */
 const world = {
@@ -60,16 +58,18 @@ export default defineConfig({
       },
       { extends: true, test: { name: "io", include: ["test/unit/io/*.test.ts"], ...parallel } },
       { extends: true, test: { name: "simulation", include: ["test/simulation/**/*.test.ts"], ...parallel } },
-      { extends: true, test: { name: "calls", include: rows.calls, ...world, sequence: { groupOrder: 1 } } },
-      { extends: true, test: { name: "sieges", include: rows.sieges, ...world, sequence: { groupOrder: 2 } } },
+      ...rows.map((include, row) => ({
+        extends: true as const,
+        test: { name: `row-${row + 1}`, include, ...world, sequence: { groupOrder: row + 1 } },
+      })),
       {
         extends: true,
         test: {
           name: "world",
           include: ["test/{native,interop,system}/**/*.test.ts"],
-          exclude: [...rows.calls, ...rows.sieges],
+          exclude: rows.flat(),
           ...world,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: rows.length + 1 },
         },
       },
     ],
