@@ -20,6 +20,8 @@ export type Verdict =
 
 /** What we take in one datagram: no fragments. RFC 9715 §3.1. In bytes. */
 const UDP_PAYLOAD = 1_232;
+/** Limit: an answer over this is a failure: what we use of one fits, and names that point to and fro cost little. In bytes. */
+const ANSWER_BYTES = 8_192;
 /** Limit: records walked in one answer; those behind are not seen. */
 const WALKED = 128;
 /** Limit: aliases followed within one answer; a longer chain is a failure. */
@@ -63,6 +65,7 @@ export function readAnswer(bytes: Buffer, id: number, question: Question): Verdi
     const answersAt = afterQuestion(bytes, question);
     if (answersAt === undefined) return { says: "stray" };
     isAnswer = true;
+    if (bytes.length > ANSWER_BYTES) return { says: "failure", reason: "too long" };
     return verdictOf(bytes, rcode, answersAt, question);
   } catch {
     // RangeError of Buffer, or whatever the decoders throw at bytes that make no sense.

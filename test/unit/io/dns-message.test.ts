@@ -150,6 +150,31 @@ test("no more records are walked than the limit", () => {
   });
 });
 
+test("an answer over 8 KiB is a failure, and names that point to and fro to the last take no time", () => {
+  const asked = reply(askedOf(pbx), OK, [a("pbx.test", "192.0.2.7")]);
+  const filled = (bytes: number): Buffer => Buffer.concat([asked, Buffer.alloc(bytes - asked.length)]);
+  expect(readAnswer(filled(8_192), ID, pbx)).toMatchObject({ says: "records" });
+  expect(readAnswer(filled(8_193), ID, pbx)).toEqual({ says: "failure", reason: "too long" });
+
+  const head = Buffer.concat([words(ID, OK, 1, 65_535, 0, 0), askedOf(pbx).question]);
+  const ladderAt = head.length + 11;
+  const steps = 3_300;
+  const ladder = words(...Array.from({ length: steps }, (_, i) => 0xc000 | (i === 0 ? 12 : ladderAt + 2 * (i - 1))));
+  const top = 0xc000 | (ladderAt + 2 * (steps - 1));
+  const one = words(top, TYPE.CNAME, 1, 0, 60, 2, top);
+  const bytes = Buffer.concat([
+    head,
+    Buffer.from([0]),
+    words(16, 1, 0, 60, ladder.length),
+    ladder,
+    ...Array(90).fill(one),
+  ]);
+  expect(bytes.length).toBeLessThan(8_192);
+  const before = process.cpuUsage();
+  expect(readAnswer(bytes, ID, pbx)).toMatchObject({ says: "failure" });
+  expect(process.cpuUsage(before).user).toBeLessThan(1_000_000); // In microseconds, with room for a slow machine.
+});
+
 test("whatever the bytes, there is one verdict and no exception; what is said keeps its form", () => {
   const good = reply(askedOf(pbx), OK, [alias("pbx.test", "a.test"), a("a.test", "192.0.2.7")], [soa("test", 60, 120)]);
   const change = fc.record({ at: fc.nat(good.length - 1), to: fc.nat(255) });
