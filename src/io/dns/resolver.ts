@@ -75,6 +75,8 @@ export class Resolver {
         // What a server says of one name may be the name's fault; that it says nothing is its own.
         if (verdict.says === "silence") this.#shunned.set(key, performance.now() + SHUNNED_MS);
         last = verdict;
+        // A timer may ring a little early: what is left then is no time to ask anybody.
+        if (verdict.reason === "timeout" && limitMs === leftMs) return last;
       }
     }
     return last;
