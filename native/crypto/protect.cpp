@@ -20,7 +20,7 @@ Verdict take_rtp_index(SrtpContext& context, Task& task, std::uint16_t sequence)
   const Seen seen = known.look_rtp(*index);
   if (seen != Seen::kNo) return seen == Seen::kYes ? Verdict::kIndexUsed : Verdict::kTooOld;
 
-  Stream& stream = *context.entry(task.ssrc);
+  Stream& stream = known.stream ? const_cast<Stream&>(*known.stream) : *context.entry(task.ssrc);
   if (!stream.has_rtp) stream.rtp_window.start(stream.rtp_highest = *index);
   else stream.rtp_window.mark(stream.rtp_highest, *index);
   stream.has_rtp = true;

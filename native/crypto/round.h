@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 
 #include "crypto/backend.h"
 #include "crypto/context.h"
@@ -42,14 +43,16 @@ inline const SrtpJob& job_of(const SrtpJob& job) noexcept { return job; }
 inline const SrtpJob& job_of(const SrtpJob* job) noexcept { return *job; }
 
 /// Thousands of flows do not fit the caches: what a job looks at is asked for some jobs ahead. Of a context that is its
-/// beginning, which need not begin a line; where it has several keys or sources, more is waited for.
-inline constexpr std::size_t kContextBytes = sizeof(SrtpContext) + sizeof(KeySlot) + sizeof(Stream);
+/// beginning up to the first source's window of RTP, which need not begin a line; where it has several keys or sources, more
+/// is waited for.
+inline constexpr std::size_t kContextBytes = sizeof(SrtpContext) + sizeof(KeySlot) + offsetof(Stream, rtcp_window);
 template <typename Jobs>
 void prefetch_job(const Jobs& jobs, std::size_t at) noexcept {
   if (at >= jobs.size()) return;
   const SrtpJob& job = job_of(jobs[at]);
   const auto* const context = reinterpret_cast<const std::uint8_t*>(job.context);
   for (std::size_t at_byte = 0; at_byte < kContextBytes; at_byte += 64) __builtin_prefetch(context + at_byte, 1);
+  __builtin_prefetch(context + kContextBytes - 1, 1);
   __builtin_prefetch(job.data, 1);
   __builtin_prefetch(job.data + job.size, 1);
 }

@@ -167,7 +167,7 @@ Verdict book(Task& task) noexcept {
   const auto index = static_cast<std::uint32_t>(task.index);
   const Verdict verdict = judge(task.job->rtcp ? known.look_rtcp(index) : known.look_rtp(task.index));
   if (verdict != Verdict::kGood) return verdict;
-  Stream* const stream = context.entry(task.ssrc);
+  Stream* const stream = known.stream ? const_cast<Stream*>(known.stream) : context.entry(task.ssrc);
   if (!stream) return Verdict::kTooManySources;
 
   stream->last_used = ++context.uses;
