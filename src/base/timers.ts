@@ -60,8 +60,8 @@ export interface Punctual {
   /** Its deadline has come (or passed). It may watch itself again, or others. */
   expire(now: Millis): void;
   /**
-   * The agenda's own, which alone touches it: an owner waits in one agenda at most. A map of the owners would be faster
-   * to write than to run: it is the box's most changed, and each table it outgrows keeps the calls of that moment alive.
+   * The agenda's own, which alone touches it: an owner waits in one agenda at most. A map from owners to entries would be
+   * the most changed of the box, several times a message.
    */
   agendaEntry?: AgendaEntry | undefined;
 }

@@ -4,6 +4,7 @@ import { familyOf } from "../base/index.ts";
 import type { TransportInput, TransportOutput } from "../engine/index.ts";
 import type { NameServer } from "./dns/exchange.ts";
 import { FileReading, parseHosts, parseResolvConf } from "./dns/files.ts";
+import { plainName } from "./dns/message.ts";
 import { type Asking, type Found, Resolver } from "./dns/resolver.ts";
 
 type Query = Extract<TransportOutput, { out: "resolve" }>;
@@ -85,11 +86,10 @@ export class Names {
     const now = performance.now();
     if (type === "A" || type === "AAAA") {
       const family = type === "A" ? 4 : 6;
-      const key = (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
       const local =
         this.#hosts
           .value(now)
-          .get(key)
+          .get(plainName(name))
           ?.filter((ip) => familyOf(ip) === family) ?? [];
       const records = local.map((ip) => ({ type, ttlSeconds: HOSTS_TTL_SECONDS, ip }));
       if (records.length > 0) return { records, negativeSeconds: undefined };

@@ -54,10 +54,7 @@ export const DEFAULT_MAX_PAIRS = 20_000;
 const PACKET_LIMITS: PacketLimits = { audio: 2_000, other: 20_000 };
 /** As the words of the counters number them. */
 const PATHS: readonly FlowPath[] = ["socket", "xdp", "af_xdp"];
-/**
- * Commands of this long wake the packet threads once: a wake-up costs as much as a message of SIP, and a socket that waits
- * for its thread loses nothing.
- */
+/** Commands of this long wake the packet threads once, for a wake-up costs; a socket that waits for its thread loses nothing. */
 const WAKE_GATHER_MS = 1;
 /** A command that found the queue to the packet threads full is tried again this much later. */
 const RETRY_MS = 1;

@@ -86,7 +86,7 @@ function afterQuestion(bytes: Buffer, question: Question): number | undefined {
   const isSame =
     bytes.readUInt16BE(at) === TYPES[question.type] &&
     bytes.readUInt16BE(at + 2) === CLASS_IN &&
-    plain(name) === plain(question.name);
+    plainName(name) === plainName(question.name);
   return isSame ? at + 4 : undefined;
 }
 
@@ -129,7 +129,7 @@ function walk(bytes: Buffer, from: number, count: number, limit: number): { reco
   const records: RawRecord[] = [];
   let at = from;
   for (let i = 0; i < Math.min(count, limit); i++) {
-    const name = plain(nameCodec.decode(bytes, at));
+    const name = plainName(nameCodec.decode(bytes, at));
     at += nameCodec.decode.bytes;
     const type = bytes.readUInt16BE(at);
     const isInternet = bytes.readUInt16BE(at + 2) === CLASS_IN;
@@ -148,12 +148,12 @@ function followAliases(
   records: readonly RawRecord[],
   question: Question,
 ): { name: string; seconds: number; isAlias: boolean } | undefined {
-  let name = plain(question.name);
+  let name = plainName(question.name);
   let seconds = LONGEST_TTL_SECONDS;
   for (let followed = 0; followed <= ALIASES; followed++) {
     const alias = records.find((record) => record.type === CNAME && record.name === name);
     if (alias === undefined) return { name, seconds, isAlias: followed > 0 };
-    name = plain(cname.decode(alias.upToEnd, alias.at));
+    name = plainName(cname.decode(alias.upToEnd, alias.at));
     seconds = Math.min(seconds, alias.ttlSeconds);
   }
   return undefined;
@@ -188,7 +188,8 @@ function whole(decode: { readonly bytes: number }, { upToEnd, at }: RawRecord): 
   if (at + decode.bytes !== upToEnd.length) throw new RangeError("a record of another length");
 }
 
-const plain = (name: string): string => (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
+/** As names are compared: lower case, without the final dot. RFC 4343. */
+export const plainName = (name: string): string => (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
 
 const isHostName = (name: string): boolean => /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(name);
 

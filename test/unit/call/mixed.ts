@@ -54,7 +54,7 @@ function register({ stage }: ReturnType<typeof phonesAt>, phone: ScriptedParty):
   registrations += 1;
   const { tls, wss } = phone.place;
   const via = tls !== undefined ? "TLS" : wss !== undefined ? "WSS" : "UDP";
-  const contact = phone === undefined ? "" : phone.contact.replace(phone.place.ip, "192.168.1.10");
+  const contact = phone.contact.replace(phone.place.ip, "192.168.1.10");
   stage.deliver(
     phone,
     [

@@ -51,17 +51,7 @@ test.each([
   ["over the next one", "<sip:alice@192.168.1.10:5060>", true],
   ["as another one", "<sip:alice@192.168.1.11:5060>", false],
 ])("its connection broke, and it has registered %s", (_, contact, reached) => {
-  const { stage, phone, inside, registers } = registeredAlice();
-  const [lost, next] = [2 ** 31 + 7, 2 ** 31 + 8];
-  phone.callId = "by-tls";
-  stage.connect(phone, lost);
-  registers(phone, { ...AT_HOME, tls: lost });
-  stage.join(phone);
-  inside.invite("alice");
-  answer(stage, phone);
-  inside.ack();
-  stage.disconnect(phone);
-  stage.pass(100);
+  const { stage, phone, inside, registers, next } = cutOffAlice();
   phone.contact = contact;
   stage.connect(phone, next);
   registers(phone, { ...AT_HOME, tls: next });
@@ -183,17 +173,7 @@ test("a call that is over is not followed any more", () => {
 });
 
 test("its stream broke, and it has registered over the next one from elsewhere: its media is learnt there", () => {
-  const { stage, phone, inside, registers } = registeredAlice();
-  const [lost, next] = [2 ** 31 + 7, 2 ** 31 + 8];
-  phone.callId = "by-tls";
-  stage.connect(phone, lost);
-  registers(phone, { ...AT_HOME, tls: lost });
-  stage.join(phone);
-  inside.invite("alice");
-  answer(stage, phone);
-  inside.ack();
-  stage.disconnect(phone);
-  stage.pass(100);
+  const { stage, phone, registers, next } = cutOffAlice();
   const before = stage.relay.length;
   phone.place = { ...AT_HOME, ip: "198.51.100.77", tls: next };
   stage.connect(phone, next);
@@ -233,6 +213,23 @@ function registeredAlice() {
 }
 
 /** The INVITE that came last is taken. */
+/** alice, called over a connection that broke then; `next`: the one that she will open. */
+function cutOffAlice() {
+  const scene = registeredAlice();
+  const { stage, phone, inside, registers } = scene;
+  const lost = 2 ** 31 + 7;
+  phone.callId = "by-tls";
+  stage.connect(phone, lost);
+  registers(phone, { ...AT_HOME, tls: lost });
+  stage.join(phone);
+  inside.invite("alice");
+  answer(stage, phone);
+  inside.ack();
+  stage.disconnect(phone);
+  stage.pass(100);
+  return { ...scene, next: lost + 1 };
+}
+
 function answer(stage: Stage, phone: Phone): void {
   const invite = phone.got.findLast((text) => text.startsWith("INVITE ")) ?? "";
   const copied = ["Via", "From", "Call-ID", "CSeq"].map((name) => `${name}: ${lineOf(invite, name)}`);
