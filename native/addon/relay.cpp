@@ -282,6 +282,18 @@ napi_value fingerprint_object(const Js& js, const crypto::Fingerprint& fingerpri
   return object;
 }
 
+napi_value fresh_identity(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const auto made = call.running->stopped ? nullptr : call.running->host->fresh_identity();
+  if (made == nullptr) return nullptr;
+  napi_value object;
+  napi_create_object(env, &object);
+  call.js.set(object, "fingerprint", fingerprint_object(call.js, made->fingerprint));
+  call.js.set(object, "certificate", call.js.make_bytes({made->certificate.data(), made->certificate_size}));
+  call.js.set(object, "key", call.js.make_bytes({made->key.data(), made->key_size}));
+  return object;
+}
+
 napi_value counter_names(const Js& js) {
   napi_value list;
   napi_create_array(js.env(), &list);
@@ -349,6 +361,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   js.method(door, "change", change_pair, data);
   js.method(door, "digit", play_digit, data);
   js.method(door, "close", close_pair, data);
+  js.method(door, "freshIdentity", fresh_identity, data);
   js.method(door, "setKernelAddresses", set_kernel_addresses, data);
   js.method(door, "kernelPaths", kernel_paths, data);
   js.method(door, "ringCounters", ring_counters, data);

@@ -50,11 +50,21 @@ export interface NativeDtlsFingerprint {
   readonly value: Uint8Array;
 }
 
+/** A certificate of ours in DER, and its key as RFC 5915 has it. */
+export interface NativeDtlsIdentity {
+  readonly fingerprint: NativeDtlsFingerprint;
+  /** Limit: 512 bytes. */
+  readonly certificate: Uint8Array;
+  /** Limit: 160 bytes. */
+  readonly key: Uint8Array;
+}
+
 export interface NativeDtlsAssociation {
   readonly setup: "active" | "passive";
   readonly fingerprints: readonly NativeDtlsFingerprint[];
   readonly suites: readonly SrtpSuite[];
   readonly tlsId?: string;
+  readonly identity?: NativeDtlsIdentity;
 }
 
 /** Meanings stand at RelaySide in the first column. */
@@ -168,7 +178,7 @@ export interface NativeKernelPath {
 export interface NativeRelay {
   /** What the probe chose. */
   readonly port: "io_uring" | "epoll";
-  /** Of our certificate, which is made at start and shown in every handshake. */
+  /** Of our certificate, which is made at start and shown in handshakes that have no `identity` of their own. */
   readonly fingerprint: NativeDtlsFingerprint;
   /** Why the kernel takes no program of ours; "" when it does, or was not asked to. */
   readonly kernelProblem: string;
@@ -191,6 +201,8 @@ export interface NativeRelay {
   /** Puts a digit into what goes to that side. */
   digit(pair: number, side: 0 | 1, digit: NativeDigit): boolean;
   close(pair: number): boolean;
+  /** A certificate that nobody has seen yet; `undefined` when none can be made. */
+  freshIdentity(): NativeDtlsIdentity | undefined;
   /** Other addresses whose flows the kernel may forward, and that have rings; those that are new are attached to soon. */
   setKernelAddresses(addresses: readonly string[], ringAddresses: readonly string[]): void;
   /** What became of each. */

@@ -134,7 +134,25 @@ bool read_fingerprint(const Js& js, napi_value object, crypto::Fingerprint& out)
   return true;
 }
 
-bool read_dtls(const Js& js, napi_value object, crypto::DtlsWords& out) {
+/// Its fingerprint is what another one is known by.
+bool read_identity(const Js& js, napi_value object, std::shared_ptr<const crypto::DtlsIdentityBytes>& out) {
+  napi_value identity, fingerprint;
+  if (!js.has(object, "identity", identity)) return true;
+  auto bytes = std::make_shared<crypto::DtlsIdentityBytes>();
+  std::span<std::uint8_t> certificate, key;
+  if (!js.bytes(identity, "certificate", certificate) || !js.bytes(identity, "key", key)) return false;
+  if (certificate.size() > bytes->certificate.size() || key.size() > bytes->key.size()) return js.fail("identity: too long");
+  if (!js.has(identity, "fingerprint", fingerprint) || !read_fingerprint(js, fingerprint, bytes->fingerprint)) return js.fail("identity: fingerprint");
+  std::ranges::copy(certificate, bytes->certificate.begin());
+  std::ranges::copy(key, bytes->key.begin());
+  bytes->certificate_size = static_cast<std::uint16_t>(certificate.size());
+  bytes->key_size = static_cast<std::uint16_t>(key.size());
+  out = std::move(bytes);
+  return true;
+}
+
+bool read_dtls(const Js& js, napi_value object, io::SideWords& words) {
+  crypto::DtlsWords& out = words.dtls;
   napi_value dtls;
   if (!js.has(object, "dtls", dtls)) return true;
   char buffer[crypto::kTlsIdBytes + 1];
@@ -160,6 +178,7 @@ bool read_dtls(const Js& js, napi_value object, crypto::DtlsWords& out) {
     std::copy(text.begin(), text.end(), out.tls_id.begin());
     out.tls_id_size = static_cast<std::uint8_t>(text.size());
   }
+  if (!read_identity(js, dtls, words.identity)) return false;
   out.present = true;
   return true;
 }
@@ -289,7 +308,7 @@ bool read_side(const Js& js, napi_value object, io::SideWords& out) {
   relay::Side& side = out.side;
   return read_address(js, local, side.local) && read_remote(js, object, side) && read_latch(js, object, side.latch) &&
          read_latch_from(js, object, side) && read_key(js, object, "rx", out.rx) && read_key(js, object, "tx", out.tx) &&
-         read_ice(js, object, side.ice) && read_dtls(js, object, out.dtls) && read_dscp(js, object, side) && js.boolean(object, "receive", side.receive) && js.boolean(object, "send", side.send) &&
+         read_ice(js, object, side.ice) && read_dtls(js, object, out) && read_dscp(js, object, side) && js.boolean(object, "receive", side.receive) && js.boolean(object, "send", side.send) &&
          read_cname(js, object, side) && read_silence(js, object, side) && read_payload_types(js, object, side) && read_digits(js, object, side) &&
          read_reports(js, object, side) && read_max_datagram(js, object, side) && read_bundle(js, object, side.bundle);
 }
@@ -321,7 +340,7 @@ bool read_change(const Js& js, napi_value object, io::SideWords& out, std::uint3
          (!carries("rx", relay::kChangeRx) || read_key(js, object, "rx", out.rx)) &&
          (!carries("tx", relay::kChangeTx) || read_key(js, object, "tx", out.tx)) &&
          (!carries("ice", relay::kChangeIce) || read_ice(js, object, side.ice)) &&
-         (!carries("dtls", relay::kChangeDtls) || read_dtls(js, object, out.dtls)) &&
+         (!carries("dtls", relay::kChangeDtls) || read_dtls(js, object, out)) &&
          (!carries("dscp", relay::kChangeDscp) || read_dscp(js, object, side)) &&
          (!carries("receive", relay::kChangeReceive) || js.boolean(object, "receive", side.receive)) &&
          (!carries("send", relay::kChangeSend) || js.boolean(object, "send", side.send)) &&

@@ -48,11 +48,33 @@ struct DtlsWords {
   bool operator==(const DtlsWords&) const = default;
 };
 
-/// Our key and certificate: ECDSA P-256, self-signed, another one each time the box starts.
+/// Limit: bytes of a certificate of ours and of its key, in DER. Both are far smaller as we make them; others are refused.
+inline constexpr std::size_t kOwnCertificateBytes = 512;
+inline constexpr std::size_t kOwnKeyBytes = 160;
+
+/// A certificate of ours with its key, to be handed over by value. Wiped at its end.
+struct DtlsIdentityBytes {
+  std::array<std::uint8_t, kOwnCertificateBytes> certificate{};
+  std::array<std::uint8_t, kOwnKeyBytes> key{};
+  std::uint16_t certificate_size = 0;
+  std::uint16_t key_size = 0;
+  Fingerprint fingerprint;  ///< Of the certificate.
+
+  DtlsIdentityBytes() = default;
+  DtlsIdentityBytes(const DtlsIdentityBytes&) = default;
+  DtlsIdentityBytes& operator=(const DtlsIdentityBytes&) = default;
+  ~DtlsIdentityBytes();
+};
+
+/// A key and a certificate of ours: ECDSA P-256, self-signed. The box makes one each time it starts, and further ones for
+/// associations that must not look like those before them.
 class DtlsIdentity {
  public:
   /// Null when OpenSSL does not work here.
   static std::unique_ptr<DtlsIdentity> create();
+  /// Null unless the bytes are a certificate and its key.
+  static std::unique_ptr<DtlsIdentity> read(const DtlsIdentityBytes& bytes);
+  bool write(DtlsIdentityBytes& out) const;
   ~DtlsIdentity();
   DtlsIdentity(const DtlsIdentity&) = delete;
   DtlsIdentity& operator=(const DtlsIdentity&) = delete;
@@ -106,7 +128,9 @@ class DtlsAssociation {
   /// Takes each datagram at once; it may be lost.
   using Send = void (*)(void* user, std::span<const std::uint8_t> datagram);
   /// Null when memory is short. Nothing is sent before `start`.
-  static std::unique_ptr<DtlsAssociation> create(const DtlsFactory& factory, const DtlsWords& words, Send send, void* user);
+  /// `identity`: shown in place of the factory's; it need not outlive the call.
+  static std::unique_ptr<DtlsAssociation> create(const DtlsFactory& factory, const DtlsWords& words, Send send, void* user,
+                                                 const DtlsIdentity* identity = nullptr);
   ~DtlsAssociation();
   DtlsAssociation(const DtlsAssociation&) = delete;
   DtlsAssociation& operator=(const DtlsAssociation&) = delete;

@@ -127,7 +127,8 @@ DtlsFactory::~DtlsFactory() { SSL_CTX_free(context_); }
 
 DtlsMaster::~DtlsMaster() { wipe(bytes.data(), bytes.size()); }
 
-std::unique_ptr<DtlsAssociation> DtlsAssociation::create(const DtlsFactory& factory, const DtlsWords& words, Send send, void* user) {
+std::unique_ptr<DtlsAssociation> DtlsAssociation::create(const DtlsFactory& factory, const DtlsWords& words, Send send, void* user,
+                                                         const DtlsIdentity* identity) {
   std::unique_ptr<DtlsAssociation> made(new DtlsAssociation);
   made->words_ = words;
   made->send_ = send;
@@ -137,6 +138,7 @@ std::unique_ptr<DtlsAssociation> DtlsAssociation::create(const DtlsFactory& fact
   BIO* const bio = ssl == nullptr ? nullptr : Bio::make(made.get());
   if (bio == nullptr) return nullptr;
   SSL_set_bio(ssl, bio, bio);
+  if (identity != nullptr && (SSL_use_certificate(ssl, identity->certificate()) != 1 || SSL_use_PrivateKey(ssl, identity->key()) != 1)) return nullptr;
   SSL_set_app_data(ssl, made.get());
   SSL_set_mtu(ssl, kDtlsDatagramBytes);
   DTLS_set_timer_cb(ssl, next_resend);

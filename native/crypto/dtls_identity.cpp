@@ -5,6 +5,7 @@
 #include <openssl/x509.h>
 
 #include "crypto/dtls.h"
+#include "crypto/secret_bytes.h"
 
 namespace sallyport::crypto {
 namespace {
@@ -30,6 +31,11 @@ bool name_and_date(X509* certificate) noexcept {
          X509_set_issuer_name(certificate, name) == 1;
 }
 
+bool digest(const X509* certificate, Fingerprint& out) noexcept {
+  unsigned int size = 0;
+  return X509_digest(certificate, EVP_sha256(), out.value.data(), &size) == 1;
+}
+
 }  // namespace
 
 std::size_t size_of(FingerprintHash hash) noexcept {
@@ -47,12 +53,36 @@ std::unique_ptr<DtlsIdentity> DtlsIdentity::create() {
   X509* const certificate = X509_new();
   made->key_ = key;
   made->certificate_ = certificate;
-  unsigned int size = 0;
   const bool signed_well = key && certificate && name_and_date(certificate) && X509_set_pubkey(certificate, key) == 1 &&
                            X509_sign(certificate, key, EVP_sha256()) > 0 &&
-                           X509_digest(certificate, EVP_sha256(), made->fingerprint_.value.data(), &size) == 1;
+                           digest(certificate, made->fingerprint_);
   return signed_well ? std::move(made) : nullptr;
 }
+
+std::unique_ptr<DtlsIdentity> DtlsIdentity::read(const DtlsIdentityBytes& bytes) {
+  std::unique_ptr<DtlsIdentity> made(new DtlsIdentity);
+  const std::uint8_t* at = bytes.certificate.data();
+  made->certificate_ = d2i_X509(nullptr, &at, bytes.certificate_size);
+  const bool whole = made->certificate_ != nullptr && at == bytes.certificate.data() + bytes.certificate_size;
+  at = bytes.key.data();
+  made->key_ = whole ? d2i_PrivateKey(EVP_PKEY_EC, nullptr, &at, bytes.key_size) : nullptr;
+  const bool fits = made->key_ != nullptr && at == bytes.key.data() + bytes.key_size && X509_check_private_key(made->certificate_, made->key_) == 1;
+  return fits && digest(made->certificate_, made->fingerprint_) ? std::move(made) : nullptr;
+}
+
+bool DtlsIdentity::write(DtlsIdentityBytes& out) const {
+  const int certificate_size = i2d_X509(certificate_, nullptr), key_size = i2d_PrivateKey(key_, nullptr);
+  if (certificate_size <= 0 || static_cast<std::size_t>(certificate_size) > out.certificate.size()) return false;
+  if (key_size <= 0 || static_cast<std::size_t>(key_size) > out.key.size()) return false;
+  std::uint8_t* at = out.certificate.data();
+  out.certificate_size = static_cast<std::uint16_t>(i2d_X509(certificate_, &at));
+  at = out.key.data();
+  out.key_size = static_cast<std::uint16_t>(i2d_PrivateKey(key_, &at));
+  out.fingerprint = fingerprint_;
+  return true;
+}
+
+DtlsIdentityBytes::~DtlsIdentityBytes() { wipe(key.data(), key.size()); }
 
 DtlsIdentity::~DtlsIdentity() {
   X509_free(certificate_);

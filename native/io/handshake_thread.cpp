@@ -26,6 +26,12 @@ std::uint64_t monotonic_ns() noexcept {
 
 void close_context(crypto::SrtpContext* context) noexcept { crypto::SrtpContextPtr closed(context); }
 
+std::shared_ptr<const crypto::DtlsIdentityBytes> made_identity() {
+  const auto identity = crypto::DtlsIdentity::create();
+  auto bytes = std::make_shared<crypto::DtlsIdentityBytes>();
+  return identity && identity->write(*bytes) ? bytes : nullptr;
+}
+
 }  // namespace
 
 Bell::Bell() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
@@ -84,6 +90,23 @@ void HandshakeThread::order(const HandshakeOrder& order) noexcept {
   bell_.ring();
 }
 
+std::shared_ptr<const crypto::DtlsIdentityBytes> HandshakeThread::fresh_identity() {
+  if (const auto ready = ready_.front()) {
+    const auto taken = std::move(*ready);
+    ready_.release();
+    bell_.ring();
+    return taken;
+  }
+  return made_identity();
+}
+
+/// False: enough lie ready, or none can be made.
+bool HandshakeThread::make_ready() {
+  if (ready_.size() == ready_.capacity()) return false;
+  auto made = made_identity();
+  return made != nullptr && ready_.push(made);
+}
+
 void HandshakeThread::run() noexcept {
   pthread_setname_np(pthread_self(), "sallyport-dtls");
   sigset_t all;
@@ -91,10 +114,11 @@ void HandshakeThread::run() noexcept {
   pthread_sigmask(SIG_SETMASK, &all, nullptr);  // Signals are Node's.
 
   std::vector<std::size_t> counts(lanes_.size());
+  bool more_to_make = true;
   while (!stopping_.load(std::memory_order_relaxed)) {
     const std::uint64_t before_ns = monotonic_ns(), next_ns = handshakes_->deadline_ns();
     const std::uint64_t patience_ns = !waiting_.empty() ? kMillisecondNs : next_ns == kNever ? kNever : next_ns <= before_ns ? 0 : next_ns - before_ns;
-    bell_.wait(patience_ns);
+    bell_.wait(more_to_make ? 0 : patience_ns);
     const std::uint64_t now_ns = monotonic_ns();
     // An order was given before the mail it makes possible: what is counted now finds its association open.
     for (std::size_t i = 0; i < lanes_.size(); ++i) counts[i] = lanes_[i]->mail.size();
@@ -102,6 +126,7 @@ void HandshakeThread::run() noexcept {
       take_orders(now_ns);
       for (std::size_t i = 0; i < lanes_.size(); ++i) take_mail(*lanes_[i], counts[i], now_ns);
       handshakes_->handle_time(now_ns);
+      more_to_make = make_ready();  // One a turn: a handshake waits for no more than that.
     } catch (const std::bad_alloc&) {
       // One datagram or order is lost; its handshake ends at its limit.
     }
@@ -114,11 +139,10 @@ void HandshakeThread::run() noexcept {
 }
 
 void HandshakeThread::take_orders(std::uint64_t now_ns) {
-  while (const HandshakeOrder* const order = orders_.front()) {
+  while (HandshakeOrder* const order = orders_.front()) {
     switch (order->kind) {
       case HandshakeOrder::Kind::kOpen:
-        media_[order->association] = order->media;
-        handshakes_->open(order->words, now_ns);
+        open(*order, now_ns);
         break;
       case HandshakeOrder::Kind::kClose:
         handshakes_->close(order->association, order->quiet, now_ns);
@@ -137,8 +161,19 @@ void HandshakeThread::take_orders(std::uint64_t now_ns) {
         break;
       }
     }
+    order->identity.reset();
     orders_.release();
   }
+}
+
+void HandshakeThread::open(const HandshakeOrder& order, std::uint64_t now_ns) {
+  relay::HandshakeWords words = order.words;
+  if (order.identity != nullptr) {
+    words.identity = crypto::DtlsIdentity::read(*order.identity);
+    if (words.identity == nullptr) return failed(words.association, words.first_flow, "the certificate that was to be shown is none");
+  }
+  media_[order.association] = order.media;
+  handshakes_->open(words, now_ns);
 }
 
 void HandshakeThread::take_mail(HandshakeLane& lane, std::size_t count, std::uint64_t now_ns) {

@@ -19,6 +19,8 @@ namespace sallyport::io {
 /// places are kept for what must not be.
 inline constexpr std::size_t kLaneLetters = 512;
 inline constexpr std::size_t kLaneReserve = 64;
+/// Limit: certificates that lie ready, made while nothing else is to do. Whoever finds none makes one himself.
+inline constexpr std::size_t kReadyIdentities = 8;
 /// Limit: orders of control that wait; control is told to try again.
 inline constexpr std::size_t kHandshakeOrders = 1'024;
 
@@ -70,6 +72,7 @@ struct HandshakeOrder {
   std::uint32_t pair;
   relay::PairKind media;
   relay::HandshakeWords words;
+  std::shared_ptr<const crypto::DtlsIdentityBytes> identity;  ///< With kOpen: to be shown; null: the boot's is.
 };
 
 struct HandshakeLane {
@@ -91,11 +94,15 @@ class HandshakeThread final : private relay::HandshakeSink {
   /// Control's end. With room for an order `order` does not fail.
   bool has_room(std::size_t count) const noexcept { return orders_.size() + count <= orders_.capacity(); }
   void order(const HandshakeOrder& order) noexcept;
+  /// A certificate that nobody has seen. Null when none can be made.
+  std::shared_ptr<const crypto::DtlsIdentityBytes> fresh_identity();
   void stop() noexcept;
 
  private:
   void run() noexcept;
   void take_orders(std::uint64_t now_ns);
+  void open(const HandshakeOrder& order, std::uint64_t now_ns);
+  bool make_ready();
   void take_mail(HandshakeLane& lane, std::size_t count, std::uint64_t now_ns);
   HandshakeLane& lane_of(std::uint32_t pair) noexcept { return *lanes_[places_[pair]]; }
   void deliver(const HandshakeResult& result) noexcept;
@@ -112,6 +119,7 @@ class HandshakeThread final : private relay::HandshakeSink {
   Bell bell_;
   std::vector<std::unique_ptr<HandshakeLane>> lanes_;
   SpscQueue<HandshakeOrder> orders_{kHandshakeOrders};
+  SpscQueue<std::shared_ptr<const crypto::DtlsIdentityBytes>> ready_{kReadyIdentities};
   /// What found its lane full and must not be lost. Limit: two a side of each open pair.
   std::vector<HandshakeResult> waiting_;
   /// Kinds of open sides, since a video context has more sources; by association.

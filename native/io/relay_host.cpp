@@ -171,7 +171,7 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
   for (std::uint8_t side = 0; side < 2; ++side) {
     held.ice[side] = sides[side]->side.ice.present;
     held.latch[side] = sides[side]->side.latch;
-    if (sides[side]->dtls.present) link(held, pair, side, sides[side]->dtls, sides[side]->side.dtls);
+    if (sides[side]->dtls.present) link(held, pair, side, *sides[side], sides[side]->side.dtls);
   }
   Command command{.word = Command::Word::kOpen, .side = 0, .kind = kind, .pair = pair, .bits = 0, .fds = {}, .sides = {caller.side, callee.side}};
   std::copy_n(held.fds, relay::kFlowsPerPair, command.fds);
@@ -372,10 +372,11 @@ const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind, boo
 
 /// A new association for that side. The order goes out before the command, so that nothing comes for an association that
 /// is not there yet.
-void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const crypto::DtlsWords& words, relay::DtlsLink& out) {
+void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const SideWords& given, relay::DtlsLink& out) {
+  const crypto::DtlsWords& words = given.dtls;
   if (++last_association_ == 0) last_association_ = 1;
   held.association[side] = last_association_;
-  held.dtls[side] = std::make_unique<crypto::DtlsWords>(words);
+  held.dtls[side] = std::make_unique<Association>(words, given.identity);
   out = {.association = last_association_, .active = words.active};
   HandshakeOrder order{};
   order.kind = HandshakeOrder::Kind::kOpen;
@@ -384,7 +385,13 @@ void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const cr
   order.media = held.bundled[side] ? relay::PairKind::kOther : held.kind;
   order.words = {.association = last_association_, .first_flow = pair * relay::kFlowsPerPair + side * 2u,
                  .one_source = held.ice[side] || held.latch[side] == relay::LatchPolicy::kOff, .ice = held.ice[side], .words = words};
+  order.identity = given.identity;
   handshakes_->order(order);
+}
+
+bool RelayHost::Association::is(const SideWords& other) const noexcept {
+  if (words != other.dtls || (identity == nullptr) != (other.identity == nullptr)) return false;
+  return identity == nullptr || identity->fingerprint == other.identity->fingerprint;
 }
 
 void RelayHost::unlink(Held& held, std::uint8_t side, bool quiet) {
@@ -404,13 +411,13 @@ void RelayHost::relink(Held& held, std::uint32_t pair, std::uint8_t side, std::u
   if (bits & relay::kChangeIce) held.ice[side] = set.side.ice.present;
   if (bits & relay::kChangeLatch) held.latch[side] = set.side.latch;
   if (!(bits & relay::kChangeDtls)) return;
-  const bool same = held.dtls[side] && set.dtls == *held.dtls[side] && had_ice == held.ice[side];
+  const bool same = held.dtls[side] && held.dtls[side]->is(set) && had_ice == held.ice[side];
   if (same) {
     bits &= ~std::uint32_t{relay::kChangeDtls};
     return;
   }
   unlink(held, side, set.dtls.present);
-  if (set.dtls.present) link(held, pair, side, set.dtls, set.side.dtls);
+  if (set.dtls.present) link(held, pair, side, set, set.side.dtls);
 }
 
 void RelayHost::close_sockets(Held& held) noexcept {

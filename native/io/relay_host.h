@@ -38,6 +38,7 @@ struct SideWords {
   relay::Side side;
   KeyWords rx, tx;
   crypto::DtlsWords dtls;
+  std::shared_ptr<const crypto::DtlsIdentityBytes> identity{};  ///< With `dtls`: what we show; null: the boot's certificate.
 };
 
 struct HostEvent {
@@ -82,6 +83,8 @@ class RelayHost {
   /// Empty: it runs. Else why not.
   const std::string& problem() const noexcept { return problem_; }
   const crypto::Fingerprint& fingerprint() const noexcept { return identity_->fingerprint(); }
+  /// A certificate that nobody has seen, for an association that must not look like those before it. Null: none can be made.
+  std::shared_ptr<const crypto::DtlsIdentityBytes> fresh_identity() { return handshakes_ ? handshakes_->fresh_identity() : nullptr; }
   PortKind port_kind() const noexcept { return threads_.front()->port_kind(); }
   /// Of all threads.
   std::vector<QueueFacts> ring_queues() const;
@@ -111,6 +114,11 @@ class RelayHost {
   std::uint32_t max_pairs() const noexcept { return max_pairs_; }
 
  private:
+  struct Association {
+    crypto::DtlsWords words;
+    std::shared_ptr<const crypto::DtlsIdentityBytes> identity;
+    bool is(const SideWords& other) const noexcept;
+  };
   struct Held {
     int fds[relay::kFlowsPerPair] = {-1, -1, -1, -1};
     bool v4[2] = {true, true};
@@ -123,10 +131,10 @@ class RelayHost {
     bool bundled[2] = {false, false};
     bool shares[2] = {false, false};  ///< Its packets go by the sockets of another pair.
     std::uint32_t association[2] = {0, 0};
-    std::unique_ptr<crypto::DtlsWords> dtls[2];  ///< Of the association, to know another one.
+    std::unique_ptr<Association> dtls[2];  ///< To know another one.
   };
   bool has_room(std::uint32_t pair) noexcept { return handshakes_->has_room(4) && thread_of(pair).has_room(); }
-  void link(Held& held, std::uint32_t pair, std::uint8_t side, const crypto::DtlsWords& words, relay::DtlsLink& out);
+  void link(Held& held, std::uint32_t pair, std::uint8_t side, const SideWords& words, relay::DtlsLink& out);
   void unlink(Held& held, std::uint8_t side, bool quiet);
   void relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set);
   const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);

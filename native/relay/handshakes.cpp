@@ -131,7 +131,8 @@ Handshakes::Attempt* Handshakes::make(Handshake& handshake, std::uint32_t compon
   made->flow = handshake.words.first_flow + component;
   made->peer = peer;
   made->heard_ns = now_ns;
-  made->dtls = crypto::DtlsAssociation::create(factory_, handshake.words.words, Attempt::send, made.get());
+  made->dtls = crypto::DtlsAssociation::create(factory_, handshake.words.words, Attempt::send, made.get(),
+                                             handshake.words.identity.get());
   if (made->dtls == nullptr) return nullptr;
   live_ += 1;
   if (!handshake.running) running_.push_back(handshake.words.association);

@@ -34,6 +34,7 @@ struct HandshakeWords {
   bool one_source = false;       ///< No second peer can be the right one: ICE, or no latching.
   bool ice = false;              ///< The association is the same whatever the address.
   crypto::DtlsWords words;
+  std::shared_ptr<const crypto::DtlsIdentity> identity{};  ///< Shown in place of the factory's.
 };
 
 class HandshakeSink {

@@ -55,6 +55,8 @@ export interface EngineOptions {
   readonly counters?: MediaOptions["counters"];
   /** Of the certificate that the relay shows in DTLS handshakes; absent: it knows neither these nor ICE. */
   readonly fingerprint?: DtlsFingerprint;
+  /** A certificate that nobody has seen yet: see MediaOptions. */
+  readonly identity?: MediaOptions["identity"];
 }
 
 export class Engine {
@@ -76,7 +78,7 @@ export class Engine {
   #now: Millis = 0;
   #outputs: EngineOutput[] = [];
 
-  constructor({ settings, random, version, hash, counters, fingerprint }: EngineOptions) {
+  constructor({ settings, random, version, hash, counters, fingerprint, identity }: EngineOptions) {
     const agenda = this.#agenda;
     this.#settings = settings;
     this.#realms = realmsByListener(settings);
@@ -127,6 +129,7 @@ export class Engine {
       random,
       counters,
       fingerprint,
+      identity,
       emit: (command) => emit({ out: "relay", command }),
     });
     this.#routing = new Routing({

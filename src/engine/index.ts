@@ -1,6 +1,8 @@
 /** What stands at the edge of the box, for those who carry it to the machine. */
 export type {
+  DtlsAssociation,
   DtlsFingerprint,
+  DtlsIdentity,
   FlowPath,
   IceCredentials,
   RelayChange,

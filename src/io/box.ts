@@ -78,6 +78,7 @@ export class Box implements ControlledBox {
       version,
       hash: machineHash,
       fingerprint: this.#relay.fingerprint,
+      identity: () => this.#relay.freshIdentity(),
       counters: (pair, side) => this.#relay.counters(pair, side),
     });
     const failed = (reason: string): void => log.fact({ fact: "registrations.failed", reason });

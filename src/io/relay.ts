@@ -4,6 +4,7 @@
  * pairs are the media room's.
  */
 import type {
+  NativeDtlsAssociation,
   NativeEvent,
   NativeIceCredentials,
   NativeKernelPath,
@@ -11,8 +12,11 @@ import type {
   NativeSide,
   NativeSrtpKey,
 } from "../../native/addon/relay.d.ts";
+import { Secret } from "../base/index.ts";
 import type {
+  DtlsAssociation,
   DtlsFingerprint,
+  DtlsIdentity,
   FlowPath,
   IceCredentials,
   RelayChange,
@@ -103,6 +107,12 @@ export class Relay {
   /** Of the certificate we show in DTLS handshakes: another one each time the box starts. */
   get fingerprint(): DtlsFingerprint {
     return this.#native.fingerprint;
+  }
+
+  /** A certificate that nobody has seen yet, with its key; `undefined` when none can be made. */
+  freshIdentity(): DtlsIdentity | undefined {
+    const made = this.#stopped ? undefined : this.#native.freshIdentity();
+    return made && { ...made, key: new Secret(made.key) };
   }
 
   /** Why the kernel forwards nothing at all; "" when it may, or was not asked to. */
@@ -292,20 +302,28 @@ function keyOf(key: SrtpKey | undefined): NativeSrtpKey | undefined {
 const iceOf = (ice: IceCredentials | undefined): NativeIceCredentials | undefined =>
   ice && { ...ice, localPassword: ice.localPassword.reveal(), remotePassword: ice.remotePassword.reveal() };
 
+function dtlsOf(dtls: DtlsAssociation | undefined): NativeDtlsAssociation | undefined {
+  if (dtls === undefined) return undefined;
+  const { identity, ...rest } = dtls;
+  return identity === undefined ? rest : { ...rest, identity: { ...identity, key: identity.key.reveal() } };
+}
+
 const sideOf = (side: RelaySide): NativeSide => ({
   ...side,
   rx: keyOf(side.rx),
   tx: keyOf(side.tx),
   ice: iceOf(side.ice),
+  dtls: dtlsOf(side.dtls),
 });
 
 /** A member that is present though `undefined` says something (plain RTP, no remote): presence must survive. */
 function changeOf(set: RelayChange): Partial<NativeSide> & { relatch?: true } {
-  const { rx, tx, ice, ...rest } = set;
+  const { rx, tx, ice, dtls, ...rest } = set;
   return {
     ...rest,
     ...("rx" in set ? { rx: keyOf(rx) } : {}),
     ...("tx" in set ? { tx: keyOf(tx) } : {}),
     ...("ice" in set ? { ice: iceOf(ice) } : {}),
+    ...("dtls" in set ? { dtls: dtlsOf(dtls) } : {}),
   };
 }

@@ -124,7 +124,7 @@ function answeredLine(
   const secure = profileOf(side.profile)?.secure === true;
   const keys = fax
     ? NO_KEYS
-    : keysForAnswer(media, sdp, profile, leg, { offered: side, before: before.sides[from], secure });
+    : keysForAnswer(media, sdp, profile, leg, { offered: side, before: before.sides[from], remote, secure });
   const declared = direction(media, sdp);
   const held = found === "none" && ice === undefined;
   const answerer: LineSide = {

@@ -26,6 +26,7 @@ import {
   unbundled,
   withSide,
 } from "./bundle.ts";
+import { certified } from "./certificates.ts";
 import { digitsOffered } from "./digits.ts";
 import { carriesFax, FAX, isFax, maxDatagramOf } from "./fax.ts";
 import { alternatives, freshMid, groupsOf, groupsOnward, hasFamily, midOf } from "./groups.ts";
@@ -38,6 +39,7 @@ import { withLines } from "./lines-off.ts";
 import { SAME_NUMBERS } from "./numbers.ts";
 import { isBrowser, keyingsFor, otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { shownAddress } from "./port-books.ts";
+import type { DtlsIdentity } from "./relay-command.ts";
 import { type OwnPorts, remoteOf } from "./remote.ts";
 import type { Leg, Session, State } from "./session.ts";
 import { shaped } from "./shape.ts";
@@ -53,6 +55,8 @@ export interface OfferContext {
   readonly legs: readonly [Leg, Leg];
   readonly random: Random;
   readonly own: readonly OwnPorts[];
+  /** A certificate that this offer is the first to show, the same for all lines of that side; `undefined`: none can be had. */
+  identity(side: SideIndex): DtlsIdentity | undefined;
   reserve(leg: Leg, family: Family | undefined): Local;
 }
 
@@ -173,7 +177,8 @@ function askedOf(
   const mux =
     wantsMux && (before?.mux !== false || fax || hasAttribute(media, "rtcp-mux-only") || tagged !== undefined);
   const transport = tagged === undefined ? undefined : transportBefore(context, groups, tagged);
-  const known = transport?.ice ?? iceBefore(context, index, from);
+  // ICE lives on with the stream, even where it gets other ports: the other end has not restarted it.
+  const known = transport?.ice ?? sideBefore(context, index, from)?.ice;
   const ice = fax ? undefined : iceForOffer(media, sdp, legs[from], known, random);
   const found =
     ice === undefined ? remoteOf(withinReach(media, sdp, legs[from].realm), sdp, legs[from], own, mux) : "none";
@@ -242,8 +247,8 @@ function offeredLine(
   const beforeFrom = moves ? undefined : kept;
   const beforeTo = both ? undefined : before?.[to];
 
-  const keys = fax ? NO_KEYS : keysForOffer(media, sdp, profile, legs[from], transport ?? beforeFrom, random);
-  const offered = fax ? NO_OFFERED_KEYS : keysToOffer(legs[to], beforeTo, random);
+  const keys = fax ? NO_KEYS : keysForOffer(media, sdp, profile, legs[from], transport ?? beforeFrom, remote, random);
+  const offered = fax ? NO_OFFERED_KEYS : keysToOffer(legs[to], beforeTo, sideBefore(context, index, to), random);
   const held = nowhere && beforeFrom?.remote !== undefined;
   const local =
     way ??
@@ -263,7 +268,7 @@ function offeredLine(
     ice,
     rx: keys.rx,
     tx: keys.tx,
-    dtls: keys.dtls,
+    dtls: certified(context, from, index, (transport ?? beforeFrom)?.dtls, keys.dtls),
     offered: beforeFrom?.offered ?? [],
     payloadTypes: SAME_NUMBERS,
     digits: beforeFrom?.digits,
@@ -283,7 +288,7 @@ function offeredLine(
     ice: fax ? undefined : iceToOffer(legs[to], beforeTo?.ice, random),
     rx: beforeTo?.rx,
     tx: beforeTo?.tx,
-    dtls: offered.dtls,
+    dtls: certified(context, to, index, beforeTo?.dtls, offered.dtls),
     offered: offered.sdes,
     payloadTypes: SAME_NUMBERS,
     digits: beforeTo?.digits,
@@ -328,10 +333,9 @@ function namedInPackets(
  */
 const heldDirection = (declared: Direction): Direction => directionFrom(sends(declared), false);
 
-/** ICE lives on with the stream, even where it gets other ports: the other end has not restarted it. */
-function iceBefore({ base, session }: OfferContext, index: number, side: SideIndex): LineSide["ice"] {
-  return session.upcoming[side] === undefined ? base.lines[index]?.sides[side].ice : undefined;
-}
+/** How the same end had that line, whether its ports live on or not. */
+const sideBefore = ({ base, session }: OfferContext, index: number, side: SideIndex): LineSide | undefined =>
+  session.upcoming[side] === undefined ? base.lines[index]?.sides[side] : undefined;
 
 /** Candidates are of no family: what `c=` says counts as far as we can follow it. */
 function familyShown(media: Media, sdp: Sdp, { realm }: Leg): Family | undefined {
@@ -341,14 +345,10 @@ function familyShown(media: Media, sdp: Sdp, { realm }: Leg): Family | undefined
 }
 
 /** Streams keep their names on each leg; one that is named on the offerer's gets one on the other. RFC 5888 §9.1. */
-function onwardMid(
-  { base, session, from, legs }: OfferContext,
-  index: number,
-  media: Media,
-  earlier: readonly Position[],
-) {
+function onwardMid(context: OfferContext, index: number, media: Media, earlier: readonly Position[]) {
+  const { base, from, legs } = context;
   const to = otherSide(from);
-  const before = session.upcoming[to] === undefined ? base.lines[index]?.sides[to].mid : undefined;
+  const before = sideBefore(context, index, to)?.mid;
   const named = midOf(media) !== undefined || isBrowser(legs[to]);
   return before ?? (!named ? undefined : freshMid(index, to, base.lines, earlier));
 }

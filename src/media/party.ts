@@ -22,6 +22,8 @@ export interface MediaParty {
   readonly rules?: MediaRules | undefined;
   /** It speaks over WebSocket, as browsers do. */
   readonly web?: boolean | undefined;
+  /** It has shaken hands with us in another session, which this one carries on. */
+  readonly shaken?: boolean | undefined;
   /** Preconditions (RFC 3312) with it; absent: off. */
   readonly preconditions?: PreconditionPolicy | undefined;
 }

@@ -69,8 +69,16 @@ export interface DtlsFingerprint {
   readonly value: Uint8Array;
 }
 
+/** A certificate of ours in DER, and its private key as RFC 5915 has it. */
+export interface DtlsIdentity {
+  /** Of the certificate. */
+  readonly fingerprint: DtlsFingerprint;
+  readonly certificate: Uint8Array;
+  readonly key: Secret<Uint8Array>;
+}
+
 /**
- * A DTLS association of this side: RFC 5763. Another `setup`, another set of fingerprints or another `tlsId` is a new
+ * A DTLS association of this side: RFC 5763. Another `setup`, another set of fingerprints, another `identity` or another `tlsId` is a new
  * association (RFC 8842 §4); the same again is none. The keys in use stay in use until the new handshake is through.
  */
 export interface DtlsAssociation {
@@ -82,6 +90,8 @@ export interface DtlsAssociation {
   readonly suites: readonly SrtpSuite[];
   /** The peer's a=tls-id, up to 255 characters. */
   readonly tlsId?: string;
+  /** What we show; absent: the certificate that the relay made at its start. */
+  readonly identity?: DtlsIdentity;
 }
 
 /** One side of one m-line. */

@@ -25,7 +25,7 @@ import { type MediaNews, newsOf } from "./news.ts";
 import { applyOffer, type Offered, withVoice } from "./offer.ts";
 import { indexOf, type MediaParty, type MediaSide, otherSide, rulesOf, type SideIndex } from "./party.ts";
 import { PortBooks } from "./port-books.ts";
-import type { Digit, RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
+import type { Digit, DtlsIdentity, RelayCommand, RelayEvent, SideCounters } from "./relay-command.ts";
 import { Relays } from "./relays.ts";
 import { type OwnPorts, ownPorts } from "./remote.ts";
 import { asOffer, renewedKeys, repetition, withKeys } from "./repeat.ts";
@@ -44,6 +44,8 @@ export interface MediaOptions {
   readonly maxPairs?: number;
   /** Of the certificate that the relay shows in handshakes; absent: it knows neither handshakes nor ICE. */
   readonly fingerprint?: Fingerprint | undefined;
+  /** A certificate that nobody has seen yet, for an association that follows another one; absent: all show that one. */
+  readonly identity?: (() => DtlsIdentity | undefined) | undefined;
 }
 
 export interface AnswerOptions {
@@ -60,6 +62,7 @@ export interface AnswerOptions {
 export class MediaSessions {
   readonly #random: Random;
   readonly #fingerprint: string | undefined;
+  readonly #identity: MediaOptions["identity"];
   readonly #books: PortBooks;
   readonly #relays: Relays;
   readonly #counters: MediaOptions["counters"];
@@ -68,11 +71,12 @@ export class MediaSessions {
   #settings: Settings;
   #own: readonly OwnPorts[];
 
-  constructor({ settings, random, emit, maxPairs, counters, fingerprint }: MediaOptions) {
+  constructor({ settings, random, emit, maxPairs, counters, fingerprint, identity }: MediaOptions) {
     this.#counters = counters;
     this.#emit = emit;
     this.#random = random;
     this.#fingerprint = fingerprint && formatFingerprint(fingerprint);
+    this.#identity = identity;
     this.#settings = settings;
     this.#books = new PortBooks(random);
     this.#own = this.#ownPorts(settings);
@@ -387,6 +391,12 @@ export class MediaSessions {
   /** Throws PeerError, and no port is taken then. */
   #describe(held: Session, from: SideIndex, base: State, legs: readonly [Leg, Leg], offer: Sdp): Offered {
     const reserved: Local[] = [];
+    let taken: [DtlsIdentity | undefined, DtlsIdentity | undefined] | undefined;
+    const identity = (side: SideIndex): DtlsIdentity | undefined => {
+      taken ??= [undefined, undefined];
+      taken[side] ??= this.#identity?.();
+      return taken[side];
+    };
     const reserve = (leg: Leg, family: Family | undefined): Local => {
       const local = this.#books.reserve(leg, family);
       reserved.push(local);
@@ -394,7 +404,7 @@ export class MediaSessions {
     };
     try {
       const offered = applyOffer(
-        { session: held, from, base, legs, random: this.#random, own: this.#own, reserve },
+        { session: held, from, base, legs, random: this.#random, own: this.#own, identity, reserve },
         offer,
       );
       for (const local of reserved) held.locals.push(local);

@@ -32,7 +32,9 @@ export function standingOf(held: Session, index: SideIndex): Standing {
   const own = held.said[index];
   const gaveWay = held.lastAnswerer === index;
   const offer = gaveWay ? freed(parseSdp(own), parseSdp(held.said[otherSide(index)])) : own;
-  return { party, voice: spokenBy(voice), offer };
+  const shaken =
+    party.shaken === true || held.settled.lines.some((line) => line?.sides[index].dtls?.agreed !== undefined);
+  return { party: shaken ? { ...party, shaken } : party, voice: spokenBy(voice), offer };
 }
 
 /** An answer cannot be wider than its offer (RFC 3264 §6.1); what it lacks for that reason alone is given back to it. */

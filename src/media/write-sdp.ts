@@ -3,7 +3,16 @@
  * below. Line order is RFC 8866 §5.
  */
 import { type Family, familyOf, type MediaRules } from "../base/index.ts";
-import type { Attribute, Bandwidth, Direction, Media, Sdp, Setup, Time } from "../sdp/index.ts";
+import {
+  type Attribute,
+  type Bandwidth,
+  type Direction,
+  formatFingerprint,
+  type Media,
+  type Sdp,
+  type Setup,
+  type Time,
+} from "../sdp/index.ts";
 import type { LineDtls } from "./association.ts";
 import { MID_URI } from "./bundle.ts";
 import { FAX, isFaxAttribute } from "./fax.ts";
@@ -73,8 +82,9 @@ export interface Writing {
 }
 
 /** What a line says of DTLS: RFC 8122, RFC 4145, RFC 8842. */
-export function handshakeLines(leg: Leg, { tlsId, named }: LineDtls, setup: Setup): string {
-  const lines = `a=fingerprint:${leg.fingerprint}\r\na=setup:${setup}\r\n`;
+export function handshakeLines(leg: Leg, { tlsId, named, identity }: LineDtls, setup: Setup): string {
+  const shown = identity === undefined ? leg.fingerprint : formatFingerprint(identity.fingerprint);
+  const lines = `a=fingerprint:${shown}\r\na=setup:${setup}\r\n`;
   return named ? `${lines}a=tls-id:${tlsId}\r\n` : lines;
 }
 

@@ -138,6 +138,27 @@ test("a browser calls a browser with sound and pictures: one transport on each s
   expect(await box.fact("call.ended", calls)).toMatchObject({ cause: "bye", by: "callee" });
 }, 120_000);
 
+test("a browser's phone transfers the call: the browser shakes hands again, and hears the other phone", async () => {
+  const desk = baresip(undefined, { name: "desk", port: 5_070, hertz: CAROL_HERTZ, firstRtpPort: 24_000 });
+  const phone = baresip();
+  await Promise.all([desk.ready(), phone.ready()]);
+  const alice = await registered("alice", ALICE_HERTZ, "wss");
+  await alice.phone("dial", `sip:phone@web.test`);
+  await alice.event("confirmed");
+  const before = await talking();
+  await expectTone(alice, PHONE_HERTZ);
+  await phone.command("transfer", `sip:desk@${hosts.ip.boxInside}:5060`);
+  expect(await box.fact("call.transferred", 1)).toMatchObject({ kind: "blind", status: 200 });
+  await expectTone(alice, CAROL_HERTZ);
+  const after = await talking();
+  expect(after.caller).toMatchObject({ keys: "dtls", ice: true });
+  expect(after.caller.local).not.toBe(before.caller.local);
+  const prints = await alice.phone<readonly string[]>("fingerprints");
+  expect(new Set(prints).size).toBe(2);
+  await alice.phone("hangUp");
+  await expectHeard(desk, ALICE_HERTZ, 2);
+}, 120_000);
+
 async function registered(name: string, hertz: number, scheme: "ws" | "wss", video = false): Promise<Browser> {
   const browser = await Browser.start({ folder: own, name, hertz, netns: hosts.outside });
   browsers.push(browser);
@@ -159,16 +180,16 @@ function deskOf(name: string): Softphone {
   return phone;
 }
 
-function baresip(dial?: string): Softphone {
+const PHONE = { name: "phone", port: 5_060, hertz: PHONE_HERTZ, firstRtpPort: 23_000 };
+
+function baresip(dial?: string, which = PHONE): Softphone {
   const phone = new Softphone({
     folder: own,
-    name: "phone",
     ip: hosts.ip.inside,
-    port: 5_060,
+    ...which,
+    console: which.port + 10_000,
     transport: "udp",
     encryption: "none",
-    hertz: PHONE_HERTZ,
-    firstRtpPort: 23_000,
     ca: join(tls, "ca.pem"),
     certificate: join(tls, "sbc.pem"),
     seconds: 60,
@@ -218,12 +239,16 @@ const configuration = (ip: Hosts["ip"]): object => ({
       srtp: "off",
     },
   },
-  peers: { pbx: { realm: "inside", targets: [`udp:${ip.inside}:5060`] } },
+  peers: {
+    pbx: { realm: "inside", targets: [`udp:${ip.inside}:5060`], refer: "execute" },
+    desk: { realm: "inside", targets: [`udp:${ip.inside}:5070`], sources: ["203.0.113.9/32"] },
+  },
   registration: {
     file: null,
     domains: { "web.test": { realm: "outside", registrar: "local", users: "users", algorithms: ["MD5"] } },
   },
   routes: [
+    { when: { number: "^desk$" }, to: ["desk"] },
     { when: { realm: "outside", registered: "both" }, to: ["registration"] },
     { when: { realm: "outside", registered: true }, to: ["pbx"] },
     { when: { from: "pbx", registered: "callee" }, to: ["registration"] },

@@ -128,6 +128,31 @@ class World {
 
 }  // namespace
 
+TEST("a certificate goes as bytes and comes back the same; bytes of two do not fit together, nor do cut or longer ones") {
+  const auto made = DtlsIdentity::create(), other = DtlsIdentity::create();
+  DtlsIdentityBytes bytes, others;
+  EXPECT(made->write(bytes) && other->write(others) && bytes.fingerprint == made->fingerprint());
+  const auto back = DtlsIdentity::read(bytes);
+  EXPECT(back != nullptr && back->fingerprint() == made->fingerprint());
+  DtlsIdentityBytes mixed = bytes;
+  mixed.key = others.key;
+  mixed.key_size = others.key_size;
+  EXPECT(DtlsIdentity::read(mixed) == nullptr && DtlsIdentity::read({}) == nullptr);
+  for (std::uint16_t size = 0; size < bytes.certificate_size; ++size) {
+    DtlsIdentityBytes cut = bytes;
+    cut.certificate_size = size;
+    EXPECT(DtlsIdentity::read(cut) == nullptr);
+  }
+  for (std::uint16_t size = 0; size < bytes.key_size; ++size) {
+    DtlsIdentityBytes cut = bytes;
+    cut.key_size = size;
+    EXPECT(DtlsIdentity::read(cut) == nullptr);
+  }
+  DtlsIdentityBytes longer = bytes;
+  longer.key_size += 1;
+  EXPECT(DtlsIdentity::read(longer) == nullptr);
+}
+
 TEST("two honest ends have the same keys after two round trips, and each profile of ours can be it") {
   for (const Suite suite : kAll) {
     World world;

@@ -128,6 +128,57 @@ TEST("thirty-two pairs on two packet threads shake hands, shake them again, and 
   }
 }
 
+TEST("a certificate that an association brings along is what the peer sees; another one is another association") {
+  Box a(1), b(1);
+  const auto ports = free_ports(4);
+  const auto own = b.host->fresh_identity(), later = b.host->fresh_identity();
+  EXPECT(own != nullptr && later != nullptr && own->fingerprint != later->fingerprint && own->fingerprint != b.host->fingerprint());
+  const auto words = [&](const std::shared_ptr<const crypto::DtlsIdentityBytes>& shown, bool active) {
+    SideWords made = active ? shaking(b, ports[1], ports[0], true) : shaking(a, ports[0], ports[1], false);
+    if (active) made.dtls.fingerprints[0] = shown->fingerprint;  // Nobody else will do.
+    else made.identity = shown;
+    return made;
+  };
+  SideWords passive = words(own, false), active = words(own, true), plain_b = side(ports[2], 9), plain_a = side(ports[3], 9);
+  EXPECT(b.host->open(0, relay::PairKind::kAudio, passive, plain_b) && a.host->open(0, relay::PairKind::kAudio, active, plain_a));
+  const auto obey = [&] { a.host->wake(), b.host->wake(); };
+  obey();
+  EXPECT(a.wait(relay::EventKind::kSecured, 1) && b.wait(relay::EventKind::kSecured, 1));
+
+  // The same again is the association that stands; with another certificate it is another one, though all else is equal.
+  SideWords again = words(own, false), next = words(later, false), follows = words(later, true);
+  EXPECT(b.host->change(0, 0, relay::kChangeDtls, again) && b.host->change(0, 0, relay::kChangeDtls, next));
+  EXPECT(a.host->change(0, 0, relay::kChangeDtls, follows));
+  obey();
+  EXPECT(a.wait(relay::EventKind::kSecured, 1) && b.wait(relay::EventKind::kSecured, 1));
+}
+
+TEST("a certificate that is none fails its side, and no handshake begins") {
+  Box a(1), b(1);
+  const auto ports = free_ports(4);
+  auto broken = std::make_shared<crypto::DtlsIdentityBytes>(*b.host->fresh_identity());
+  broken->key[broken->key_size / 2u] ^= 1;
+  SideWords passive = shaking(a, ports[0], ports[1], false), plain_b = side(ports[2], 9);
+  passive.identity = broken;
+  EXPECT(b.host->open(0, relay::PairKind::kAudio, passive, plain_b));
+  b.host->wake();
+  EXPECT(b.wait(relay::EventKind::kFailed, 1));
+  EXPECT(b.host->close(0));
+  b.host->wake();
+  EXPECT(b.wait(relay::EventKind::kClosed, 1));
+}
+
+TEST("more certificates are asked for than lie ready: each is another one") {
+  Box a(1);
+  std::vector<crypto::Fingerprint> seen;
+  for (std::size_t i = 0; i < 3 * kReadyIdentities; ++i) {
+    const auto made = a.host->fresh_identity();
+    EXPECT(made != nullptr);
+    for (const crypto::Fingerprint& before : seen) EXPECT(before != made->fingerprint);
+    seen.push_back(made->fingerprint);
+  }
+}
+
 TEST("hosts that end in the middle of handshakes give back all they hold") {
   for (int round = 0; round < 10; ++round) {
     Box a(1), b(1);

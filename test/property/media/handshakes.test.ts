@@ -7,8 +7,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { PeerError, type Random, seededRandom } from "../../../src/base/index.ts";
 import { type MediaParty, MediaSessions, type RelayCommand, type RelaySide } from "../../../src/media/index.ts";
+import { formatFingerprint } from "../../../src/sdp/index.ts";
 import { all, DialogHistory, directionsOf, read } from "../../support/offer-answer.ts";
-import { FINGERPRINT, realm, settingsWith } from "../../unit/media/kit.ts";
+import { FINGERPRINT, makeIdentities, OUR_PRINT, realm, settingsWith } from "../../unit/media/kit.ts";
 
 test("whatever two ends agree on keys and ways: legal, apart, and the relay knows the same", () => {
   fc.assert(
@@ -50,6 +51,8 @@ interface End {
   direction: string;
   /** What we are in its association, by what it last said and heard; `undefined`: there is none. */
   ours: "active" | "passive" | undefined;
+  /** Of our certificate, as it was told. */
+  print: string | undefined;
   /** Everything it ever said that nobody else may hear. */
   readonly secrets: string[];
 }
@@ -63,6 +66,7 @@ interface Pending {
   readonly before: End;
 }
 
+const printIn = (text: string): string | undefined => /^a=fingerprint:(.*)\r$/m.exec(text)?.[1];
 const KEY = Buffer.alloc(30, 7).toString("base64");
 
 class World {
@@ -78,6 +82,7 @@ class World {
     active: 0,
     passive: 0,
     ice: 0,
+    renewed: 0,
   };
   readonly #media: MediaSessions;
   readonly #ends: Readonly<Record<Name, End>>;
@@ -100,6 +105,7 @@ class World {
       settings: settingsWith([outside, inside]),
       random,
       fingerprint: FINGERPRINT,
+      identity: makeIdentities(),
       emit: (command) => this.#follow(command),
     });
     this.#ends = { caller: this.#end(one, "203.0.113.5", random), callee: this.#end(two, "10.0.0.9", random) };
@@ -137,7 +143,17 @@ class World {
     const named = random.uint32() % 2 === 0;
     const history = new DialogHistory();
     const fresh = { certificate: this.#next(), tlsId: this.#next(), ice: this.#next() };
-    return { kind, history, ip, named, ...fresh, direction: "sendrecv", ours: undefined, secrets: [] };
+    return {
+      kind,
+      history,
+      ip,
+      named,
+      ...fresh,
+      direction: "sendrecv",
+      ours: undefined,
+      print: undefined,
+      secrets: [],
+    };
   }
 
   #next(): number {
@@ -218,8 +234,10 @@ class World {
         this.#ends[from].history.weAnswer(back);
         this.#apart(back, by);
         this.#ends[from].ours = roleIn(back) ?? undefined;
+        this.#ends[from].print = printIn(back);
       }
       end.ours = text.includes("a=fingerprint") ? reversed(mine) : undefined;
+      end.print = printIn(onward);
       this.#settled = true;
       this.#pending = undefined;
       this.reached.answers++;
@@ -255,6 +273,9 @@ class World {
         this.reached[side.dtls.setup]++;
         if (side.rx !== undefined || side.tx !== undefined) fault("two keys");
         if (side.dtls.fingerprints[0]?.value[0] !== end.certificate) fault("another certificate");
+        const shown = side.dtls.identity && formatFingerprint(side.dtls.identity.fingerprint);
+        if (shown !== undefined) this.reached.renewed++;
+        if (end.print !== (shown ?? OUR_PRINT)) fault("shown another certificate than it was told");
         if (end.ours !== side.dtls.setup) fault(`the relay is ${side.dtls.setup}, the end thinks ${end.ours}`);
       } else if (end.kind === "dtls" || end.kind === "browser") fault("no handshake");
       if (side.ice !== undefined) {

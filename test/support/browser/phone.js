@@ -87,6 +87,10 @@ globalThis.phone = {
   hangUp: () => session.terminate(),
   stop: () => agent.stop(),
 
+  /** Every fingerprint that it was ever told, in order. */
+  fingerprints: () =>
+    sdps.filter(({ originator }) => originator === "remote").flatMap(({ sdp }) => sdp.match(/a=fingerprint:.*/g) ?? []),
+
   /** For so long, how much of what it hears is this tone: 0 to 1, and how many looks found any sound at all. */
   async heard(hertz, seconds) {
     const bins = new Float32Array(analyser.frequencyBinCount);

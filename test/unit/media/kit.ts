@@ -1,6 +1,7 @@
 /** A box with an outside (SRTP over TLS) and an inside (plain), a relay that only remembers, and SDP from a few words. */
-import { type RealmSettings, type Settings, seededRandom } from "../../../src/base/index.ts";
+import { type RealmSettings, Secret, type Settings, seededRandom } from "../../../src/base/index.ts";
 import {
+  type DtlsIdentity,
   type MediaNews,
   type MediaParty,
   MediaSessions,
@@ -51,6 +52,20 @@ export interface Bench {
 export const FINGERPRINT = { hash: "sha-256", value: Uint8Array.from({ length: 32 }, (_, index) => index) } as const;
 export const OUR_PRINT = `sha-256 ${Array.from(FINGERPRINT.value, octet).join(":")}`;
 
+/** Certificates that the box makes for further associations: their fingerprints are all of one octet, from 0xc1 on. */
+export function makeIdentities(): () => DtlsIdentity {
+  let octets = 0xc0;
+  return () => {
+    octets++;
+    const value = new Uint8Array(32).fill(octets);
+    return {
+      fingerprint: { hash: "sha-256", value },
+      certificate: Uint8Array.of(octets),
+      key: new Secret(Uint8Array.of(octets)),
+    };
+  };
+}
+
 /** A fingerprint of somebody, all of one octet. */
 export const print = (value: number, hash = "sha-256", bytes = 32): string =>
   `a=fingerprint:${hash} ${new Array(bytes).fill(octet(value)).join(":")}`;
@@ -65,6 +80,7 @@ export function bench(
   seed = 1,
   maxPairs = 100,
   fingerprint?: typeof FINGERPRINT,
+  identity: (() => DtlsIdentity | undefined) | undefined = fingerprint && makeIdentities(),
 ): Bench {
   const commands: RelayCommand[] = [];
   const closing: number[] = [];
@@ -73,6 +89,7 @@ export function bench(
     random: seededRandom(seed),
     maxPairs,
     fingerprint,
+    identity,
     emit: (command) => {
       commands.push(command);
       if (command.word === "close") closing.push(command.pair);
