@@ -10,6 +10,6 @@ export * from "./random.ts";
 export * from "./registration-settings.ts";
 export * from "./secret.ts";
 export * from "./settings.ts";
-export * from "./steady-map.ts";
+export * from "./text-map.ts";
 export * from "./time.ts";
 export * from "./timers.ts";

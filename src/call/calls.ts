@@ -16,7 +16,7 @@ import {
   type Random,
   type RealmSettings,
   type Settings,
-  SteadyMap,
+  TextMap,
   token,
 } from "../base/index.ts";
 import {
@@ -86,14 +86,14 @@ const RETRY_AFTER = "5";
 
 export class Calls {
   readonly #house: CallHouse;
-  readonly #calls = new SteadyMap<string, Call>();
+  readonly #calls = new TextMap<Call>();
   readonly #outsideCalls: Outside;
   readonly #loops = new Loops((call) => this.#calls.get(call)?.searching ?? false);
   #closing = false;
 
   constructor(options: CallsOptions) {
     const { settings, random, agenda, transactions, transport, media, routing, fact, version } = options;
-    const book = new SteadyMap<string, Dialog>();
+    const book = new TextMap<Dialog>();
     const moved = (leg: Leg, source: string): void => media.moved((leg.owner as Call).id, leg.side, source);
     const legs = { random, agenda, transactions, transport, moved };
     const aliases = new Aliases(random);
@@ -183,7 +183,7 @@ export class Calls {
   view(now: Millis): readonly CallView[] {
     const views: CallView[] = [];
     for (const call of this.#calls.values()) if (call.state !== "over") views.push(call.view(now));
-    return views;
+    return views.sort((a, b) => b.ageMs - a.ageMs);
   }
 
   counts(): CallCounts {

@@ -1,4 +1,4 @@
-import type { Agenda, Fact, Millis, Random, RealmSettings, Settings, SteadyMap } from "../base/index.ts";
+import type { Agenda, Fact, Millis, Random, RealmSettings, Settings, TextMap } from "../base/index.ts";
 import type { Dialog, LegHouse } from "../leg/index.ts";
 import type { MediaSessions } from "../media/index.ts";
 import type { Accounts, PhoneBook, TrunkBook } from "../registration/index.ts";
@@ -29,7 +29,7 @@ export interface CallHouse {
   /** What names inside bodies are called on the other side. */
   readonly aliases: Aliases;
   /** All dialogs by our own tag. */
-  readonly book: SteadyMap<string, Dialog>;
+  readonly book: TextMap<Dialog>;
   /** No new call is taken: shutting down, or at `limits.calls`. */
   readonly full: boolean;
   /** A call that nobody has placed; `undefined`: there is no room for it, or its peer may have no more. */

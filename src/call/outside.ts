@@ -2,7 +2,7 @@
  * Requests outside of calls that cross: which do, from whom, and which of them are under way. Single ones are exchanges;
  * SUBSCRIBE and REFER make subscriptions.
  */
-import { type Millis, PeerError, type PeerSettings, type RealmSettings, SteadyMap } from "../base/index.ts";
+import { type Millis, PeerError, type PeerSettings, type RealmSettings, TextMap } from "../base/index.ts";
 import type { Hop, ServerTransaction } from "../leg/index.ts";
 import type { Request, Uri } from "../message/index.ts";
 import { userOf } from "../policy/index.ts";
@@ -40,7 +40,7 @@ export interface Refused {
 
 export class Outside implements ErrandBook {
   readonly #house: CallHouse;
-  readonly #errands = new SteadyMap<string, Errand>();
+  readonly #errands = new TextMap<Errand>();
   readonly subscriptions: Subscriptions;
 
   constructor(house: CallHouse) {

@@ -1,6 +1,6 @@
 /** All subscriptions that cross: who finds them, how many there are, and whose. */
 import type { Millis } from "../base/index.ts";
-import { SteadyMap } from "../base/index.ts";
+import { TextMap } from "../base/index.ts";
 import type { Hop, ServerTransaction } from "../leg/index.ts";
 import type { Request } from "../message/index.ts";
 import type { Errand } from "./errand.ts";
@@ -13,8 +13,8 @@ export class Subscriptions implements SubscribingOwner {
   readonly #house: CallHouse;
   readonly #errands: ErrandBook;
   /** By our own tags, toward the subscribers and toward the notifiers. */
-  readonly #near = new SteadyMap<string, Subscription>();
-  readonly #far = new SteadyMap<string, Subscribing>();
+  readonly #near = new TextMap<Subscription>();
+  readonly #far = new TextMap<Subscribing>();
   readonly #perSource = new Map<string, number>();
 
   constructor(house: CallHouse, errands: ErrandBook) {

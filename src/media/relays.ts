@@ -1,6 +1,4 @@
 /** The pairs of the relay: which are free, which serve whom, and the words that make them follow what is agreed. */
-
-import { SteadyMap } from "../base/index.ts";
 import type { Line, Local } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 import type { PortBooks } from "./port-books.ts";
@@ -23,7 +21,9 @@ export class Relays {
   readonly #emit: (command: RelayCommand) => void;
   readonly #books: PortBooks;
   readonly #maxPairs: number;
-  readonly #pairs = new SteadyMap<number, OpenPair>();
+  /** By number, which begin at 0 and come back: a Map makes a new table every few hundred calls. */
+  readonly #pairs: (OpenPair | undefined)[] = [];
+  #size = 0;
   /** Numbers that were used and are free again; beyond them the next number never used. */
   readonly #returned: number[] = [];
   /**
@@ -43,11 +43,11 @@ export class Relays {
 
   /** Pairs open or closing. */
   get size(): number {
-    return this.#pairs.size;
+    return this.#size;
   }
 
   get(pair: number): OpenPair | undefined {
-    return this.#pairs.get(pair);
+    return this.#pairs[pair];
   }
 
   /** Is there a pair for every line that would need a new one? */
@@ -56,7 +56,7 @@ export class Relays {
     for (const [index, line] of state.lines.entries()) {
       if (line !== undefined && !serves(session.relays[index], line)) needed++;
     }
-    return needed <= this.#maxPairs - this.#pairs.size;
+    return needed <= this.#maxPairs - this.#size;
   }
 
   /**
@@ -92,7 +92,9 @@ export class Relays {
 
   /** A change of nothing: the relay takes such a pair back to its sockets, and looks anew what may carry it. */
   lookAgain(realms: ReadonlySet<string>): void {
-    for (const { closing, locals, session, stream } of this.#pairs.values()) {
+    for (const open of this.#pairs) {
+      if (open === undefined) continue;
+      const { closing, locals, session, stream } = open;
       const relay = session.relays[stream];
       if (closing || relay === undefined || !locals.some(({ realm }) => realms.has(realm))) continue;
       this.#emit({ word: "change", pair: relay.pair, side: 0, set: {} });
@@ -124,9 +126,10 @@ export class Relays {
 
   /** The relay has let go: ports and number are free. `undefined`: it was not asked to. */
   closed(pair: number): OpenPair | undefined {
-    const open = this.#pairs.get(pair);
+    const open = this.#pairs[pair];
     if (open === undefined || !open.closing) return undefined;
-    this.#pairs.delete(pair);
+    this.#pairs[pair] = undefined;
+    this.#size--;
     this.#returned.push(pair);
     for (const local of open.locals) this.#letGo(local);
     open.session.pairs--;
@@ -161,13 +164,14 @@ export class Relays {
     for (const side of [0, 1] as const) if (sides[side].bundle !== undefined) this.#hold(locals[side]);
     session.relays[index] = { pair, kind: line.kind, locals, sides, secured: [undefined, undefined] };
     session.pairs++;
-    this.#pairs.set(pair, { session, stream: index, kind: line.kind, locals, codecs: line.codecs, closing: false });
+    this.#pairs[pair] = { session, stream: index, kind: line.kind, locals, codecs: line.codecs, closing: false };
+    this.#size++;
     this.#emit({ word: "open", pair, kind: pairKind(line.kind), sides: [sides[0], sides[1]] });
   }
 
   #change(session: Session, state: State, relay: Relay, line: Line, index: number): void {
     const after = this.#desired(session, state, line, index, relay.pair);
-    (this.#pairs.get(relay.pair) as OpenPair).codecs = line.codecs;
+    (this.#pairs[relay.pair] as OpenPair).codecs = line.codecs;
     this.#tell(relay, 0, relay.sides[0], after[0]);
     this.#tell(relay, 1, relay.sides[1], after[1]);
   }
@@ -220,7 +224,7 @@ export class Relays {
     session.locals = session.locals.filter(
       (local) => !relay.locals.includes(local) || relays.some((other) => other?.locals.includes(local)),
     );
-    (this.#pairs.get(relay.pair) as OpenPair).closing = true;
+    (this.#pairs[relay.pair] as OpenPair).closing = true;
     this.#emit({ word: "close", pair: relay.pair });
   }
 }

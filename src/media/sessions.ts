@@ -13,7 +13,7 @@ import {
   PeerError,
   type Random,
   type Settings,
-  SteadyMap,
+  TextMap,
   token,
 } from "../base/index.ts";
 import { type Fingerprint, formatFingerprint, parseSdp, type Sdp } from "../sdp/index.ts";
@@ -67,7 +67,7 @@ export class MediaSessions {
   readonly #relays: Relays;
   readonly #counters: MediaOptions["counters"];
   readonly #emit: MediaOptions["emit"];
-  readonly #sessions = new SteadyMap<string, Session>();
+  readonly #sessions = new TextMap<Session>();
   #settings: Settings;
   #own: readonly OwnPorts[];
 

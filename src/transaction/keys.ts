@@ -15,6 +15,11 @@ export class Keys {
     this.#seeds = [random.uint32(), random.uint32()];
   }
 
+  /** For tables whose keys strangers choose. */
+  get seed(): number {
+    return this.#seeds[0];
+  }
+
   /**
    * The key of the server transaction that `request` belongs to; ACK and CANCEL have the key of their INVITE. A
    * realm's transactions cannot be reached from another realm.

@@ -1,7 +1,6 @@
 /** The transaction layer: which transaction a message belongs to, and where each waits for its next moment. */
 import {
   type Agenda,
-  BoundedMap,
   below,
   Counters,
   type Destination,
@@ -9,6 +8,7 @@ import {
   type Millis,
   type Random,
   type SendToken,
+  TextMap,
   token,
 } from "../base/index.ts";
 import { type Message, type Request, type RequestDraft, type Response, responseTo } from "../message/index.ts";
@@ -69,10 +69,11 @@ export class Transactions {
   readonly #keys: Keys;
   readonly #home: Home;
   /** Not bounded here: these are our own, one per leg and request. Lingering ones are, below. */
-  readonly #clients = new Map<string, ClientTransaction>();
-  readonly #servers: BoundedMap<string, ServerTransaction>;
+  readonly #clients: TextMap<ClientTransaction>;
+  readonly #servers: TextMap<ServerTransaction>;
+  readonly #serverLimit: number;
   /** Requests outside dialogs, by what is the same whichever way they came. As many as servers at most. */
-  readonly #merged = new Set<string>();
+  readonly #merged: TextMap<ServerTransaction>;
   readonly #long: LingerQueue;
   readonly #short: LingerQueue;
   readonly #lingerLimit: number;
@@ -95,7 +96,10 @@ export class Transactions {
     this.#limit = options.limit;
     this.#lingerLimit = options.limit * LINGERING_PER_LIVE;
     this.#keys = new Keys(options.random);
-    this.#servers = new BoundedMap(Math.ceil(options.limit * DIALOG_RESERVE) + this.#lingerLimit);
+    this.#clients = new TextMap(this.#keys.seed);
+    this.#servers = new TextMap(this.#keys.seed);
+    this.#serverLimit = Math.ceil(options.limit * DIALOG_RESERVE) + this.#lingerLimit;
+    this.#merged = new TextMap(this.#keys.seed);
     this.#long = new LingerQueue(options.agenda);
     this.#short = new LingerQueue(options.agenda);
     this.#home = this.#makeHome();
@@ -201,12 +205,12 @@ export class Transactions {
 
   #overLimit(inDialog: boolean): boolean {
     const live = this.#servers.size - this.#lingeringServers;
-    return live >= (inDialog ? this.#limit * DIALOG_RESERVE : this.#limit) || this.#servers.full;
+    return live >= (inDialog ? this.#limit * DIALOG_RESERVE : this.#limit) || this.#servers.size >= this.#serverLimit;
   }
 
   #serve(server: ServerTransaction, request: Request, now: Millis): void {
     this.#servers.set(server.key, server);
-    if (server.mergeKey !== undefined) this.#merged.add(server.mergeKey);
+    if (server.mergeKey !== undefined) this.#merged.set(server.mergeKey, server);
     this.#user.request(request, server, server.hop, now);
     // The machine's first timer; one that was answered at once has found its place already.
     if (server.waiting) this.#agenda.watch(server);
