@@ -82,8 +82,12 @@ export interface Log {
 
 /** `now`: a monotonic clock in milliseconds, for the rate limit. */
 export function logTo(stream: DestinationStream, now: () => number): Log {
+  // What stands between the time and the message, as it is written: serialised at once, where pino would do so with each
+  // member, its name and its value. It comes to the line by way of the stamp, the one part that pino takes as it is.
+  let ready = "";
+  const stamp = isoStamper();
   const logger: Logger = pino(
-    { base: null, timestamp: isoStamper(), formatters: { level: (label) => ({ level: label }) } },
+    { base: null, timestamp: () => stamp() + ready, formatters: { level: (label) => ({ level: label }) } },
     stream,
   );
   const meter = new LineMeter();
@@ -92,9 +96,10 @@ export function logTo(stream: DestinationStream, now: () => number): Log {
       const name = fact.fact;
       const held = limited.has(name) ? meter.take(name, now()) : 0;
       if (held === undefined) return;
-      const members = shortened(fact);
-      if (held > 0) members["notShown"] = held;
-      logger[levels[name]](members, name);
+      ready = membersOf(fact);
+      if (held > 0) ready += `,"notShown":${held}`;
+      logger[levels[name]](name);
+      ready = "";
     },
     line: (level, message, members) => {
       logger[level](members ?? {}, message);
@@ -146,7 +151,25 @@ function isoStamper(): () => string {
   };
 }
 
-/** The members beside the name. Texts from the wire may be long, and hold URIs with passwords; a line of log does not. */
+/** The members beside the name, each with a comma before it. */
+function membersOf(fact: Fact): string {
+  const begin = `{"fact":"${fact.fact}"`;
+  const whole = isFit(fact) ? JSON.stringify(fact) : "";
+  if (whole.startsWith(begin)) return whole.slice(begin.length, -1);
+  const text = JSON.stringify(shortened(fact));
+  return text === "{}" ? "" : `,${text.slice(1, -1)}`;
+}
+
+/** May its texts be shown as they are? Nearly all may, and a copy of the fact costs more than this look at it. */
+function isFit(fact: Fact): boolean {
+  for (const name in fact) {
+    const value: unknown = fact[name as keyof Fact];
+    if (typeof value === "string" && shown(value, MAX_TEXT) !== value) return false;
+  }
+  return true;
+}
+
+/** Texts from the wire may be long, and hold URIs with passwords; a line of log does not. */
 function shortened(fact: Fact): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const name in fact) {

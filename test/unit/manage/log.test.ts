@@ -17,6 +17,22 @@ test("a fact is one line: its name is the message, its members stand beside it",
   ]);
 });
 
+test("a fact is written as its members are, whatever their order; what is undefined is left out", () => {
+  const { log, lines, raw } = logInto();
+  const party = { realm: "outside", peer: undefined, user: 'a"b', callId: "1@x", remote: "127.0.0.1:5060" };
+  log.fact({ fact: "call.started", call: "c1", from: party, to: party });
+  const shown = '{"realm":"outside","user":"a\\"b","callId":"1@x","remote":"127.0.0.1:5060"}';
+  expect(raw()).toMatch(/^\{"level":"info","time":"[^"]+","call":/);
+  expect(raw().slice(raw().indexOf(',"call"'))).toBe(
+    `,"call":"c1","from":${shown},"to":${shown},"msg":"call.started"}\n`,
+  );
+  log.fact({ peer: "pbx", target: "udp:127.0.0.1:5080", reason: "timeout", fact: "peer.up" });
+  log.line("info", "stopped");
+  const [, second, third] = lines() as Record<string, unknown>[];
+  expect(Object.keys(second as object)).toEqual(["level", "time", "peer", "target", "reason", "msg"]);
+  expect(Object.keys(third as object)).toEqual(["level", "time", "msg"]);
+});
+
 test("a stranger gets 20 lines a second, and the next one tells how many were not shown", () => {
   const { log, lines, clock } = logInto();
   for (let i = 0; i < 100; i++) log.fact(bad("garbage"));
