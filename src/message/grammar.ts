@@ -31,10 +31,20 @@ export const WORD = 32;
 export const DIGIT = 64;
 /** In the user part of a SIP URI: RFC 3261 §25.1 unreserved, user-unreserved and escapes. */
 export const USER = 128;
+/** In a host name without capitals. */
+export const LOWER_HOST = 256;
+/** In the user part of a SIP URI without escapes and question marks. */
+export const PLAIN_USER = 512;
+/** In a parameter of a SIP URI without escapes: RFC 3261 §25.1 paramchar, without brackets. */
+export const PLAIN_PARAM = 1_024;
+/** Between quotes, where no backslash and no tab stands: RFC 3261 §25.1 qdtext. */
+export const PLAIN_QUOTED = 2_048;
+export const UPPER = 4_096;
 
-export const kinds = new Uint8Array(256);
+export const kinds = new Uint16Array(256);
 
-const ALPHANUM = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const ALPHANUM = `0123456789abcdefghijklmnopqrstuvwxyz${CAPITALS}`;
 
 function mark(chars: string, kind: number): void {
   for (let i = 0; i < chars.length; i++) kinds[chars.charCodeAt(i)]! |= kind;
@@ -49,6 +59,14 @@ mark(" \t!#$%&'()*+-./=?@[]^_`{|}~:", DISPLAY);
 mark('()<>:\\"/[]?{}@', WORD);
 mark("0123456789", DIGIT);
 mark("-_.!~*'()&=+$,;?/%", USER);
+mark(ALPHANUM, LOWER_HOST | PLAIN_USER | PLAIN_PARAM);
+for (let i = 0; i < CAPITALS.length; i++) kinds[CAPITALS.charCodeAt(i)]! ^= LOWER_HOST;
+mark(CAPITALS, UPPER);
+mark("-._", LOWER_HOST);
+mark("-_.!~*'()&=+$,;/", PLAIN_USER);
+mark("-_.!~*'()/:&+$", PLAIN_PARAM);
+for (let byte = 0x20; byte < 0x100; byte++) kinds[byte]! |= PLAIN_QUOTED;
+for (const byte of [QUOTE, BACKSLASH, 0x7f]) kinds[byte]! ^= PLAIN_QUOTED;
 for (let byte = 0x80; byte < 0x100; byte++) kinds[byte]! |= DISPLAY | VALUE;
 
 /** Lower case of every byte: ASCII letters only. */

@@ -4,23 +4,11 @@
  * A name means the same in any spelling: case, compact form, and white space before the colon make no difference, so
  * that nothing can be smuggled past a rule that names a header.
  */
-import {
-  COLON,
-  CR,
-  nextComma,
-  QUOTE,
-  SP,
-  skip,
-  skipQuoted,
-  skipSpace,
-  TAB,
-  TOKEN,
-  trimEnd,
-  trimmed,
-} from "./grammar.ts";
+import { CR, nextComma, QUOTE, SP, skip, skipQuoted, skipSpace, TAB, TOKEN, trimEnd, trimmed } from "./grammar.ts";
 import { limits } from "./limits.ts";
 import * as names from "./names.ts";
-import { nextIn, numberIn, usualLine } from "./usual-lines.ts";
+import * as layout from "./row.ts";
+import { load, stoppedAt, UsualValues, usualLines } from "./usual.ts";
 
 export interface HeaderLine {
   /** Canonical spelling when we know the name, else as received. */
@@ -41,19 +29,8 @@ export interface Headers {
   entries(wanted?: (key: string) => boolean): readonly HeaderLine[];
 }
 
-/** `rows` begins with the first row of each core header, by its number: 0 when there is none. Slot 0 is not used. */
-const FIRST_ROW = names.LAST_CORE + 1;
-/** A row is one number: where the line begins, and what it is. */
-const KIND_BITS = 8;
-const KIND = (1 << KIND_BITS) - 1;
-/** Kinds of lines beside the numbers of names. The line has not been named yet: only what all are asked for is. */
-const UNNAMED = KIND;
-/** The line's name is no name: the line does not exist for anybody. */
-const NAMELESS = KIND - 1;
-const FULL = FIRST_ROW + limits.headerLines;
-
-/** Where the value of a usual line stands in it, by its number. */
-const usualOffsets = names.canonical.map((name) => name.length + 2);
+// Its own names for what is imported: a constant of this file is one for the compiler too.
+const { FIRST_ROW, FULL, KIND, KIND_BITS, NAMELESS, UNNAMED } = layout;
 
 /** Rows are gathered here and copied out once: growing an array line by line costs more than the search. */
 const scratch: number[] = new Array(FULL).fill(0);
@@ -69,8 +46,10 @@ export class HeaderIndex implements Headers {
   hopeless = false;
   /** Some line is folded: no value may be read where it stands. */
   folded = false;
-  /** The core headers whose first line is a usual one, so that its value is valid: a bit for each number. */
-  #usual = 0;
+  /** The values of the core headers whose first line is a usual one. */
+  usual = new UsualValues();
+  /** The first Via line holds no list for certain. */
+  #usualVia = false;
   /** Via lines behind the first. */
   #moreVias = 0;
   #rows: number[] = NO_ROWS;
@@ -78,9 +57,10 @@ export class HeaderIndex implements Headers {
   #end = 0;
   #named = false;
 
-  /** `at`: where the line behind the start line begins. */
-  constructor(text: string, at: number) {
+  /** `at`: where the line behind the start line begins. `loaded`: the text is what `load` was given last. */
+  constructor(text: string, at: number, loaded = false) {
     this.text = text;
+    if (!loaded) load(text);
     this.#scan(at);
   }
 
@@ -129,7 +109,7 @@ export class HeaderIndex implements Headers {
   get hasOneVia(): boolean {
     const row = this.first(names.VIA);
     if (row === 0 || this.#moreVias > 0) return false;
-    return this.isUsual(names.VIA) || !this.value(row).includes(",");
+    return this.#usualVia || !this.value(row).includes(",");
   }
 
   /** The row of the first line of a core header, by its number; 0 when it is absent. */
@@ -153,11 +133,6 @@ export class HeaderIndex implements Headers {
     return 0;
   }
 
-  /** May the value of this core header be read without another look? */
-  isUsual(number: number): boolean {
-    return (this.#usual & (1 << number)) !== 0;
-  }
-
   /** Where a row's value begins; of a folded message not all white space is left out. */
   start(row: number): number {
     return skipSpace(this.text, this.#colon(row) + 1, this.lineEnd(row));
@@ -165,13 +140,6 @@ export class HeaderIndex implements Headers {
 
   end(row: number): number {
     return trimEnd(this.text, this.start(row), this.lineEnd(row));
-  }
-
-  /** Where the value of a usual line begins; it ends where the line does. */
-  usualStart(row: number): number {
-    const start = this.#rows[row]! >> KIND_BITS;
-    const isCompact = this.text.charCodeAt(start + 1) === COLON;
-    return start + (isCompact ? 3 : usualOffsets[this.#rows[row]! & KIND]!);
   }
 
   /** Where the CRLF stands that ends the line with its folds. */
@@ -200,25 +168,14 @@ export class HeaderIndex implements Headers {
   }
 
   /** Finds the lines. Each ends with CRLF: an LF without its CR leaves two ideas of where a line ends. */
-  #scan(at: number): void {
+  #scan(start: number): void {
     const text = this.text;
+    let at = start;
     let filled = FIRST_ROW;
-    let lineStart = at;
     for (let number = 0; number < FIRST_ROW; number++) scratch[number] = 0;
     for (;;) {
-      const first = text.charCodeAt(at);
-      const usual = filled < FULL ? usualLine(text, at, first) : 0;
-      if (usual !== 0) {
-        const number = numberIn(usual);
-        if (scratch[number] === 0) {
-          scratch[number] = filled;
-          this.#usual |= 1 << number;
-        } else this.#another(number);
-        scratch[filled++] = (at << KIND_BITS) | number;
-        lineStart = at;
-        at = nextIn(usual);
-        continue;
-      }
+      filled = usualLines(text, at, scratch, filled, this.usual);
+      at = stoppedAt();
       const lf = text.indexOf("\n", at);
       if (lf < 0) {
         this.#complain("the header section does not end with an empty line");
@@ -231,6 +188,7 @@ export class HeaderIndex implements Headers {
         this.bodyStart = lf + 1;
         break;
       }
+      const first = text.charCodeAt(at);
       if (first === SP || first === TAB) this.#fold(filled);
       else {
         if (filled === FULL) {
@@ -239,8 +197,8 @@ export class HeaderIndex implements Headers {
         }
         scratch[filled] = (at << KIND_BITS) | this.#kindOf(at, first, lf, filled);
         filled++;
-        lineStart = at;
       }
+      const lineStart = filled > FIRST_ROW ? scratch[filled - 1]! >> KIND_BITS : start;
       if (lf - lineStart > limits.lineBytes) this.#complain(`a header line of more than ${limits.lineBytes} bytes`);
       at = lf + 1;
     }
@@ -285,7 +243,8 @@ export class HeaderIndex implements Headers {
   #keep(filled: number, end: number): void {
     this.#rows = scratch.slice(0, filled);
     this.#end = end;
-    if (this.folded) this.#usual = 0;
+    if (this.folded) this.usual = new UsualValues();
+    this.#usualVia = this.usual.via !== undefined;
   }
 
   /** All core headers but Via and Contact may stand only once: RFC 3261 §7.3.1. */

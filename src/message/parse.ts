@@ -4,17 +4,17 @@ import { MessageError, malformed } from "./errors.ts";
 import { CR, readNumber, SP, skip, TOKEN } from "./grammar.ts";
 import { readCallId } from "./headers/call-id.ts";
 import { readContact } from "./headers/contact.ts";
-import { readCSeq, readUsualCSeq } from "./headers/cseq.ts";
-import { type NameAddr, readNameAddr, readUsualNameAddr } from "./headers/name-addr.ts";
-import { readUsualVia, readVia, Via, type ViaValue } from "./headers/via.ts";
+import { readCSeq } from "./headers/cseq.ts";
+import { type NameAddr, readNameAddr } from "./headers/name-addr.ts";
+import { readVia, Via, type ViaValue } from "./headers/via.ts";
 import { HeaderIndex } from "./headers.ts";
 import { limits } from "./limits.ts";
 import { type Core, type Message, Request, Response } from "./message.ts";
 import { methodAt } from "./methods.ts";
 import * as names from "./names.ts";
 import { NO_PARAMS } from "./params.ts";
-import { parseUri, usualUri } from "./uri.ts";
-import { USUAL_BYTES } from "./usual.ts";
+import { parseUri } from "./uri.ts";
+import { load, methodSeen, requestLineEnd, requestUriSeen } from "./usual.ts";
 
 const VERSION = "SIP/2.0";
 
@@ -50,12 +50,16 @@ export function parseMessage(text: string): Message {
 function read(text: string): Message {
   if (text.length > limits.messageBytes)
     throw new PeerError(413, `a message of more than ${limits.messageBytes} bytes`);
-  const start = readStartLine(text, skipEmptyLines(text));
-  const index = new HeaderIndex(text, start.end);
+  load(text);
+  const start = readStartLine(text);
+  const index = new HeaderIndex(text, start.end, true);
   if (index.problem !== undefined) throw new PeerError(400, index.problem);
   cutBody(index);
   const core = readCore(index, start.status === 0);
-  if (start.status !== 0) return new Response(start.status, start.reason, index, core);
+  return start.status === 0 ? requestOf(start, index, core) : new Response(start.status, start.reason, index, core);
+}
+
+function requestOf(start: StartLine, index: HeaderIndex, core: Core): Request {
   checkRequest(start, index, core);
   return new Request(start.method, start.uri, index, core);
 }
@@ -66,19 +70,13 @@ function skipEmptyLines(text: string): number {
   return at;
 }
 
-/** What nearly every request line looks like. */
-const USUAL_LINE = new RegExp(`[A-Z]+ ${usualUri} SIP/2\\.0\\r\\n`, "y");
+function readStartLine(text: string): StartLine {
+  const end = requestLineEnd();
+  if (end < 0) return readCarefully(text, skipEmptyLines(text));
+  return { method: methodSeen(text), uri: requestUriSeen(text, end), status: 0, reason: "", usual: true, end };
+}
 
-function readStartLine(text: string, at: number): StartLine {
-  USUAL_LINE.lastIndex = at;
-  if (USUAL_LINE.test(text) && USUAL_LINE.lastIndex - at <= USUAL_BYTES) {
-    const behind = USUAL_LINE.lastIndex;
-    const space = text.indexOf(" ", at);
-    if (space - at <= limits.methodBytes) {
-      const uri = text.slice(space + 1, behind - " SIP/2.0\r\n".length);
-      return { method: methodAt(text, at, space), uri, status: 0, reason: "", usual: true, end: behind };
-    }
-  }
+function readCarefully(text: string, at: number): StartLine {
   const end = text.indexOf("\n", at) - 1;
   if (end < at || text.charCodeAt(end) !== CR) throw new PeerError(400, "no start line");
   const methodEnd = skip(TOKEN, text, at, Math.min(end, at + limits.methodBytes + 1));
@@ -141,8 +139,7 @@ function cutBody(index: HeaderIndex): void {
 export function contentLength(index: HeaderIndex): number {
   const row = index.first(names.CONTENT_LENGTH);
   if (row === 0) return -1;
-  if (index.isUsual(names.CONTENT_LENGTH))
-    return readNumber(index.text, index.usualStart(row), index.lineEnd(row), limits.messageBytes);
+  if (index.usual.contentLength >= 0) return index.usual.contentLength;
   const length = whole(index, row, bodyLength);
   if (length < 0) throw malformed("Content-Length", "not a number");
   if (length > limits.messageBytes) throw new PeerError(413, `a body of more than ${limits.messageBytes} bytes`);
@@ -160,59 +157,27 @@ function whole<T>(index: HeaderIndex, row: number, read: (text: string, start: n
 }
 
 const topVia = (text: string, start: number, end: number) => readVia(text, start, end, true);
-const from = (text: string, start: number, end: number) => readNameAddr("From", text, start, end);
-const to = (text: string, start: number, end: number) => readNameAddr("To", text, start, end);
+const readFrom = (text: string, start: number, end: number) => readNameAddr("From", text, start, end);
+const readTo = (text: string, start: number, end: number) => readNameAddr("To", text, start, end);
 const firstContact = (text: string, start: number, end: number) => readContact(text, start, end, true);
 const maxForwards = (text: string, start: number, end: number) => readNumber(text, start, end, 256);
 
-/** A Contact that cannot be read is a reason to refuse a request; a response is not lost for it. */
+/** What was not usual is read with care. A Contact that cannot be read is a reason to refuse only a request. */
 function readCore(index: HeaderIndex, isRequest: boolean): Core {
-  const viaRow = present(index.first(names.VIA), "Via");
-  const fromRow = present(index.first(names.FROM), "From");
-  const toRow = present(index.first(names.TO), "To");
-  const callIdRow = present(index.first(names.CALL_ID), "Call-ID");
-  const cseqRow = present(index.first(names.CSEQ), "CSeq");
-  const contactRow = isRequest ? index.first(names.CONTACT) : 0;
-  if (index.folded) {
-    return {
-      via: whole(index, viaRow, topVia),
-      from: whole(index, fromRow, from),
-      to: whole(index, toRow, to),
-      callId: whole(index, callIdRow, readCallId),
-      cseq: whole(index, cseqRow, readCSeq),
-      contact: contactRow === 0 ? undefined : whole(index, contactRow, firstContact),
-    };
-  }
-  // The same, read where it stands: by far the most messages, and direct calls are what makes them fast.
-  const text = index.text;
-  return {
-    via: index.isUsual(names.VIA)
-      ? readUsualVia(text, index.usualStart(viaRow), index.lineEnd(viaRow))
-      : readVia(text, index.start(viaRow), index.end(viaRow), true),
-    from: nameAddr(index, names.FROM, fromRow, "From"),
-    to: nameAddr(index, names.TO, toRow, "To"),
-    callId: index.isUsual(names.CALL_ID)
-      ? text.slice(index.usualStart(callIdRow), index.lineEnd(callIdRow))
-      : readCallId(text, index.start(callIdRow), index.end(callIdRow)),
-    cseq: index.isUsual(names.CSEQ)
-      ? readUsualCSeq(text, index.usualStart(cseqRow), index.lineEnd(cseqRow))
-      : readCSeq(text, index.start(cseqRow), index.end(cseqRow)),
-    contact: contactRow === 0 ? undefined : contact(index, contactRow),
-  };
+  const core = index.usual;
+  core.via ??= whole(index, present(index, names.VIA), topVia);
+  core.from ??= whole(index, present(index, names.FROM), readFrom);
+  core.to ??= whole(index, present(index, names.TO), readTo);
+  core.callId ??= whole(index, present(index, names.CALL_ID), readCallId);
+  core.cseq ??= whole(index, present(index, names.CSEQ), readCSeq);
+  if (isRequest && core.contact === undefined && index.first(names.CONTACT) !== 0)
+    core.contact = whole(index, index.first(names.CONTACT), firstContact);
+  return core as Core;
 }
 
-function nameAddr(index: HeaderIndex, number: number, row: number, name: string): NameAddr {
-  if (index.isUsual(number)) return readUsualNameAddr(index.text, index.usualStart(row), index.lineEnd(row));
-  return readNameAddr(name, index.text, index.start(row), index.end(row));
-}
-
-function contact(index: HeaderIndex, row: number): NameAddr | "*" {
-  if (index.isUsual(names.CONTACT)) return readUsualNameAddr(index.text, index.usualStart(row), index.lineEnd(row));
-  return readContact(index.text, index.start(row), index.end(row), true);
-}
-
-function present(row: number, name: string): number {
-  if (row === 0) throw malformed(name, "missing");
+function present(index: HeaderIndex, number: number): number {
+  const row = index.first(number);
+  if (row === 0) throw malformed(names.canonical[number]!, "missing");
   return row;
 }
 
@@ -220,7 +185,7 @@ function present(row: number, name: string): number {
 function checkRequest(start: StartLine, index: HeaderIndex, core: Core): void {
   if (core.cseq.method !== start.method) throw malformed("CSeq", "its method is not the one of the start line");
   if (!start.usual) checkUri(start.uri);
-  if (index.first(names.MAX_FORWARDS) !== 0 && !index.isUsual(names.MAX_FORWARDS)) {
+  if (index.first(names.MAX_FORWARDS) !== 0 && !index.usual.maxForwards) {
     const hops = whole(index, index.first(names.MAX_FORWARDS), maxForwards);
     if (hops < 0 || hops > 255) throw malformed("Max-Forwards", "not a number from 0 to 255");
   }
@@ -259,8 +224,8 @@ export function answerTo(text: string): Request | undefined {
   const method = text.slice(at, methodEnd);
   return new Request(method, "", index, {
     via,
-    from: attempt(() => whole(index, index.first(names.FROM), from)) ?? NOBODY,
-    to: attempt(() => whole(index, index.first(names.TO), to)) ?? NOBODY,
+    from: attempt(() => whole(index, index.first(names.FROM), readFrom)) ?? NOBODY,
+    to: attempt(() => whole(index, index.first(names.TO), readTo)) ?? NOBODY,
     callId: index.first(names.CALL_ID) === 0 ? "" : index.value(index.first(names.CALL_ID)),
     cseq: attempt(() => whole(index, index.first(names.CSEQ), readCSeq)) ?? { number: 0, method },
     contact: undefined,

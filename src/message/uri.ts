@@ -1,10 +1,10 @@
 /** URIs as values. RFC 3261 §19.1 and §25.1, RFC 3966 for `tel:`, RFC 5954 for IPv6 references. */
 import { hostText, PeerError, withoutPasswords } from "../base/index.ts";
-import { COLON, kinds, lower, readNumber, SEMICOLON, skip, TOKEN, URI, USER } from "./grammar.ts";
+import { COLON, kinds, lower, SEMICOLON, skip, TOKEN, URI, USER } from "./grammar.ts";
 import { hostEnd, parseHost, sameHost } from "./host.ts";
 import { limits } from "./limits.ts";
-import { NO_PARAMS, type ParamMap, Params } from "./params.ts";
-import { USUAL_BYTES, usualPort } from "./usual.ts";
+import { NO_PARAMS, type ParamMap } from "./params.ts";
+import { usualUri } from "./usual.ts";
 
 export interface SipUri {
   readonly scheme: "sip" | "sips";
@@ -37,7 +37,10 @@ export type Uri = SipUri | TelUri | OtherUri;
 
 /** Throws PeerError(400) when `text` is no URI, or a `sip:`, `sips:` or `tel:` one that breaks its grammar. */
 export function parseUri(text: string): Uri {
-  if (text.length <= USUAL_BYTES && USUAL.test(text)) return readUsual(text);
+  return usualUri(text) ?? readUri(text);
+}
+
+function readUri(text: string): Uri {
   if (text.length > limits.uriBytes) throw bad(text, `is longer than ${limits.uriBytes} bytes`);
   if (!isUriText(text, 0, text.length)) throw bad(text, "is no URI");
   const colon = text.indexOf(":");
@@ -50,31 +53,6 @@ export function parseUri(text: string): Uri {
       if (isScheme(text, "sips")) return parseSip(text, "sips", 5);
   }
   return { scheme: "other", text };
-}
-
-/** What nearly every SIP URI looks like: no password, no IPv6 reference, no escapes, no headers. */
-export const usualUri =
-  "sips?:(?:[\\w\\-.!~*'()&=+$,;/]+@)?[\\da-zA-Z][\\da-zA-Z.-]*" +
-  `(?::${usualPort})?` +
-  "(?:;[\\w\\-.!~*'()/:&+$]+(?:=[\\w\\-.!~*'()/:&+$]+)?)*";
-
-const USUAL = new RegExp(`^${usualUri}$`);
-
-function readUsual(text: string): SipUri {
-  const secure = text.charCodeAt(3) !== COLON;
-  const start = secure ? 5 : 4;
-  const at = text.indexOf("@", start);
-  const hostStart = at < 0 ? start : at + 1;
-  const semicolon = text.indexOf(";", hostStart);
-  const hostPortEnd = semicolon < 0 ? text.length : semicolon;
-  const colon = text.indexOf(":", hostStart);
-  const hasPort = colon >= 0 && colon < hostPortEnd;
-  const host = text.slice(hostStart, hasPort ? colon : hostPortEnd).toLowerCase();
-  const params = semicolon < 0 ? NO_PARAMS : new Params(text, semicolon, text.length, true);
-  const uri: { -readonly [K in keyof SipUri]: SipUri[K] } = { scheme: secure ? "sips" : "sip", host, params };
-  if (at >= 0) uri.user = text.slice(start, at);
-  if (hasPort) uri.port = readNumber(text, colon + 1, hostPortEnd, 65_536);
-  return uri;
 }
 
 /** A scheme, a colon, something behind it, and no byte that a URI cannot hold. RFC 3261 §25.1 absoluteURI. */

@@ -23,14 +23,6 @@ export function readCSeq(text: string, start: number, end: number): CSeqValue {
   return { number, method: methodAt(text, method, end) };
 }
 
-/** The same for a range that has proved to hold a number of at most nine digits, one space and a token. */
-export function readUsualCSeq(text: string, start: number, end: number): CSeqValue {
-  let number = 0;
-  let at = start;
-  for (let code = text.charCodeAt(at); code !== SP; code = text.charCodeAt(++at)) number = number * 10 + code - 0x30;
-  return { number, method: methodAt(text, at + 1, end) };
-}
-
 export const CSeq: HeaderField<CSeqValue> = {
   name: "CSeq",
   parse: (text) => readCSeq(text, 0, text.length),

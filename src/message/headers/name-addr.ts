@@ -18,7 +18,7 @@ import {
 import { limits } from "../limits.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
 import { isUriText } from "../uri.ts";
-import { run, usualEnd, usualParams } from "../usual.ts";
+import { usualNameAddr } from "../usual.ts";
 
 /** `"Display" <uri>;params` or `uri;params`. RFC 3261 §20.10, §25.1 name-addr and addr-spec. */
 export interface NameAddr {
@@ -34,31 +34,6 @@ const QUESTION = 0x3f;
 
 /** The value in the range; the `first` one when it is a list. Throws PeerError(400). */
 export function readNameAddr(header: string, text: string, start: number, end: number, first = false): NameAddr {
-  const stop = usualEnd(USUAL, text, start, end, first);
-  return stop < 0 ? readCarefully(header, text, start, end, first) : readUsualNameAddr(text, start, stop);
-}
-
-/** What nearly every name-addr looks like. It spares the careful look, and what it does not match gets that. */
-export const usualNameAddr = `(?:"[^"\\\\\\0-\\x1f\\x7f]*" ?|(?:[\\w\\-.!%*+\`'~]+ )+)?<sips?:${run("[\\w\\-.!~*'();/:@&=+$,%[\\]?]")}>${usualParams}`;
-
-const USUAL = new RegExp(usualNameAddr, "y");
-
-/** The range is what `usualNameAddr` matches, and not longer than a usual value is. */
-export function readUsualNameAddr(text: string, start: number, stop: number): NameAddr {
-  if (text.charCodeAt(start) === LESS) {
-    const more = text.indexOf(">", start);
-    const uri = text.slice(start + 1, more);
-    return { uri, params: more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop, true) };
-  }
-  const quoted = text.charCodeAt(start) === QUOTE;
-  const close = quoted ? text.indexOf('"', start + 1) : text.indexOf("<", start + 1) - 1;
-  const less = text.charCodeAt(close + 1) === LESS ? close + 1 : close + 2;
-  const more = text.indexOf(">", less);
-  const params = more + 1 === stop ? NO_PARAMS : new Params(text, more + 1, stop, true);
-  return { display: text.slice(quoted ? start + 1 : start, close), uri: text.slice(less + 1, more), params };
-}
-
-function readCarefully(header: string, text: string, start: number, end: number, first: boolean): NameAddr {
   let at = start;
   let display: string | undefined;
   if (at < end && text.charCodeAt(at) === QUOTE) {
@@ -103,6 +78,10 @@ function readHeaderParams(header: string, text: string, start: number, end: numb
   return stop === start ? NO_PARAMS : new Params(text, start, stop);
 }
 
+/** One value alone. Throws PeerError(400). */
+export const parseNameAddr = (header: string, text: string): NameAddr =>
+  usualNameAddr(text) ?? readNameAddr(header, text, 0, text.length);
+
 export const formatNameAddr = ({ display, uri, params }: NameAddr): string =>
   `${display === undefined || display === "" ? "" : `${quote(display)} `}<${uri}>${formatParams(params)}`;
 
@@ -112,7 +91,7 @@ function nameAddrField(name: string, compact: string | undefined, list: boolean)
     name,
     ...(compact === undefined ? {} : { compact }),
     ...(list ? { list } : {}),
-    parse: (text) => readNameAddr(name, text, 0, text.length),
+    parse: (text) => parseNameAddr(name, text),
     format: formatNameAddr,
   };
 }

@@ -4,7 +4,7 @@ import type { HeaderField } from "../field.ts";
 import { COLON, HOST, readNumber, skip, skipSpace, TOKEN } from "../grammar.ts";
 import { hostEnd, parseHost } from "../host.ts";
 import { formatParams, NO_PARAMS, type ParamMap, Params, skipParams } from "../params.ts";
-import { usualEnd, usualParams, usualPort } from "../usual.ts";
+import { usualVia } from "../usual.ts";
 
 /** A hop that the request took, and where its answer goes. RFC 3261 §20.42, RFC 3581, RFC 5118 §4.5. */
 export interface ViaValue {
@@ -21,11 +21,6 @@ const VERSION = "SIP/2.0/";
 
 /** The value in the range; the `first` one when it is a list. Throws PeerError(400). */
 export function readVia(text: string, start: number, end: number, first = false): ViaValue {
-  const stop = usualEnd(USUAL, text, start, end, first);
-  return stop < 0 ? readCarefully(text, start, end, first) : readUsualVia(text, start, stop);
-}
-
-function readCarefully(text: string, start: number, end: number, first: boolean): ViaValue {
   let at = skipProtocol(text, start, end);
   const protocolEnd = skip(TOKEN, text, at, end);
   if (protocolEnd === at) throw malformed("Via", "no transport");
@@ -47,29 +42,6 @@ function readCarefully(text: string, start: number, end: number, first: boolean)
   const stop = skipParams(text, at, end);
   if (stop < 0 || (stop < end && !first)) throw malformed("Via", "broken parameters");
   const params = stop === at ? NO_PARAMS : new Params(text, at, stop);
-  return port === 0 ? { protocol, host, params } : { protocol, host, port, params };
-}
-
-/** What nearly every Via looks like. It spares the careful look, and what it does not match gets that. */
-export const usualVia = `SIP/2\\.0/(?:UDP|TCP|TLS) [0-9a-z][0-9a-z.-]*(?::${usualPort})?${usualParams}`;
-
-const USUAL = new RegExp(usualVia, "y");
-
-const HOST_AT = 12;
-
-/** The range is what `usualVia` matches, and not longer than a usual value is. */
-export function readUsualVia(text: string, start: number, stop: number): ViaValue {
-  const second = text.charCodeAt(start + 9);
-  const protocol = second === 0x44 ? "UDP" : second === 0x43 ? "TCP" : "TLS";
-  let at = start + HOST_AT;
-  let paramsStart = text.indexOf(";", at);
-  if (paramsStart < 0 || paramsStart > stop) paramsStart = stop;
-  let colon = text.indexOf(":", at);
-  if (colon < 0 || colon > paramsStart) colon = paramsStart;
-  const host = text.slice(at, colon);
-  let port = 0;
-  for (at = colon + 1; at < paramsStart; at++) port = port * 10 + text.charCodeAt(at) - 0x30;
-  const params = paramsStart === stop ? NO_PARAMS : new Params(text, paramsStart, stop, true);
   return port === 0 ? { protocol, host, params } : { protocol, host, port, params };
 }
 
@@ -104,7 +76,7 @@ export const Via: HeaderField<ViaValue> = {
   compact: "v",
   list: true,
 
-  parse: (text) => readVia(text, 0, text.length),
+  parse: (text) => usualVia(text) ?? readVia(text, 0, text.length),
   format: ({ protocol, host, port, params }) =>
     `${VERSION}${protocol} ${hostText(host)}${port === undefined ? "" : `:${port}`}${formatParams(params)}`,
 };

@@ -1,10 +1,10 @@
-/** The patterns of usual lines take a time that grows with the line, whatever stands in it. */
+/** Lines that are not usual at their very end take a time that grows with the line, whatever stands in it. */
 import { expect, test } from "vitest";
 import { parseMessage } from "../../../src/message/index.ts";
 
 const HEAD = "OPTIONS sip:a@b.example SIP/2.0\r\n";
 const REST = "To: <sip:a@b.example>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
-/** The length of a value decides how a run of four and the rest of it meet. */
+/** Of several lengths, for whatever looks at more than one byte at a time. */
 const values = ["a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg"];
 const params = (value: string): string => `;branch=${value}`.repeat(400);
 
