@@ -54,9 +54,9 @@ struct AeadJob {
   std::uint8_t key_bytes;
   bool rtcp;
   bool made;
-  bool authentic;  ///< Out of `open`.
-  std::uint8_t nonce[kGcmNonceBytes];
-  std::uint8_t tag[kGcmTagBytes];  ///< In of `open`, out of `seal`.
+  bool authentic;      ///< Out of `open`.
+  std::uint8_t* tag;   ///< kGcmTagBytes: in of `open`, which leaves them as they are; out of `seal`.
+  alignas(16) std::uint8_t nonce[16];  ///< The first kGcmNonceBytes count.
 };
 
 class Backend {
@@ -80,8 +80,11 @@ class Backend {
 
   virtual void hmac(std::span<HmacJob> jobs) noexcept = 0;
   virtual void counter(std::span<CounterJob> jobs) noexcept = 0;
-  virtual void seal(std::span<AeadJob> jobs) noexcept = 0;
-  virtual void open(std::span<AeadJob> jobs) noexcept = 0;
+  /// Has the memory bring what `seal` or `open` of a voice packet will look at of a key for RTP.
+  virtual void ask_for(const void* key, std::size_t key_bytes) const noexcept = 0;
+  /// These need no lanes: one after the other.
+  virtual void seal(AeadJob& job) noexcept = 0;
+  virtual void open(AeadJob& job) noexcept = 0;
 };
 
 /// Null when the build or the CPU lacks it.

@@ -179,23 +179,27 @@ class IpsecMb final : public Backend {
     }
   }
 
-  void seal(std::span<AeadJob> jobs) noexcept override {
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (i + kKeysAhead < jobs.size()) prefetch_gcm(jobs[i + kKeysAhead]);
-      gcm(jobs[i], /*encrypt=*/true, jobs[i].tag);
-    }
+  /// The round keys, and the low powers of the hash key, which stand at the end: all a voice packet needs.
+  void ask_for(const void* key, std::size_t key_bytes) const noexcept override {
+    constexpr std::size_t kLowPowersBytes = 240;  // From where a cache line begins to the end.
+    static_assert((sizeof(gcm_key_data) - kLowPowersBytes) % 64 == 0);
+    constexpr std::size_t kRoundsBytes = 11 * 16;  // Of AES-128.
+    const auto* const rounds = static_cast<const std::uint8_t*>(key);
+#pragma GCC unroll 4
+    for (std::size_t at = 0; at < kRoundsBytes; at += 64) __builtin_prefetch(rounds + at);
+    if (key_bytes == 32) __builtin_prefetch(rounds + 192);
+#pragma GCC unroll 4
+    for (std::size_t at = sizeof(gcm_key_data) - kLowPowersBytes; at < sizeof(gcm_key_data); at += 64) __builtin_prefetch(rounds + at);
   }
 
-  void open(std::span<AeadJob> jobs) noexcept override {
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (i + kKeysAhead < jobs.size()) prefetch_gcm(jobs[i + kKeysAhead]);
-      AeadJob& job = jobs[i];
-      std::uint8_t tag[kGcmTagBytes];
-      gcm(job, /*encrypt=*/false, tag);
-      job.authentic = same_secret(tag, job.tag, sizeof tag);
-      // Counter mode undoes itself: a refused packet leaves as it came.
-      if (!job.authentic) gcm(job, /*encrypt=*/true, tag);
-    }
+  void seal(AeadJob& job) noexcept override { gcm(job, /*encrypt=*/true, job.tag); }
+
+  void open(AeadJob& job) noexcept override {
+    alignas(16) std::uint8_t tag[kGcmTagBytes];
+    gcm(job, /*encrypt=*/false, tag);
+    job.authentic = same_secret(tag, job.tag, sizeof tag);
+    // Counter mode undoes itself: a refused packet leaves as it came.
+    if (!job.authentic) [[unlikely]] undo(job, tag);
   }
 
  private:
@@ -203,17 +207,6 @@ class IpsecMb final : public Backend {
 
   static void prefetch(const void* from, std::size_t bytes) noexcept {
     for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(static_cast<const std::uint8_t*>(from) + at);
-  }
-
-  /// So many jobs before its turn: two are too late when thousands of keys fill the caches.
-  static constexpr std::size_t kKeysAhead = 4;
-
-  /// The round keys, and the low powers of the hash key, which stand at the end: all a voice packet needs.
-  static void prefetch_gcm(const AeadJob& job) noexcept {
-    constexpr std::size_t kLowPowersBytes = 240;  // From where a cache line begins to the end.
-    static_assert((sizeof(gcm_key_data) - kLowPowersBytes) % 64 == 0);
-    prefetch(job.key, job.rtcp ? sizeof(SmallGcmKey) : std::size_t{job.key_bytes} * 4 + 112);
-    if (!job.rtcp) prefetch(static_cast<const std::uint8_t*>(job.key) + sizeof(gcm_key_data) - kLowPowersBytes, kLowPowersBytes);
   }
 
   void expand_aes(const std::uint8_t* key, std::size_t key_bytes, std::uint8_t* rounds) noexcept {
@@ -246,12 +239,16 @@ class IpsecMb final : public Backend {
     if (key_bytes == 32) IMB_AES256_GCM_PRE(manager_, raw, &key);
   }
 
+  [[gnu::noinline, gnu::cold]] void undo(AeadJob& job, std::uint8_t* unused_tag) noexcept { gcm(job, /*encrypt=*/true, unused_tag); }
+
+  /// Of RTCP.
+  [[gnu::noinline, gnu::cold]] const gcm_key_data* made_key(const AeadJob& job) noexcept {
+    expand_gcm(static_cast<const SmallGcmKey*>(job.key)->raw, job.key_bytes, gcm_key_);
+    return &gcm_key_;
+  }
+
   void gcm(AeadJob& job, bool encrypt, std::uint8_t* tag) noexcept {
-    const auto* key = static_cast<const gcm_key_data*>(job.key);
-    if (job.rtcp) {
-      expand_gcm(static_cast<const SmallGcmKey*>(job.key)->raw, job.key_bytes, gcm_key_);
-      key = &gcm_key_;
-    }
+    const auto* const key = job.rtcp ? made_key(job) : static_cast<const gcm_key_data*>(job.key);
     gcm_context_data context;
     const auto run = job.key_bytes == 16 ? (encrypt ? manager_->gcm128_enc : manager_->gcm128_dec)
                                          : (encrypt ? manager_->gcm256_enc : manager_->gcm256_dec);

@@ -91,18 +91,16 @@ class OpenSsl final : public Backend {
     }
   }
 
-  void seal(std::span<AeadJob> jobs) noexcept override {
-    for (auto& job : jobs) job.made = encrypt(job, job.tag);
-  }
+  void ask_for(const void*, std::size_t) const noexcept override {}  // Its keys are libcrypto's own.
 
-  void open(std::span<AeadJob> jobs) noexcept override {
-    for (auto& job : jobs) {
-      job.made = true;  // libcrypto does not tell a wrong tag from a failure: both are refused.
-      job.authentic = decrypt(job);
-      std::uint8_t unused[kGcmTagBytes];
-      // Counter mode undoes itself: a refused packet leaves as it came.
-      if (!job.authentic) encrypt(job, unused);
-    }
+  void seal(AeadJob& job) noexcept override { job.made = encrypt(job, job.tag); }
+
+  void open(AeadJob& job) noexcept override {
+    job.made = true;  // libcrypto does not tell a wrong tag from a failure: both are refused.
+    job.authentic = decrypt(job);
+    std::uint8_t unused[kGcmTagBytes];
+    // Counter mode undoes itself: a refused packet leaves as it came.
+    if (!job.authentic) encrypt(job, unused);
   }
 
  private:

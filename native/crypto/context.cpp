@@ -128,8 +128,7 @@ SrtpContext::~SrtpContext() {
   for (std::uint8_t i = 0; i < expanded; ++i) release(key(i / 2, i % 2 != 0));
 }
 
-std::optional<std::uint8_t> SrtpContext::key_named(const std::uint8_t* name) const noexcept {
-  if (key_count == 1) return std::uint8_t{0};
+std::optional<std::uint8_t> SrtpContext::key_of_several(const std::uint8_t* name) const noexcept {
   for (std::uint8_t which = 0; which < key_count; ++which) {
     if (std::equal(name, name + mki_bytes, mki(which))) return which;
   }
@@ -143,19 +142,7 @@ void SrtpContextCloser::operator()(SrtpContext* context) const noexcept {
   std::free(context);
 }
 
-Seen Known::look_rtp(std::uint64_t index) const noexcept {
-  if (!rtp()) return Seen::kNo;
-  if (stream) return stream->rtp_window.look(stream->rtp_highest, index);
-  return index > retired->rtp_highest ? Seen::kNo : Seen::kTooOld;
-}
-
-Seen Known::look_rtcp(std::uint32_t index) const noexcept {
-  if (!rtcp()) return Seen::kNo;
-  if (stream) return stream->rtcp_window.look(stream->rtcp_highest, index);
-  return index > retired->rtcp_highest ? Seen::kNo : Seen::kTooOld;
-}
-
-Known SrtpContext::find(std::uint32_t ssrc) const noexcept {
+Known SrtpContext::find_further(std::uint32_t ssrc) const noexcept {
   const Stream* const live = streams();
   for (std::size_t i = 0; i < stream_count; ++i) {
     if (live[i].ssrc == ssrc) return {&live[i], nullptr};
@@ -164,11 +151,6 @@ Known SrtpContext::find(std::uint32_t ssrc) const noexcept {
     if (retired()[i].ssrc == ssrc) return {nullptr, &retired()[i]};
   }
   return {nullptr, nullptr};
-}
-
-bool SrtpContext::has_place_for(const Known& known) const noexcept {
-  return known.stream || known.retired || stream_count < stream_limit || retired_count < retired_limit ||
-         direction == Direction::kReceive;
 }
 
 Stream* SrtpContext::entry(std::uint32_t ssrc) noexcept {

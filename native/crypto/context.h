@@ -42,8 +42,16 @@ struct Known {
   bool noted() const noexcept { return !stream && retired && retired->noted; }
   std::uint64_t rtp_highest() const noexcept { return stream ? stream->rtp_highest : std::uint64_t{retired->rtp_highest}; }
   std::uint32_t rtcp_highest() const noexcept { return stream ? stream->rtcp_highest : retired->rtcp_highest; }
-  Seen look_rtp(std::uint64_t index) const noexcept;
-  Seen look_rtcp(std::uint32_t index) const noexcept;
+  Seen look_rtp(std::uint64_t index) const noexcept {
+    if (!rtp()) return Seen::kNo;
+    if (stream) return stream->rtp_window.look(stream->rtp_highest, index);
+    return index > retired->rtp_highest ? Seen::kNo : Seen::kTooOld;
+  }
+  Seen look_rtcp(std::uint32_t index) const noexcept {
+    if (!rtcp()) return Seen::kNo;
+    if (stream) return stream->rtcp_window.look(stream->rtcp_highest, index);
+    return index > retired->rtcp_highest ? Seen::kNo : Seen::kTooOld;
+  }
 };
 
 /// One master key's share of the block: salts with zeros behind, and where its expanded keys stand.
@@ -64,18 +72,25 @@ class SrtpContext {
   SrtpContext(const SrtpContext&) = delete;
   SrtpContext& operator=(const SrtpContext&) = delete;
 
-  bool serves(const Backend& backend, Direction wanted) const noexcept {
-    return direction == wanted && kind == backend.kind();
+  bool serves(EngineKind engine, Direction wanted) const noexcept { return direction == wanted && kind == engine; }
+  /// Most contexts have one source.
+  Known find(std::uint32_t ssrc) const noexcept {
+    if (stream_count > 0 && streams()->ssrc == ssrc) return {streams(), nullptr};
+    return find_further(ssrc);
   }
-  Known find(std::uint32_t ssrc) const noexcept;
   /// True when `entry` would find or make a place for this source.
-  bool has_place_for(const Known& known) const noexcept;
+  bool has_place_for(const Known& known) const noexcept {
+    return known.stream || known.retired || stream_count < stream_limit || retired_count < retired_limit ||
+           direction == Direction::kReceive;
+  }
   /// The live entry of a source, made when need be: revived, fresh, or taken from the one unused for
   /// longest. Null when there is no place: see kRetiredLimit. Only for packets that authenticate, or that we send.
   Stream* entry(std::uint32_t ssrc) noexcept;
   void remember(const Retired& leaving) noexcept;
   /// The key whose identifier stands at `mki`; empty: none of ours.
-  std::optional<std::uint8_t> key_named(const std::uint8_t* mki) const noexcept;
+  std::optional<std::uint8_t> key_named(const std::uint8_t* mki) const noexcept {
+    return key_count == 1 ? std::uint8_t{0} : key_of_several(mki);
+  }
 
   KeySlot* slots() noexcept { return reinterpret_cast<KeySlot*>(this + 1); }
   const KeySlot* slots() const noexcept { return reinterpret_cast<const KeySlot*>(this + 1); }
@@ -125,6 +140,8 @@ class SrtpContext {
 
  private:
   std::uint8_t* at(std::size_t offset) noexcept { return reinterpret_cast<std::uint8_t*>(this) + offset; }
+  Known find_further(std::uint32_t ssrc) const noexcept;
+  std::optional<std::uint8_t> key_of_several(const std::uint8_t* mki) const noexcept;
   Stream* revive(Stream& place, std::uint32_t ssrc) noexcept;
 };
 static_assert(sizeof(SrtpContext) == 64, "one cache line");

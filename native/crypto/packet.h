@@ -24,6 +24,9 @@ inline void write32(std::uint8_t* at, std::uint32_t value) noexcept {
   at[3] = static_cast<std::uint8_t>(value);
 }
 
+/// Version 2 (RFC 3550 §5.1), no contributing sources, no extension; padding is the receiver's.
+inline bool is_plain_rtp(const std::uint8_t* data) noexcept { return (data[0] & 0xdf) == 0x80; }
+
 /// Bytes of fixed header, contributing sources and extension (RFC 3550 §5.1), or 0 when `size` bytes
 /// cannot hold them with `trailer` bytes behind.
 inline std::uint32_t rtp_header_bytes(const std::uint8_t* data, std::uint32_t size, std::uint32_t trailer) noexcept {
@@ -58,10 +61,13 @@ inline void counter_iv(std::uint8_t (&iv)[16], const std::uint8_t (&salt)[16], s
   write64(iv + 8, read64(salt + 8) ^ index << 16);
 }
 
-/// RFC 7714 §8.1 and §9.1.
-inline void gcm_nonce(std::uint8_t (&nonce)[12], const std::uint8_t (&salt)[16], std::uint32_t ssrc, std::uint64_t index) noexcept {
-  write64(nonce, read64(salt) ^ std::uint64_t{ssrc} << 16 ^ index >> 32);
-  write32(nonce + 8, read32(salt + 8) ^ static_cast<std::uint32_t>(index));
+/// RFC 7714 §8.1 and §9.1. Written as one whole: it is read at once, and the CPU waits where a load takes from two stores.
+inline void gcm_nonce(std::uint8_t (&nonce)[16], const std::uint8_t (&salt)[16], std::uint32_t ssrc, std::uint64_t index) noexcept {
+  typedef std::uint64_t Two __attribute__((vector_size(16)));
+  Two whole;
+  std::memcpy(&whole, salt, 16);
+  whole ^= Two{__builtin_bswap64(std::uint64_t{ssrc} << 16 ^ index >> 32), __builtin_bswap64(index << 32)};
+  std::memcpy(nonce, &whole, 16);
 }
 
 }  // namespace sallyport::crypto

@@ -2,6 +2,7 @@
 // whatever happens after. Order: direction, size, version, room, source, index, lifetime, then state.
 #include <cstring>
 
+#include "crypto/next_packet.h"
 #include "crypto/packet_index.h"
 #include "crypto/round.h"
 
@@ -44,12 +45,18 @@ Verdict take_rtcp_index(SrtpContext& context, Task& task) noexcept {
   return Verdict::kGood;
 }
 
-Verdict check(const Backend& backend, Task& task) noexcept {
+Verdict check(EngineKind kind, Task& task) noexcept {
   SrtpJob& job = *task.job;
   if (!job.context || !job.data) return Verdict::kMalformed;
   SrtpContext& context = *job.context;
-  if (!context.serves(backend, Direction::kSend)) return Verdict::kWrongContext;
+  if (!context.serves(kind, Direction::kSend)) return Verdict::kWrongContext;
 
+  Stream* const next = next_of_source(job, 0, task);
+  const std::uint32_t next_result = job.size + context.trailer_bytes(false);
+  if (next && next_result <= job.room && next_result <= kDatagramLimit && context.rtp_packets < context.lifetime_packets) {
+    note_next(context, *next, task.index);
+    return Verdict::kGood;
+  }
   if (job.rtcp) {
     if (!rtcp_fits(job.data, job.size, 0)) return Verdict::kMalformed;
     task.body_at = kRtcpHeaderBytes;
@@ -86,10 +93,18 @@ void plan_counter_and_hmac(Round& round, Task& task) noexcept {
   hmac.bytes = job.size + 4;
 }
 
-void plan_aead(Round& round, Task& task) noexcept {
+/// A loop, since the compiler would make string instructions of a short copy of unknown length: far slower.
+std::uint8_t* append(std::uint8_t* at, const std::uint8_t* bytes, std::size_t count) noexcept {
+  for (; count >= 2; count -= 2, at += 2, bytes += 2) std::memcpy(at, bytes, 2);
+  if (count > 0) *at++ = *bytes;
+  return at;
+}
+
+/// AEAD needs no lanes, so each packet is done with at once. RFC 7714 §8.2 and §9.2: tag, (index), MKI. False when the
+/// library failed.
+bool seal(Backend& backend, Task& task) noexcept {
   SrtpJob& job = *task.job;
-  task.cipher = static_cast<std::uint16_t>(round.aead_count);
-  AeadJob& aead = round.aeads[round.aead_count++];
+  AeadJob aead;
   aead.key = job.context->key(0, job.rtcp);
   aead.data = job.data + task.body_at;
   aead.bytes = task.body_bytes;
@@ -97,6 +112,7 @@ void plan_aead(Round& round, Task& task) noexcept {
   aead.rtcp = job.rtcp;
   aead.aad = job.data;
   aead.aad_bytes = task.body_at;
+  aead.tag = job.data + job.size;
   if (job.rtcp) {
     std::memcpy(task.aad, job.data, kRtcpHeaderBytes);
     write32(task.aad + kRtcpHeaderBytes, static_cast<std::uint32_t>(task.index) | kEncrypted);
@@ -104,13 +120,12 @@ void plan_aead(Round& round, Task& task) noexcept {
     aead.aad_bytes = sizeof task.aad;
   }
   gcm_nonce(aead.nonce, job.context->salt(0, job.rtcp), task.ssrc, task.index);
-}
-
-/// A loop, since the compiler would make string instructions of a short copy of unknown length: far slower.
-std::uint8_t* append(std::uint8_t* at, const std::uint8_t* bytes, std::size_t count) noexcept {
-  for (; count >= 2; count -= 2, at += 2, bytes += 2) std::memcpy(at, bytes, 2);
-  if (count > 0) *at++ = *bytes;
-  return at;
+  backend.seal(aead);
+  if (!aead.made) return false;
+  std::uint8_t* at = aead.tag + kGcmTagBytes;
+  if (job.rtcp) at = append(at, task.aad + kRtcpHeaderBytes, kRtcpIndexBytes);
+  append(at, job.context->mki(0), job.context->mki_bytes);
+  return true;
 }
 
 /// RFC 3711 §3.1 and §3.4: (index), MKI, tag. False when the library failed.
@@ -124,50 +139,40 @@ bool finish_hmac(const Round& round, Task& task) noexcept {
   return true;
 }
 
-/// RFC 7714 §8.2 and §9.2: tag, (index), MKI.
-bool finish_aead(const Round& round, Task& task) noexcept {
+void finish(Task& task, bool made) noexcept {
   SrtpJob& job = *task.job;
-  if (!round.aeads[task.cipher].made) return false;
-  std::uint8_t* at = job.data + job.size;
-  std::memcpy(at, round.aeads[task.cipher].tag, kGcmTagBytes);
-  at += kGcmTagBytes;
-  if (job.rtcp) at = append(at, task.aad + kRtcpHeaderBytes, kRtcpIndexBytes);
-  append(at, job.context->mki(0), job.context->mki_bytes);
-  return true;
+  if (!made) {
+    job.verdict = Verdict::kCipherFailed;
+    return;
+  }
+  job.size += job.context->trailer_bytes(job.rtcp);
+  job.index = task.index;
 }
 
 }  // namespace
 
 void protect_round(Round& round, Backend& backend, std::span<SrtpJob> jobs) noexcept {
   round.clear();
-  prefetch_first(jobs);
+  const EngineKind kind = backend.kind();
+  prefetch_first(backend, kind, jobs);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    prefetch_job(jobs, i + kJobsAhead);
+    prefetch_ahead(backend, kind, jobs, i);
     SrtpJob& job = jobs[i];
     Task& task = round.tasks[round.task_count];
     task.job = &job;
-    job.verdict = check(backend, task);
+    job.verdict = check(kind, task);
     if (job.verdict != Verdict::kGood) continue;
+    if (job.context->aead) {
+      finish(task, seal(backend, task));
+      continue;
+    }
     round.task_count += 1;
-    if (job.context->aead) plan_aead(round, task);
-    else plan_counter_and_hmac(round, task);
+    plan_counter_and_hmac(round, task);
   }
 
   if (round.counter_count > 0) backend.counter({round.counters.data(), round.counter_count});
   if (round.hmac_count > 0) backend.hmac({round.hmacs.data(), round.hmac_count});
-  if (round.aead_count > 0) backend.seal({round.aeads.data(), round.aead_count});
-
-  for (std::size_t i = 0; i < round.task_count; ++i) {
-    Task& task = round.tasks[i];
-    SrtpJob& job = *task.job;
-    const bool made = job.context->aead ? finish_aead(round, task) : finish_hmac(round, task);
-    if (!made) {
-      job.verdict = Verdict::kCipherFailed;
-      continue;
-    }
-    job.size += job.context->trailer_bytes(job.rtcp);
-    job.index = task.index;
-  }
+  for (Task& task : std::span(round.tasks.data(), round.task_count)) finish(task, finish_hmac(round, task));
 }
 
 }  // namespace sallyport::crypto

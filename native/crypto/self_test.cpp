@@ -74,7 +74,9 @@ bool gcm_holds(Backend& backend) noexcept {
 
   std::uint8_t data[kBytes];
   std::memcpy(data, kText, kBytes);
+  std::uint8_t tag[kGcmTagBytes];
   AeadJob job{};
+  job.tag = tag;
   job.key = key.get();
   job.aad = kAad;
   job.aad_bytes = sizeof kAad;
@@ -82,14 +84,14 @@ bool gcm_holds(Backend& backend) noexcept {
   job.bytes = kBytes;
   job.key_bytes = 16;
   std::memcpy(job.nonce, kNonce, sizeof kNonce);
-  backend.seal({&job, 1});
-  if (!job.made || std::memcmp(job.tag, kTag, sizeof kTag) != 0) return false;
+  backend.seal(job);
+  if (!job.made || std::memcmp(tag, kTag, sizeof kTag) != 0) return false;
 
-  job.tag[0] ^= 1;
-  backend.open({&job, 1});
+  tag[0] ^= 1;
+  backend.open(job);
   if (job.authentic) return false;
-  job.tag[0] ^= 1;
-  backend.open({&job, 1});
+  tag[0] ^= 1;
+  backend.open(job);
   return job.authentic && std::memcmp(data, kText, kBytes) == 0;
 }
 

@@ -3,6 +3,7 @@
 // RFC 3711 §3.3.
 #include <cstring>
 
+#include "crypto/next_packet.h"
 #include "crypto/packet_index.h"
 #include "crypto/round.h"
 #include "crypto/secret_bytes.h"
@@ -27,6 +28,7 @@ std::uint64_t guess(Newest newest, std::uint16_t sequence) noexcept {
 /// Whether the job must wait: its index depends on jobs of this round that are not judged yet. Happens
 /// when a source's very first packets wrap, or when somebody forges sequence numbers.
 bool must_wait(const Round& round, const SrtpJob& job, std::uint32_t ssrc, Newest committed, std::uint16_t sequence) noexcept {
+  if (job.context->pending == 0) return false;
   Newest hoped = committed;
   for (std::size_t at = job.context->pending; at != 0;) {
     const Task& before = round.tasks[at - 1];
@@ -90,10 +92,14 @@ bool pick_key(Task& task) noexcept {
   return key.has_value();
 }
 
-Verdict check(const Round& round, const Backend& backend, Task& task) noexcept {
-  if (!task.job->context || !task.job->data) return Verdict::kMalformed;
-  if (!task.job->context->serves(backend, Direction::kReceive)) return Verdict::kWrongContext;
-  task.second_reading = false;
+Verdict check(const Round& round, EngineKind kind, Task& task) noexcept {
+  const SrtpContext* const context = task.job->context;
+  if (!context || !task.job->data) return Verdict::kMalformed;
+  if (!context->serves(kind, Direction::kReceive)) return Verdict::kWrongContext;
+  // Where one of its packets waits for its verdict, the newest index is not known yet.
+  task.next = context->pending == 0 ? next_of_source(*task.job, context->trailer_bytes(false), task) : nullptr;
+  if (task.next) return Verdict::kGood;
+  task.put_off = task.second_reading = false;
   const Verdict verdict = task.job->rtcp ? check_rtcp(task) : check_rtp(round, task);
   if (verdict != Verdict::kGood) return verdict;
   return pick_key(task) ? Verdict::kGood : Verdict::kNotAuthentic;
@@ -116,12 +122,12 @@ void plan_hmac(Round& round, Task& task) noexcept {
   hmac.bytes = task.body_at + task.body_bytes + kRtcpIndexBytes;  // Rollover counter or SRTCP index: four bytes.
 }
 
-void plan_aead(Round& round, Task& task) noexcept {
+/// Decrypts, if the tag is right.
+Verdict open(Backend& backend, Task& task) noexcept {
   SrtpJob& job = *task.job;
   SrtpContext& context = *job.context;
-  const std::uint8_t* const end = job.data + task.body_at + task.body_bytes;
-  task.cipher = static_cast<std::uint16_t>(round.aead_count);
-  AeadJob& aead = round.aeads[round.aead_count++];
+  std::uint8_t* const end = job.data + task.body_at + task.body_bytes;
+  AeadJob aead;
   aead.key = context.key(task.key, job.rtcp);
   aead.data = job.data + task.body_at;
   aead.bytes = task.body_bytes;
@@ -136,7 +142,9 @@ void plan_aead(Round& round, Task& task) noexcept {
     aead.aad_bytes = sizeof task.aad;
   }
   gcm_nonce(aead.nonce, context.salt(task.key, job.rtcp), task.ssrc, task.index);
-  std::memcpy(aead.tag, end, kGcmTagBytes);
+  aead.tag = end;
+  backend.open(aead);
+  return !aead.made ? Verdict::kCipherFailed : aead.authentic ? Verdict::kGood : Verdict::kNotAuthentic;
 }
 
 void plan_decryption(Round& round, Task& task) noexcept {
@@ -163,6 +171,10 @@ Verdict compare_hmac(const Round& round, const Task& task) noexcept {
 /// Takes an authentic packet into the books, unless its twin was there first.
 Verdict book(Task& task) noexcept {
   SrtpContext& context = *task.job->context;
+  if (task.next) {
+    note_next(context, *task.next, task.index);
+    return Verdict::kGood;
+  }
   const Known known = context.find(task.ssrc);
   const auto index = static_cast<std::uint32_t>(task.index);
   const Verdict verdict = judge(task.job->rtcp ? known.look_rtcp(index) : known.look_rtp(task.index));
@@ -191,38 +203,52 @@ void finish_hmac(Round& round, Task& task) noexcept {
   if (job.verdict == Verdict::kGood) plan_decryption(round, task);
 }
 
-/// GCM has decrypted already: a twin found only now is encrypted again, so that it leaves as it came.
-void finish_aead(Round& round, Task& task, Backend& backend) noexcept {
-  SrtpJob& job = *task.job;
-  AeadJob& aead = round.aeads[task.cipher];
-  job.verdict = !aead.made ? Verdict::kCipherFailed : aead.authentic ? book(task) : Verdict::kNotAuthentic;
-  if (aead.authentic && job.verdict != Verdict::kGood) backend.seal({&aead, 1});
+void finish(Task& task) noexcept {
+  task.job->size = task.body_at + task.body_bytes;
+  task.job->index = task.index;
+}
+
+/// Is it to be tried again, in the next round and by the other reading?
+bool read_again(Task& task) noexcept {
+  if (!task.second_reading || task.job->verdict != Verdict::kNotAuthentic) return false;
+  return task.put_off = task.job->retried = true;
+}
+
+/// AEAD needs no lanes: each packet is judged and booked before the next one is looked at, so none waits for another.
+void finish_aead(Backend& backend, Task& task) noexcept {
+  Verdict& verdict = task.job->verdict;
+  verdict = open(backend, task);
+  if (verdict == Verdict::kGood) verdict = book(task);
+  if (verdict == Verdict::kGood) finish(task);
 }
 
 }  // namespace
 
 std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> jobs) noexcept {
   round.clear();
-  prefetch_first(jobs);
+  const EngineKind kind = backend.kind();
+  std::size_t waiting = 0;
+  prefetch_first(backend, kind, jobs);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    prefetch_job(jobs, i + kJobsAhead);
+    prefetch_ahead(backend, kind, jobs, i);
     SrtpJob* const job = jobs[i];
     Task& task = round.tasks[round.task_count];
     task.job = job;
-    task.put_off = false;
-    job->verdict = check(round, backend, task);
+    job->verdict = check(round, kind, task);
     if (job->verdict != Verdict::kGood) continue;
+    if (job->context->aead) {
+      finish_aead(backend, task);
+      if (read_again(task)) jobs[waiting++] = job;
+      continue;
+    }
     task.earlier = job->context->pending;
     job->context->pending = static_cast<std::uint16_t>(++round.task_count);
     if (task.put_off) continue;
-    if (job->context->aead) plan_aead(round, task);
-    else plan_hmac(round, task);
+    plan_hmac(round, task);
   }
 
   if (round.hmac_count > 0) backend.hmac({round.hmacs.data(), round.hmac_count});
-  if (round.aead_count > 0) backend.open({round.aeads.data(), round.aead_count});
 
-  std::size_t waiting = 0;
   for (std::size_t i = 0; i < round.task_count; ++i) {
     Task& task = round.tasks[i];
     task.job->context->pending = 0;
@@ -230,12 +256,8 @@ std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> 
       jobs[waiting++] = task.job;
       continue;
     }
-    if (task.job->context->aead) finish_aead(round, task, backend);
-    else finish_hmac(round, task);
-    if (task.second_reading && task.job->verdict == Verdict::kNotAuthentic) {
-      task.put_off = task.job->retried = true;
-      jobs[waiting++] = task.job;
-    }
+    finish_hmac(round, task);
+    if (read_again(task)) jobs[waiting++] = task.job;
   }
 
   if (round.counter_count > 0) backend.counter({round.counters.data(), round.counter_count});
@@ -244,12 +266,8 @@ std::size_t unprotect_round(Round& round, Backend& backend, std::span<SrtpJob*> 
     Task& task = round.tasks[i];
     SrtpJob& job = *task.job;
     if (task.put_off || job.verdict != Verdict::kGood) continue;
-    if (!job.context->aead && !round.counters[counter++].made) {
-      job.verdict = Verdict::kCipherFailed;
-      continue;
-    }
-    job.size = task.body_at + task.body_bytes;
-    job.index = task.index;
+    if (!round.counters[counter++].made) job.verdict = Verdict::kCipherFailed;
+    else finish(task);
   }
   return waiting;
 }
