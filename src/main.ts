@@ -61,6 +61,8 @@ Exit status: 0 done, 2 bad configuration, 1 anything else.
 const BAD_CONFIGURATION = 2;
 /** Limit: how long the reader of our stdout may take over the last lines. */
 const LAST_LINES_LIMIT_MS = 2_000;
+/** Facts wait this long for company before they become lines. */
+const LOG_GATHER_MS = 20;
 /** Limit: errors that nobody caught, in each minute. At it the process gives up, for its supervisor to start it anew. */
 const MISTAKES_LIMIT = 10;
 const MISTAKES_WINDOW_MS = 60_000;
@@ -150,7 +152,11 @@ async function run(file: string, words: readonly string[]): Promise<number> {
 
   const io = await import("./io/index.ts"); // Only here: the other commands answer sooner without the engine.
   const stdout = new io.LineWriter(1);
-  const log = logTo(stdout, () => performance.now());
+  const log = logTo(
+    stdout,
+    () => performance.now(),
+    (write) => setTimeout(write, LOG_GATHER_MS),
+  );
   const stopped = Promise.withResolvers<void>();
   let box: Box | undefined;
   let mistakes = 0;
@@ -175,6 +181,7 @@ async function run(file: string, words: readonly string[]): Promise<number> {
     await starting.start();
     box = starting;
   } catch (error) {
+    await new Promise((resolve) => setTimeout(resolve, LOG_GATHER_MS)); // What waits becomes lines first.
     await stdout.drained(LAST_LINES_LIMIT_MS);
     complain((error as Error).message);
     process.exit(1); // Half of a box may be holding the loop.

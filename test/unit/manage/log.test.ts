@@ -33,6 +33,43 @@ test("a fact is written as its members are, whatever their order; what is undefi
   expect(Object.keys(third as object)).toEqual(["level", "time", "msg"]);
 });
 
+test("facts wait for each other, each with its own time, and never behind a line that came after them", () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  try {
+    const due: (() => void)[] = [];
+    const { log, lines } = logInto((write) => due.push(write));
+    const silent = (call: number): void =>
+      log.fact({ fact: "media.silent", call: `${call}`, side: "caller", stream: 0 });
+    vi.setSystemTime(1_000);
+    silent(1);
+    vi.setSystemTime(1_007);
+    silent(2);
+    expect(lines()).toEqual([]);
+    due.shift()?.();
+    expect(lines()).toMatchObject([
+      { call: "1", time: "1970-01-01T00:00:01.000Z" },
+      { call: "2", time: "1970-01-01T00:00:01.007Z" },
+    ]);
+    silent(3);
+    vi.setSystemTime(1_009);
+    log.line("info", "stopped");
+    expect(lines().slice(2)).toMatchObject([
+      { call: "3", time: "1970-01-01T00:00:01.007Z" },
+      { msg: "stopped", time: "1970-01-01T00:00:01.009Z" },
+    ]);
+    due.shift()?.();
+    expect(lines()).toHaveLength(4);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("no more than 64 facts wait", () => {
+  const { log, lines } = logInto(() => {});
+  for (let i = 0; i < 100; i++) log.fact({ fact: "media.silent", call: `${i}`, side: "caller", stream: 0 });
+  expect(lines()).toHaveLength(64);
+});
+
 test("a stranger gets 20 lines a second, and the next one tells how many were not shown", () => {
   const { log, lines, clock } = logInto();
   for (let i = 0; i < 100; i++) log.fact(bad("garbage"));
@@ -103,10 +140,10 @@ test("a secret does not show, even if somebody puts one into a line", () => {
 
 const bad = (reason: string): Fact => ({ fact: "message.bad", realm: "outside", source: "192.0.2.1", reason });
 
-function logInto() {
+function logInto(later?: (write: () => void) => void) {
   let text = "";
   const clock = { now: 0 };
-  const log = logTo({ write: (line) => void (text += line) }, () => clock.now);
+  const log = logTo({ write: (line) => void (text += line) }, () => clock.now, later);
   const lines = (): Record<string, unknown>[] =>
     text
       .split("\n")
