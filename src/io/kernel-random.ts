@@ -2,7 +2,7 @@ import { randomFillSync } from "node:crypto";
 import type { Random } from "../base/index.ts";
 
 /** Words taken from the kernel's generator at a time: a system call per word would dominate. */
-const BLOCK_WORDS = 1_024;
+const BLOCK_WORDS = 4_096;
 
 /** Dice for tags, branches and keys: unpredictable. Each word is wiped once it is given out. */
 export class KernelRandom implements Random {

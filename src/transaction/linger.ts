@@ -7,6 +7,9 @@ export interface Lingering extends Punctual {
   shed(): void;
 }
 
+/** They may stay this much longer, so that many end at one time: to be woken for each costs more than its end. */
+const TOGETHER_MS = 100;
+
 /**
  * Finished transactions, which stay only to absorb copies: at 1,000 calls/s some hundred thousand. All of one queue
  * wait equally long, so they end in the order in which they came, and cost neither a heap nor an entry in the agenda.
@@ -35,19 +38,24 @@ export class LingerQueue implements Punctual {
   }
 
   nextDeadline(): Millis | undefined {
+    const at = this.#firstEnd();
+    return at === undefined ? undefined : at + TOGETHER_MS;
+  }
+
+  expire(now: Millis): void {
+    for (;;) {
+      const at = this.#firstEnd();
+      if (at === undefined || at > now) return;
+      this.#take()?.expire(now);
+    }
+  }
+
+  #firstEnd(): Millis | undefined {
     for (;;) {
       const first = this.#queue[this.#head];
       if (first === undefined) return undefined;
       if (!first.gone) return first.nextDeadline();
       this.#take();
-    }
-  }
-
-  expire(now: Millis): void {
-    for (;;) {
-      const at = this.nextDeadline();
-      if (at === undefined || at > now) return;
-      this.#take()?.expire(now);
     }
   }
 

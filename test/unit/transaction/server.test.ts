@@ -12,7 +12,7 @@ test("a request goes up once, however often it comes; its copies get the answer 
   const [sent] = bench.wire.take() as [string];
   bench.receive(incoming({ method: "OPTIONS" }));
   expect(bench.wire.take()).toEqual([sent]);
-  bench.pass(32_000);
+  bench.pass(32_100); // A little longer than it must: many end together.
   expect(bench.layer.counts()).toEqual({ client: 0, server: 0, lingering: 0 });
   expect(bench.agenda.size).toBe(0);
 });
