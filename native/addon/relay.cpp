@@ -47,6 +47,31 @@ napi_value make_ip(const Js& js, const std::uint8_t* ip) {
   return js.make_text(text);
 }
 
+napi_value keys_object(const Js& js, const crypto::DtlsKeys& keys) {
+  napi_value object;
+  napi_create_object(js.env(), &object);
+  js.set(object, "suite", js.make_text(crypto::facts(keys.suite).sdes_name));
+  js.set(object, "rx", js.make_bytes({keys.receive.bytes.data(), keys.receive.size}));
+  js.set(object, "tx", js.make_bytes({keys.send.bytes.data(), keys.send.size}));
+  return object;
+}
+
+napi_value keys_list(const Js& js, const std::array<relay::HandshakeKeys, 2>& sides) {
+  napi_value list;
+  napi_create_array_with_length(js.env(), 2, &list);
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    const relay::HandshakeKeys& keys = sides[i];
+    if (!keys.components[0].present) continue;
+    napi_value object;
+    napi_create_object(js.env(), &object);
+    js.set(object, "done", js.make_boolean(keys.done));
+    js.set(object, "rtp", keys_object(js, keys.components[0]));
+    if (keys.components[1].present) js.set(object, "rtcp", keys_object(js, keys.components[1]));
+    napi_set_element(js.env(), list, i, object);
+  }
+  return list;
+}
+
 napi_value event_object(const Js& js, const io::HostEvent& event) {
   napi_value object;
   napi_create_object(js.env(), &object);
@@ -67,6 +92,7 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
     js.set(object, "packetsLeft", js.make_number(static_cast<double>(event.packets_left)));
   }
   if (event.kind == relay::EventKind::kExported && !event.state.empty()) js.set(object, "state", js.make_bytes(event.state));
+  if (event.keys) js.set(object, "keys", keys_list(js, *event.keys));
   return object;
 }
 

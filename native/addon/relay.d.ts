@@ -65,6 +65,20 @@ export interface NativeDtlsAssociation {
   readonly suites: readonly SrtpSuite[];
   readonly tlsId?: string;
   readonly identity?: NativeDtlsIdentity;
+  readonly keys?: NativeDtlsKeys;
+}
+
+/** Meanings stand at DtlsKeys in the first column. */
+export interface NativeDtlsKeys {
+  readonly rtp: NativeDtlsMaster;
+  readonly rtcp?: NativeDtlsMaster;
+  readonly done: boolean;
+}
+
+export interface NativeDtlsMaster {
+  readonly suite: SrtpSuite;
+  readonly rx: Uint8Array;
+  readonly tx: Uint8Array;
 }
 
 /** Meanings stand at RelaySide in the first column. */
@@ -136,6 +150,8 @@ export interface NativeEvent {
   readonly packetsLeft?: number;
   /** With `exported` alone, when there is one. */
   readonly state?: Uint8Array;
+  /** With `state`, where a side has DTLS: by side. */
+  readonly keys?: readonly (NativeDtlsKeys | undefined)[];
 }
 
 export interface NativeDigit {

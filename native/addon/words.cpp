@@ -151,6 +151,30 @@ bool read_identity(const Js& js, napi_value object, std::shared_ptr<const crypto
   return true;
 }
 
+bool read_master(const Js& js, napi_value object, const char* name, crypto::DtlsKeys& out) {
+  napi_value keys, member;
+  if (!js.has(object, name, keys)) return true;
+  char buffer[32];
+  std::string_view text;
+  if (!js.text(keys, "suite", buffer, text)) return false;
+  const auto suite = crypto::suite_named(text);
+  if (!suite || !crypto::has_dtls_profile(*suite)) return js.fail("keys: DTLS has no such suite");
+  out.suite = *suite;
+  out.present = true;
+  return js.has(keys, "rx", member) && copy_bytes(js, member, out.receive.bytes, out.receive.size) && js.has(keys, "tx", member) &&
+                 copy_bytes(js, member, out.send.bytes, out.send.size)
+             ? true
+             : js.fail("keys: rx and tx");
+}
+
+/// What `exported` told.
+bool read_handed(const Js& js, napi_value object, relay::HandshakeKeys& out) {
+  napi_value keys;
+  if (!js.has(object, "keys", keys)) return true;
+  if (!read_master(js, keys, "rtp", out.components[0]) || !read_master(js, keys, "rtcp", out.components[1])) return false;
+  return out.components[0].present ? js.boolean(keys, "done", out.done) : js.fail("keys: rtp is missing");
+}
+
 bool read_dtls(const Js& js, napi_value object, io::SideWords& words) {
   crypto::DtlsWords& out = words.dtls;
   napi_value dtls;
@@ -178,7 +202,7 @@ bool read_dtls(const Js& js, napi_value object, io::SideWords& words) {
     std::copy(text.begin(), text.end(), out.tls_id.begin());
     out.tls_id_size = static_cast<std::uint8_t>(text.size());
   }
-  if (!read_identity(js, dtls, words.identity)) return false;
+  if (!read_identity(js, dtls, words.identity) || !read_handed(js, dtls, words.handed)) return false;
   out.present = true;
   return true;
 }

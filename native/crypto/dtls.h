@@ -120,6 +120,14 @@ struct DtlsMaster {
   ~DtlsMaster();
 };
 
+/// What an association agreed on.
+struct DtlsKeys {
+  bool present = false;
+  Suite suite{};
+  DtlsMaster receive;  ///< What the peer writes under.
+  DtlsMaster send;
+};
+
 enum class DtlsState : std::uint8_t { kShaking, kSecured, kClosed, kFailed };
 
 /// One association with one peer. Whose datagrams it gets is the caller's to judge.

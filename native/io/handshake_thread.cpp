@@ -34,6 +34,12 @@ std::shared_ptr<const crypto::DtlsIdentityBytes> made_identity() {
 
 }  // namespace
 
+SourcePlaces places_for(relay::PairKind kind, bool receive) noexcept {
+  const bool audio = kind == relay::PairKind::kAudio;
+  if (receive) return audio ? SourcePlaces{1, 10} : SourcePlaces{relay::kOtherSources, crypto::kRetiredLimit};
+  return audio ? SourcePlaces{1, relay::kAudioSources - 1} : SourcePlaces{relay::kOtherSources, 0};
+}
+
 Bell::Bell() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 Bell::~Bell() {
   if (fd_ >= 0) close(fd_);
@@ -201,11 +207,12 @@ void HandshakeThread::send(std::uint32_t association, std::uint32_t flow, const 
 void HandshakeThread::secured(std::uint32_t association, std::uint32_t flow, const endpoint& peer, crypto::Suite suite,
                               const crypto::DtlsMaster& receive, const crypto::DtlsMaster& send) noexcept {
   const auto media = media_.find(association);
-  const std::size_t sources = media == media_.end() || media->second == relay::PairKind::kAudio ? relay::kAudioSources : relay::kOtherSources;
+  const relay::PairKind kind = media == media_.end() ? relay::PairKind::kAudio : media->second;
+  const SourcePlaces heard = places_for(kind, true), sent = places_for(kind, false);
   crypto::SrtpContextPtr rx, tx;
   if (engine_) {
-    rx = engine_->open(crypto::Direction::kReceive, {.suite = suite, .master = {receive.bytes.data(), receive.size}, .streams = sources});
-    tx = engine_->open(crypto::Direction::kSend, {.suite = suite, .master = {send.bytes.data(), send.size}, .streams = sources, .retired = 0});
+    rx = engine_->open(crypto::Direction::kReceive, {.suite = suite, .master = {receive.bytes.data(), receive.size}, .streams = heard.streams, .retired = heard.retired});
+    tx = engine_->open(crypto::Direction::kSend, {.suite = suite, .master = {send.bytes.data(), send.size}, .streams = sent.streams, .retired = sent.retired});
   }
   if (!rx || !tx) return failed(association, flow, "the key was not taken: no cipher machine on this CPU, or no memory");
   HandshakeResult result{};
@@ -217,6 +224,8 @@ void HandshakeThread::secured(std::uint32_t association, std::uint32_t flow, con
   result.suite = suite;
   result.rx = rx.release();
   result.tx = tx.release();
+  result.receive = receive;
+  result.send = send;
   deliver(result);
 }
 

@@ -60,6 +60,8 @@ struct HandshakeResult {
   crypto::Suite suite;
   crypto::SrtpContext* rx;
   crypto::SrtpContext* tx;
+  crypto::DtlsMaster receive;  ///< With kSecured. Wiped by whoever takes it.
+  crypto::DtlsMaster send;
   const char* reason;
   std::uint8_t bytes[crypto::kDtlsDatagramBytes];
 };
@@ -81,6 +83,14 @@ struct HandshakeLane {
   Bell* bell = nullptr;                      ///< Of the handshakes.
   std::atomic<PacketPort*> port{nullptr};  ///< Of the packet thread, to wake it; null before it runs.
 };
+
+/// Places for sources, as few as do: a context is the greater part of what a call takes. What is sent has few SSRCs (see
+/// relay::OutSources), and none beyond is ever needed; of what is heard, the most recent ones are followed exactly.
+struct SourcePlaces {
+  std::size_t streams, retired;
+};
+/// A bundle counts as kOther.
+SourcePlaces places_for(relay::PairKind kind, bool receive) noexcept;
 
 class HandshakeThread final : private relay::HandshakeSink {
  public:

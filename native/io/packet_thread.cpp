@@ -205,7 +205,7 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
       relay_->play(command.pair, command.side, command.digit, now_ns);
       return;
     case Command::Word::kExport: {
-      const char* const why_not = relay_->save(command.pair, *command.state);
+      const char* const why_not = relay_->save(command.pair, *command.state, now_ns);
       command.state->made_unix_ns = unix_ns();
       event({.kind = relay::EventKind::kExported, .pair = command.pair, .reason = why_not == nullptr ? "" : why_not, .state = command.state});
       return;
@@ -225,7 +225,7 @@ void PacketThread::close_pair(std::uint32_t pair) noexcept {
 void PacketThread::take_results(std::uint64_t now_ns) noexcept {
   using Kind = HandshakeResult::Kind;
   for (std::size_t i = 0; i < kResultsPerTurn; ++i) {
-    const HandshakeResult* const result = lane_.results.front();
+    HandshakeResult* const result = lane_.results.front();
     if (result == nullptr) return;
     switch (result->kind) {
       case Kind::kSend: {
@@ -237,7 +237,8 @@ void PacketThread::take_results(std::uint64_t now_ns) noexcept {
       }
       case Kind::kSecured:
         relay_->secured({.association = result->association, .flow = result->flow, .peer = result->peer, .rx = result->rx,
-                         .tx = result->tx, .suite = result->suite}, now_ns);
+                         .tx = result->tx, .suite = result->suite, .receive = result->receive, .send = result->send}, now_ns);
+        result->receive = result->send = {};
         break;
       case Kind::kFailed: relay_->handshake_failed(result->association, result->flow, result->reason); break;
       case Kind::kClosePair: close_pair(result->pair); break;

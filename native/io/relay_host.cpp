@@ -10,7 +10,6 @@
 #include <iterator>
 #include <utility>
 
-#include "../relay/out_sources.h"
 #include "address.h"
 #include "settled.h"
 #include "socket.h"
@@ -22,36 +21,10 @@ using crypto::SrtpContextPtr;
 
 void close_context(crypto::SrtpContext* context) noexcept { SrtpContextPtr closed(context); }
 
-void wipe(KeyBytes& key) noexcept { explicit_bzero(key.master.data(), key.master.size()); }
-
-void wipe_all(KeyWords& key) noexcept {
-  wipe(key);
-  for (KeyBytes& other : key.others) wipe(other);
-  key.others.clear();
-  key.present = false;
-}
-
-/// Places for sources, as few as do: a context is the greater part of what a call takes. What is sent has few SSRCs (see
-/// relay::OutSources), and none beyond is ever needed; of what is heard, the most recent ones are followed exactly.
-struct Places {
-  std::size_t streams, retired;
-};
-Places places_for(relay::PairKind kind, bool bundled, bool receive) noexcept {
-  const bool audio = kind == relay::PairKind::kAudio && !bundled;
-  if (receive) return audio ? Places{1, 10} : Places{relay::kOtherSources, crypto::kRetiredLimit};
-  return audio ? Places{1, relay::kAudioSources - 1} : Places{relay::kOtherSources, 0};
-}
-
-std::uint64_t unix_ns() noexcept {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 std::uint32_t dice() noexcept {
   std::uint32_t made = 0;
   // Before the kernel has random numbers no certificate was made either, and there is no host.
-  if (getrandom(&made, sizeof made, 0) != sizeof made) made = static_cast<std::uint32_t>(unix_ns());
+  if (getrandom(&made, sizeof made, 0) != sizeof made) made = static_cast<std::uint32_t>(time(nullptr));
   return made;
 }
 
@@ -160,7 +133,10 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     if (reason == nullptr && held.shares[side] && sides[side]->dtls.present) reason = "the handshake is that of the line it is bundled with";
     if (reason == nullptr) reason = open_contexts(*sides[side], kind, bundle.present);
     if (reason == nullptr && sides[side]->dtls.present && kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
-    if (reason == nullptr && side == 1 && !resumes.empty()) reason = resume(resumes, kind, {&caller, &callee}, state);
+    // Without its state a key would be used twice.
+    if (sides[side]->handed.components[0].present && (resumes.empty() || !sides[side]->dtls.present)) reason = "keys of a handshake come with their state";
+    if (reason == nullptr) reason = open_handed(*sides[side], kind, bundle.present);
+    if (reason == nullptr && side == 1 && !resumes.empty()) reason = resume(resumes, kind, pair, {&caller, &callee}, state);
     if (reason == nullptr) continue;
     close_sockets(held);
     for (SideWords* words : sides) close_contexts(words->side);
@@ -181,27 +157,6 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
   return true;
 }
 
-/// Gives the fresh contexts what the state says of them. Not null: why it is refused; the contexts are of no use then.
-const char* RelayHost::resume(std::span<const std::uint8_t> bytes, relay::PairKind kind, const SideWords* const (&sides)[2],
-                              std::unique_ptr<relay::PairState>& state) {
-  state = std::make_unique<relay::PairState>();
-  if (!relay::read(bytes, *state)) return "the state is not whole, or of another version";
-  if (state->kind != kind) return "the state is of another kind of stream";
-  const std::uint64_t now_ns = unix_ns();
-  if (state->made_unix_ns > now_ns + relay::kStateLifeNs || state->made_unix_ns + relay::kStateLifeNs < now_ns) return "the state is too old";
-  for (std::size_t i = 0; i < 2; ++i) {
-    const relay::SideState& saved = state->sides[i];
-    const relay::Side& side = sides[i]->side;
-    if (side.ice.present || sides[i]->dtls.present || side.bundle.present) return "sides with ICE, DTLS or a bundle do not resume";
-    if (saved.has_rx != (side.rx != nullptr) || saved.has_tx != (side.tx != nullptr)) return "the state is of other keys";
-    if (side.rx != nullptr && saved.rx_mark != crypto::mark_of(*side.rx)) return "the state is of other keys";
-    if (side.tx != nullptr && saved.tx_mark != crypto::mark_of(*side.tx)) return "the state is of other keys";
-    if (side.rx != nullptr && !import_state(*side.rx, saved.rx)) return "the state of a key is not sound";
-    if (side.tx != nullptr && !import_state(*side.tx, saved.tx, relay::kTakeoverGap)) return "the state of a key is not sound";
-  }
-  return nullptr;
-}
-
 bool RelayHost::save(std::uint32_t pair) {
   if (pair >= max_pairs_ || !held_[pair].open || held_[pair].closing) {
     own_events_.push_back({.kind = relay::EventKind::kExported, .pair = pair, .reason = "there is no such pair"});
@@ -220,6 +175,7 @@ bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits
   if (!has_room(pair)) return false;
   Held& held = held_[pair];
   const char* reason = open_contexts(set, held.kind, held.bundled[side]);
+  if (set.handed.components[0].present) reason = "keys of a handshake come with their state";
   if (set.dtls.present && held.shares[side]) reason = "the handshake is that of the line it is bundled with";
   if (set.dtls.present && held.kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
   if (reason != nullptr) {
@@ -344,32 +300,6 @@ void RelayHost::wake() noexcept {
   for (auto& thread : threads_) thread->wake();
 }
 
-const char* RelayHost::open_contexts(SideWords& words, relay::PairKind kind, bool bundled) {
-  const char* reason = nullptr;
-  for (const bool receive : {true, false}) {
-    KeyWords& key = receive ? words.rx : words.tx;
-    if (!key.present) continue;
-    SrtpContextPtr made;
-    if (engine_) {
-      const Places places = places_for(kind, bundled, receive);
-      std::array<crypto::MasterKey, crypto::kMasterKeyLimit> more;
-      const std::size_t others = std::min(key.others.size(), more.size());
-      for (std::size_t i = 0; i < others; ++i) {
-        const KeyBytes& other = key.others[i];
-        more[i] = {{other.master.data(), other.master_size}, {other.mki.data(), other.mki_size}};
-      }
-      made = engine_->open(receive ? crypto::Direction::kReceive : crypto::Direction::kSend,
-                           {.suite = key.suite, .master = {key.master.data(), key.master_size}, .mki = {key.mki.data(), key.mki_size},
-                            .more = {more.data(), others}, .keeps_rollover = key.keeps_rollover, .lifetime_packets = key.lifetime_packets,
-                            .streams = places.streams, .retired = places.retired});
-    }
-    if (!made) reason = "the key was not taken: wrong length, or no cipher machine on this CPU";
-    (receive ? words.side.rx : words.side.tx) = made.release();
-    wipe_all(key);
-  }
-  return reason;
-}
-
 /// A new association for that side. The order goes out before the command, so that nothing comes for an association that
 /// is not there yet.
 void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const SideWords& given, relay::DtlsLink& out) {
@@ -377,7 +307,8 @@ void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const Si
   if (++last_association_ == 0) last_association_ = 1;
   held.association[side] = last_association_;
   held.dtls[side] = std::make_unique<Association>(words, given.identity);
-  out = {.association = last_association_, .active = words.active};
+  out.association = last_association_;
+  out.active = words.active;
   HandshakeOrder order{};
   order.kind = HandshakeOrder::Kind::kOpen;
   order.association = last_association_;
@@ -386,6 +317,10 @@ void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const Si
   order.words = {.association = last_association_, .first_flow = pair * relay::kFlowsPerPair + side * 2u,
                  .one_source = held.ice[side] || held.latch[side] == relay::LatchPolicy::kOff, .ice = held.ice[side], .words = words};
   order.identity = given.identity;
+  if (given.handed.done) {
+    const bool muxed = given.side.local.rtp_port == given.side.local.rtcp_port;
+    order.words.done = {true, muxed || given.handed.components[1].present};
+  }
   handshakes_->order(order);
 }
 
@@ -427,11 +362,6 @@ void RelayHost::close_sockets(Held& held) noexcept {
   held = Held{};
 }
 
-void RelayHost::close_contexts(const relay::Side& side) noexcept {
-  close_context(side.rx);
-  close_context(side.tx);
-}
-
 void RelayHost::fail(std::uint32_t pair, std::uint8_t side, const char* reason) {
   own_events_.push_back({.kind = relay::EventKind::kFailed, .side = side, .pair = pair, .reason = reason});
   if (notify_) notify_(notify_data_);
@@ -451,7 +381,11 @@ bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
   out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite,
          .digit = event.digit, .duration_ms = event.duration_ms, .receiving = event.receiving, .packets_left = event.packets_left};
-  if (event.kind == relay::EventKind::kExported && *event.reason == '\0') out.state = relay::written(*state);
+  if (event.kind == relay::EventKind::kExported && *event.reason == '\0') {
+    out.state = relay::written(*state);
+    const auto &caller = state->sides[0].keys, &callee = state->sides[1].keys;
+    if (caller.components[0].present || callee.components[0].present) out.keys = std::make_shared<const std::array<relay::HandshakeKeys, 2>>(std::array{caller, callee});
+  }
   return true;
 }
 

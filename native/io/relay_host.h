@@ -39,6 +39,7 @@ struct SideWords {
   KeyWords rx, tx;
   crypto::DtlsWords dtls;
   std::shared_ptr<const crypto::DtlsIdentityBytes> identity{};  ///< With `dtls`: what we show; null: the boot's certificate.
+  relay::HandshakeKeys handed{};  ///< With `dtls` of a pair that resumes: what another host told with its state.
 };
 
 struct HostEvent {
@@ -53,6 +54,7 @@ struct HostEvent {
   bool receiving = false;
   std::uint64_t packets_left = 0;
   std::vector<std::uint8_t> state{};  ///< With kExported; none: `reason` says why.
+  std::shared_ptr<const std::array<relay::HandshakeKeys, 2>> keys{};  ///< With a state: of sides with DTLS. Wiped at its end.
 };
 
 struct HostOptions {
@@ -139,7 +141,8 @@ class RelayHost {
   void relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set);
   const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
   const char* open_contexts(SideWords& words, relay::PairKind kind, bool bundled);
-  const char* resume(std::span<const std::uint8_t> bytes, relay::PairKind kind, const SideWords* const (&sides)[2],
+  const char* open_handed(SideWords& words, relay::PairKind kind, bool bundled);
+  const char* resume(std::span<const std::uint8_t> bytes, relay::PairKind kind, std::uint32_t pair, const SideWords* const (&sides)[2],
                      std::unique_ptr<relay::PairState>& state);
   void close_sockets(Held& held) noexcept;
   static void close_contexts(const relay::Side& side) noexcept;

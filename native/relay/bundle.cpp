@@ -204,6 +204,16 @@ void Relay::join(Pair& pair, std::uint32_t side_number, const BundleWords& words
   }
 }
 
+/// Takes the place that it had in another box, if that is free: what is known of sources goes by places.
+void Relay::sit(Pair& pair, std::uint32_t side_number, std::uint8_t line) noexcept {
+  Bundle& own = guard(pair.number, side_number).bundle;
+  Bundle& shared = guard(own.carrier, side_number).bundle;
+  if (line == 0 || line == own.line || shared.lines[line - 1u] != 0) return;
+  if (own.line != 0) shared.lines[own.line - 1u] = 0;
+  shared.lines[line - 1u] = pair.number + 1;
+  own.line = line;
+}
+
 /// A line that loses its carrier sends nothing more, and hears nothing.
 void Relay::leave(Pair& pair, std::uint32_t side_number) noexcept {
   Bundle& own = guard(pair.number, side_number).bundle;
@@ -268,7 +278,7 @@ void Relay::deal(Datagram& datagram, Pair& pair, std::uint32_t side_number, std:
   if (datagram.rtcp) return deal_rtcp(datagram, pair, side_number, now_ns);
   Bundle& bundle = guard(pair.number, side_number).bundle;
   const std::uint8_t line = line_of(datagram, bundle, side_number);
-  if (line == 0) return drop(datagram, Verdict::kUnsent);
+  if (line == 0 || bundle.lines[line - 1u] == 0) return drop(datagram, Verdict::kUnsent);  // Its pair may still be to come.
   remember(bundle, read32(datagram.data + 8), line, milliseconds(now_ns));
   Pair& of = pairs_[bundle.lines[line - 1u] - 1];
   const std::uint8_t id = guard(of.number, side_number).bundle.words.mid_id;

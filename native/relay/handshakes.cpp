@@ -55,6 +55,7 @@ void Handshakes::open(const HandshakeWords& words, std::uint64_t now_ns) {
   auto& place = table_[words.association];
   place = std::make_unique<Handshake>();
   place->words = words;
+  for (std::size_t i = 0; i < words.done.size(); ++i) place->components[i].secured = words.done[i];
   limits_.push_back({now_ns + kHandshakeLimitNs, words.association, 0});
 }
 

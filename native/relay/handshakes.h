@@ -34,6 +34,8 @@ struct HandshakeWords {
   bool one_source = false;       ///< No second peer can be the right one: ICE, or no latching.
   bool ice = false;              ///< The association is the same whatever the address.
   crypto::DtlsWords words;
+  /// RTP's and RTCP's: another box has shaken these hands. Nothing begins, nothing is waited for, no good-bye is said.
+  std::array<bool, 2> done{};
   std::shared_ptr<const crypto::DtlsIdentity> identity{};  ///< Shown in place of the factory's.
 };
 

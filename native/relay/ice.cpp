@@ -72,6 +72,31 @@ bool IceAgent::expire(std::uint32_t number, std::uint64_t now_ns) noexcept {
   return true;
 }
 
+void IceAgent::save(IceState& out, std::uint64_t now_ns) const noexcept {
+  for (std::size_t number = 0; number < 2; ++number) {
+    const Component& from = components_[number];
+    IceState::Component& to = out.components[number];
+    to = {.count = from.count, .chosen = from.chosen, .renews = from.renews, .priority = from.priority, .age_ns = now_ns - from.nominated_ns};
+    for (std::size_t i = 0; i < from.count; ++i) to.sources[i] = {from.sources[i].address, now_ns - from.sources[i].heard_ns};
+  }
+}
+
+void IceAgent::resume(const IceState& state, std::uint64_t now_ns) noexcept {
+  // A clock that began later than that counts on from where it began.
+  const auto ago = [now_ns](std::uint64_t age_ns) { return now_ns > age_ns ? now_ns - age_ns : 0; };
+  for (std::size_t number = 0; number < 2; ++number) {
+    const IceState::Component& from = state.components[number];
+    Component& to = components_[number];
+    to = {};
+    to.count = from.count;
+    to.chosen = from.chosen < from.count ? from.chosen : std::uint8_t{kNone};
+    to.renews = from.renews;
+    to.priority = from.priority;
+    to.nominated_ns = ago(from.age_ns);
+    for (std::size_t i = 0; i < from.count; ++i) to.sources[i] = {from.sources[i].address, ago(from.sources[i].age_ns)};
+  }
+}
+
 IceAgent::Source* IceAgent::find(Component& component, const endpoint& address) noexcept {
   for (std::size_t i = 0; i < component.count; ++i) {
     if (same(component.sources[i].address, address)) return &component.sources[i];

@@ -26,6 +26,24 @@ enum class CheckVerdict : std::uint8_t {
   kMalformed,
 };
 
+/// Whom an agent has proved and chosen, for another box. Times are told by how long ago they were.
+struct IceState {
+  struct Source {
+    endpoint address{};
+    std::uint64_t age_ns = 0;  ///< Since it was heard.
+  };
+  struct Component {
+    std::array<Source, kIceSources> sources{};
+    std::uint8_t count = 0;
+    std::uint8_t chosen = kNobody;  ///< Its place in `sources`.
+    bool renews = false;
+    std::uint32_t priority = 0;
+    std::uint64_t age_ns = 0;  ///< Since the nomination.
+  };
+  static constexpr std::uint8_t kNobody = 0xff;
+  Component components[2];
+};
+
 class IceAgent {
  public:
   /// A first session, or a restart: what is proved stays so until it is silent, but new checks need the new words.
@@ -38,6 +56,9 @@ class IceAgent {
   bool proved(std::uint32_t component, const endpoint& sender, std::uint64_t now_ns) const noexcept;
   /// A packet only that peer could have made (or any, of a peer that does not renew its consent) came from `sender`.
   void heard(std::uint32_t component, const endpoint& sender, bool authentic, std::uint64_t now_ns) noexcept;
+  void save(IceState& out, std::uint64_t now_ns) const noexcept;
+  /// Consent is as old as it was when the state was made: the box before us has heard the peer since, or has told of its end.
+  void resume(const IceState& state, std::uint64_t now_ns) noexcept;
   /// True once, when the nominated source has been silent for too long: it is proved no more.
   bool expire(std::uint32_t component, std::uint64_t now_ns) noexcept;
 

@@ -72,13 +72,14 @@ OutSource* OutSources::place(std::uint32_t in, std::uint32_t now_ms, std::uint8_
   return &oldest;
 }
 
-void OutSources::resume(std::uint32_t in, std::uint32_t out, std::uint16_t given, std::uint32_t now_ms) noexcept {
+void OutSources::resume(std::uint32_t in, std::uint32_t out, std::uint16_t given, std::uint32_t now_ms, std::uint8_t line) noexcept {
   if (count_ == limit_) return;
   OutSource& made = at(count_++);
   made = {};
   made.in = in;
   made.out = out;
   made.given = given;
+  made.line = line;
   made.gave = made.sent = made.resumes = true;
   made.used_ms = now_ms;
   changed_ = true;

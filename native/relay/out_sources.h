@@ -59,7 +59,7 @@ class OutSources {
   /// The place of a source that sends now; null when all are in use.
   OutSource* place(std::uint32_t in, std::uint32_t now_ms, std::uint8_t line = 0) noexcept;
   /// A source of a box before us, whose numbers up to `given` may have been sent: its next packet follows that.
-  void resume(std::uint32_t in, std::uint32_t out, std::uint16_t given, std::uint32_t now_ms) noexcept;
+  void resume(std::uint32_t in, std::uint32_t out, std::uint16_t given, std::uint32_t now_ms, std::uint8_t line = 0) noexcept;
   /// From now on sources that are not known leave under SSRCs of ours: their own may have been sent by a box before us.
   void rename(std::uint32_t dice) noexcept { renames_ = dice | 1; }
   std::size_t count() const noexcept { return count_; }

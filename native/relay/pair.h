@@ -52,9 +52,6 @@ struct HeardIn {
   std::uint8_t line = 0;  ///< Its place among the lines, plus one; 0: the place is free.
 };
 
-/// Limit: sources of a bundle that are remembered; beyond, the one unheard for longest makes room.
-inline constexpr std::size_t kBundleSources = 16;
-
 /// Lines that share the transport of a side.
 struct Bundle {
   std::uint32_t carrier = 0;  ///< The pair whose transport it is.
@@ -62,7 +59,7 @@ struct Bundle {
   BundleWords words;
   // Of the carrier alone.
   std::array<std::uint32_t, kBundleLimit> lines{};  ///< Pairs, plus one; 0: the place is free.
-  std::array<HeardIn, kBundleSources> heard{};
+  std::array<HeardIn, kBundleSourceLimit> heard{};
 };
 
 /// What only sides with ICE, DTLS or a bundle have, and those that came from another box.
@@ -72,6 +69,8 @@ struct Guard {
   DtlsLink link;                           ///< Of the association that may bring keys.
   crypto::SrtpContext* rtcp_rx = nullptr;  ///< Of the association on the RTCP port, where DTLS has one: RFC 5764 §4.2.
   crypto::SrtpContext* rtcp_tx = nullptr;
+  HandshakeKeys keys;                      ///< In use, or not there yet. Wiped with the association.
+  std::uint32_t keys_of = 0;               ///< The association that brought RTP's; 0: one of another box, which was another's.
   Spent spent;                             ///< Where the side `remembers`.
   std::uint64_t refilled_ns = 0;
   std::uint32_t datagrams = kDtlsBurst;  ///< That may still come in this burst.

@@ -2,16 +2,14 @@
 
 #include <cstddef>
 #include <cstring>
-#include <optional>
 
-#include "pair.h"
 #include "stun.h"
 
 namespace sallyport::relay {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x5350'5053;
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kSumBytes = 4;
 
 /// Members in order, little end first, written or read by the same list: so both ways say the same.
@@ -77,6 +75,40 @@ void walk_mark(Way& way, State& mark) {
 }
 
 template <typename Way, typename State>
+void walk_agent(Way& way, State& agent) {
+  for (auto& component : agent.components) {
+    way.number(component.count, 0, component.sources.size());
+    for (std::size_t i = 0; i < component.count; ++i) {
+      way.bytes(&component.sources[i].address, sizeof component.sources[i].address);
+      way.number(component.sources[i].age_ns);
+    }
+    way.number(component.chosen);
+    way.flag(component.renews);
+    way.number(component.priority);
+    way.number(component.age_ns);
+  }
+}
+
+template <typename Way, typename State>
+void walk_transport(Way& way, State& side) {
+  way.flag(side.ice);
+  if (side.ice) walk_agent(way, side.agent);
+  way.flag(side.dtls);
+  way.flag(side.has_rtcp_rx);
+  if (side.has_rtcp_rx) walk_mark(way, side.rtcp_rx_mark), walk_srtp(way, side.rtcp_rx);
+  way.flag(side.has_rtcp_tx);
+  if (side.has_rtcp_tx) walk_mark(way, side.rtcp_tx_mark), walk_srtp(way, side.rtcp_tx);
+  way.flag(side.bundled);
+  way.flag(side.shares);
+  way.number(side.line, 0, kBundleLimit);
+  way.number(side.heard_count, 0, side.heard.size());
+  for (std::size_t i = 0; i < side.heard_count; ++i) {
+    way.number(side.heard[i].ssrc);
+    way.number(side.heard[i].line, 1, kBundleLimit);
+  }
+}
+
+template <typename Way, typename State>
 void walk_side(Way& way, State& side) {
   for (auto& path : side.paths) {
     way.flag(path.known);
@@ -91,6 +123,7 @@ void walk_side(Way& way, State& side) {
     way.number(source.out);
     way.number(source.given);
     way.flag(source.sent);
+    way.number(source.line, 0, kBundleLimit);
   }
   way.flag(side.numbered);
   way.number(side.spent.count, 0, side.spent.marks.size());
@@ -99,6 +132,7 @@ void walk_side(Way& way, State& side) {
   if (side.has_rx) walk_mark(way, side.rx_mark), walk_srtp(way, side.rx);
   way.flag(side.has_tx);
   if (side.has_tx) walk_mark(way, side.tx_mark), walk_srtp(way, side.tx);
+  walk_transport(way, side);
 }
 
 template <typename Way, typename State>
@@ -111,11 +145,12 @@ void walk(Way& way, State& state) {
   for (auto& side : state.sides) walk_side(way, side);
 }
 
-/// Two sources of one name would send under one index.
+/// Two sources of one name would send under one index. Sources of two lines may arrive under one.
 bool apart(const SideState& side) noexcept {
   for (std::size_t i = 0; i < side.source_count; ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      if (side.sources[i].out == side.sources[j].out || side.sources[i].in == side.sources[j].in) return false;
+      const SourceState &one = side.sources[i], &other = side.sources[j];
+      if (one.out == other.out || (one.in == other.in && one.line == other.line)) return false;
     }
   }
   return true;
@@ -143,83 +178,6 @@ bool read(std::span<const std::uint8_t> bytes, PairState& state) {
   Reader reader(body);
   walk(reader, state);
   return reader.at_end() && apart(state.sides[0]) && apart(state.sides[1]);
-}
-
-const char* Relay::save(std::uint32_t number, PairState& out) const noexcept {
-  if (number >= max_pairs_ || !pairs_[number].open) return "there is no such pair";
-  const Pair& pair = pairs_[number];
-  out.kind = pair.kind;
-  for (std::uint32_t i = 0; i < 2; ++i) {
-    const RunningSide& side = pair.sides[i];
-    if (side.bundled) return "lines of a bundle are not exported";
-    if (side.ice || side.dtls) return "sides with ICE or DTLS are not exported";
-    SideState& saved = out.sides[i];
-    for (std::size_t path = 0; path < 2; ++path) {
-      const Path& from = side.paths[path];
-      saved.paths[path] = {from.known, from.reachable, from.source, from.to};
-    }
-    saved.numbered = side.numbered;
-    saved.source_count = 0;
-    for (std::size_t at = 0; at < side.out.count(); ++at) {
-      const OutSource& source = side.out.source(at);
-      saved.sources[saved.source_count++] = {source.in, source.out, source.given, source.sent && source.gave};
-    }
-    saved.has_rx = side.rx != nullptr;
-    saved.has_tx = side.tx != nullptr;
-    if (side.rx != nullptr) saved.rx_mark = mark_of(*side.rx), export_state(*side.rx, saved.rx);
-    if (side.tx != nullptr) saved.tx_mark = mark_of(*side.tx), export_state(*side.tx, saved.tx);
-    saved.spent = Spent{};
-    const auto spent = [&saved](const crypto::KeyMark& mark) {
-      if (saved.spent.count < kSpentLimit) saved.spent.marks[saved.spent.count++] = mark;
-    };
-    for (const crypto::SrtpContext* old : side.old_tx) {
-      if (old != nullptr) spent(mark_of(*old));
-    }
-    if (!side.remembers) continue;
-    const Spent& before = guard(number, i).spent;
-    for (std::size_t at = 0; at < before.count; ++at) spent(before.marks[at]);
-  }
-  return nullptr;
-}
-
-void Relay::resume(std::uint32_t number, const PairState& state, std::uint32_t dice, std::uint64_t now_ns) noexcept {
-  if (number >= max_pairs_ || !pairs_[number].open) return;
-  Pair& pair = pairs_[number];
-  for (std::uint32_t i = 0; i < 2; ++i) {
-    RunningSide& side = pair.sides[i];
-    const SideState& saved = state.sides[i];
-    for (std::size_t path = 0; path < 2; ++path) {
-      side.paths[path].known = saved.paths[path].known;
-      side.paths[path].reachable = saved.paths[path].reachable;
-      side.paths[path].source = saved.paths[path].source;
-      side.paths[path].to = saved.paths[path].to;
-    }
-    side.numbered |= saved.numbered;
-    for (std::size_t at = 0; at < saved.source_count; ++at) {
-      const SourceState& source = saved.sources[at];
-      // With keys the context knows: its indices have been moved on already.
-      std::optional<std::uint64_t> highest;
-      if (side.tx != nullptr) highest = rtp_index(*side.tx, source.out);
-      else if (source.sent) highest = source.given + kTakeoverGap.rtp;
-      if (highest) side.out.resume(source.in, source.out, static_cast<std::uint16_t>(*highest), milliseconds(now_ns));
-    }
-    if (side.tx != nullptr) {
-      side.out.rename(dice);
-      side.dice_of_birth ^= dice;
-    }
-    side.remembers = saved.spent.count != 0;
-    if (side.remembers) guard(number, i).spent = saved.spent;
-  }
-}
-
-/// A key that was sent under before its pair came here has indices that nobody knows any more.
-void Relay::watch_spent(std::uint32_t number, std::uint32_t side, crypto::SrtpContext* tx) const noexcept {
-  if (tx == nullptr || !pairs_[number].sides[side].remembers) return;
-  const Spent& spent = guard(number, side).spent;
-  const crypto::KeyMark mark = mark_of(*tx);
-  for (std::size_t i = 0; i < spent.count; ++i) {
-    if (spent.marks[i] == mark) crypto::spend(*tx);
-  }
 }
 
 }  // namespace sallyport::relay

@@ -1,5 +1,6 @@
 /// A running pair as a standby needs it to go on: whom it has learnt, where its SRTP indices stand, and under which names
-/// and numbers its sources leave. Keys are not in it: they are control's, who gives them with the words of `open`.
+/// and numbers its sources leave. Keys are not in it: they are control's, who gives them with the words of `open`; those that a
+/// handshake made it is told beside the state. Lines of a bundle have a state each: their carrier's has what all share.
 ///
 /// What is exported is a copy of a moment; the box goes on sending. So who imports it leaves out as many indices as may have
 /// been used since (kTakeoverGap), sends sources that it does not know under names nobody had, and takes no state older than
@@ -13,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "ice.h"
 #include "out_sources.h"
 #include "relay.h"
 
@@ -33,6 +35,9 @@ struct Spent {
   std::uint8_t count = 0;
 };
 
+/// Limit: sources of a bundle that are remembered; beyond, the one unheard for longest makes room.
+inline constexpr std::size_t kBundleSourceLimit = 16;
+
 struct PathState {
   bool known = false;
   bool reachable = false;
@@ -40,11 +45,24 @@ struct PathState {
   endpoint to{};
 };
 
+/// Keys of a side that a handshake agreed on: of RTP and what shares its port, and of RTCP on a port of its own.
+struct HandshakeKeys {
+  std::array<crypto::DtlsKeys, 2> components;
+  bool done = false;  ///< By the association that its words name; else by the one before, and a new handshake is under way.
+};
+
+/// Of a source that a bundle has heard: the line it belongs to.
+struct HeardState {
+  std::uint32_t ssrc = 0;
+  std::uint8_t line = 0;
+};
+
 struct SourceState {
   std::uint32_t in = 0;
   std::uint32_t out = 0;
   std::uint16_t given = 0;
   bool sent = false;
+  std::uint8_t line = 0;
 };
 
 struct SideState {
@@ -52,6 +70,14 @@ struct SideState {
   std::array<SourceState, kOtherSources> sources;
   std::uint8_t source_count = 0;
   bool numbered = false;
+  bool ice = false;
+  bool dtls = false;
+  bool bundled = false;
+  bool shares = false;    ///< Its transport is another line's.
+  std::uint8_t line = 0;  ///< Its place among the lines of its bundle, from 1.
+  std::array<HeardState, kBundleSourceLimit> heard;
+  std::uint8_t heard_count = 0;
+  IceState agent;
   bool has_rx = false;
   bool has_tx = false;
   crypto::KeyMark rx_mark{};  ///< So that a state is not taken for another key.
@@ -59,6 +85,13 @@ struct SideState {
   Spent spent;                  ///< Never to be sent under again.
   crypto::SrtpState rx{};
   crypto::SrtpState tx{};
+  bool has_rtcp_rx = false;  ///< With DTLS: RTCP has an association of its own.
+  bool has_rtcp_tx = false;
+  crypto::KeyMark rtcp_rx_mark{};
+  crypto::KeyMark rtcp_tx_mark{};
+  crypto::SrtpState rtcp_rx{};
+  crypto::SrtpState rtcp_tx{};
+  HandshakeKeys keys;  ///< Never among the bytes.
 };
 
 struct PairState {

@@ -15,6 +15,7 @@
 #include <span>
 #include <string_view>
 
+#include "../crypto/dtls.h"
 #include "../crypto/srtp.h"
 #include "../shared/endpoint.h"
 #include "flow_sink.h"
@@ -74,6 +75,8 @@ struct IceWords {
 struct DtlsLink {
   std::uint32_t association = 0;  ///< 0: none.
   bool active = false;            ///< We begin.
+  crypto::SrtpContext* rtcp_rx = nullptr;  ///< Of one on the RTCP port that another box has made; RTP's are the side's.
+  crypto::SrtpContext* rtcp_tx = nullptr;
 };
 
 /// Limit: m-lines on one transport; control refuses more. Bytes of a line's name in packets (RFC 8285 §4.2 has no more).
@@ -198,6 +201,7 @@ struct Datagram {
 };
 
 struct PairState;
+struct SideState;
 
 enum class EventKind : std::uint8_t { kLatched, kSecured, kExpired, kSilent, kHeard, kDigit, kKeyLifetime, kExported, kFailed, kClosed, kRetired, kKept };
 
@@ -244,6 +248,8 @@ struct Secured {
   crypto::SrtpContext* rx = nullptr;
   crypto::SrtpContext* tx = nullptr;
   crypto::Suite suite{};
+  crypto::DtlsMaster receive{};  ///< For a box that goes on.
+  crypto::DtlsMaster send{};
 };
 
 /// Limit: DTLS datagrams of a side in a burst, and the time that brings one more. What comes beyond is lost: a handshake
@@ -276,7 +282,7 @@ class Relay {
   void close(std::uint32_t pair) noexcept;
 
   /// What another box needs to go on with the pair, but for its keys: see pair_state.h. Not null: why there is none.
-  const char* save(std::uint32_t pair, PairState& out) const noexcept;
+  const char* save(std::uint32_t pair, PairState& out, std::uint64_t now_ns) const noexcept;
   /// Of a pair just opened, whose contexts have taken over what the state says of them. `dice`: random.
   void resume(std::uint32_t pair, const PairState& state, std::uint32_t dice, std::uint64_t now_ns) noexcept;
 
@@ -332,6 +338,9 @@ class Relay {
   std::uint8_t line_of(const Datagram& datagram, const Bundle& bundle, std::uint32_t side) const noexcept;
   void join(Pair& pair, std::uint32_t side, const BundleWords& words) noexcept;
   void leave(Pair& pair, std::uint32_t side) noexcept;
+  void sit(Pair& pair, std::uint32_t side, std::uint8_t line) noexcept;
+  void save_side(const Pair& pair, std::uint32_t side, SideState& out, std::uint64_t now_ns) const noexcept;
+  void resume_side(Pair& pair, std::uint32_t side, const SideState& state, std::uint32_t dice, std::uint64_t now_ns) noexcept;
   void deal(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void deal_rtcp(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void forward(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;

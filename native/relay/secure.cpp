@@ -3,11 +3,22 @@
 #include <new>
 #include <utility>
 
+#include "../crypto/secret_bytes.h"
 #include "pair.h"
 #include "relay.h"
 #include "rtp.h"
 
 namespace sallyport::relay {
+namespace {
+
+void wipe(HandshakeKeys& keys) noexcept {
+  for (crypto::DtlsKeys& component : keys.components) {
+    component.present = false;
+    for (crypto::DtlsMaster* master : {&component.receive, &component.send}) crypto::wipe(master->bytes.data(), master->bytes.size());
+  }
+}
+
+}  // namespace
 
 Guard& Relay::guard(std::uint32_t pair, std::uint32_t side) const noexcept { return guards_[pair * std::size_t{2} + side]; }
 
@@ -129,7 +140,11 @@ void Relay::set_dtls(Pair& pair, std::uint32_t side_number, const DtlsLink& link
     const Event retired{.kind = EventKind::kRetired, .side = static_cast<std::uint8_t>(side_number), .pair = pair.number, .contexts = {own.rtcp_rx, own.rtcp_tx}};
     if (own.rtcp_rx || own.rtcp_tx) events_.event(retired);
   }
-  if (begins || link.association == 0) own.rtcp_rx = own.rtcp_tx = nullptr;
+  if (begins || link.association == 0) {
+    own.rtcp_rx = link.rtcp_rx;
+    own.rtcp_tx = link.rtcp_tx;
+    wipe(own.keys);
+  }
   own.datagrams = kDtlsBurst;
   own.link = link;
   side.dtls = link.association != 0;
@@ -171,6 +186,9 @@ void Relay::secured(const Secured& secured, std::uint64_t now_ns) noexcept {
     retired.contexts = {renew_rx(side, secured.rx, now_ns), renew_tx(side, secured.tx)};
   }
   if (retired.contexts[0] || retired.contexts[1]) events_.event(retired);
+  Guard& own = guard(number, side_number);
+  own.keys.components[secured.flow & 1] = {secured.receive.size != 0, secured.suite, secured.receive, secured.send};
+  if (!(secured.flow & 1)) own.keys_of = secured.association;
   // The handshake has shown who the peer is, as an authentic packet would.
   if (!side.paths[secured.flow & 1].known) learn(pair, side_number, secured.flow & 1, secured.peer, now_ns);
   if (secured.flow & 1) return;

@@ -3,6 +3,8 @@ export type {
   DtlsAssociation,
   DtlsFingerprint,
   DtlsIdentity,
+  DtlsKeys,
+  DtlsMaster,
   FlowPath,
   IceCredentials,
   RelayChange,

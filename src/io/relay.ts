@@ -5,6 +5,8 @@
  */
 import type {
   NativeDtlsAssociation,
+  NativeDtlsKeys,
+  NativeDtlsMaster,
   NativeEvent,
   NativeIceCredentials,
   NativeKernelPath,
@@ -17,6 +19,8 @@ import type {
   DtlsAssociation,
   DtlsFingerprint,
   DtlsIdentity,
+  DtlsKeys,
+  DtlsMaster,
   FlowPath,
   IceCredentials,
   RelayChange,
@@ -239,7 +243,7 @@ export class Relay {
       case "secured":
         return { event: "secured", pair, side, suite: event.suite as SrtpSuite };
       case "exported":
-        return { event: "exported", pair, state: event.state, reason: event.reason };
+        return { event: "exported", pair, state: event.state, reason: event.reason, keys: keysOf(event.keys) };
       case "failed":
         return { event: "failed", pair, side, reason: event.reason };
       case "digit":
@@ -304,8 +308,29 @@ const iceOf = (ice: IceCredentials | undefined): NativeIceCredentials | undefine
 
 function dtlsOf(dtls: DtlsAssociation | undefined): NativeDtlsAssociation | undefined {
   if (dtls === undefined) return undefined;
-  const { identity, ...rest } = dtls;
-  return identity === undefined ? rest : { ...rest, identity: { ...identity, key: identity.key.reveal() } };
+  const { identity, keys, ...rest } = dtls;
+  if (identity === undefined && keys === undefined) return rest;
+  return {
+    ...rest,
+    ...(identity && { identity: { ...identity, key: identity.key.reveal() } }),
+    ...(keys && {
+      keys: { done: keys.done, rtp: revealed(keys.rtp), ...(keys.rtcp && { rtcp: revealed(keys.rtcp) }) },
+    }),
+  };
+}
+
+const revealed = ({ suite, rx, tx }: DtlsMaster): NativeDtlsMaster => ({ suite, rx: rx.reveal(), tx: tx.reveal() });
+
+const hidden = ({ suite, rx, tx }: NativeDtlsMaster): DtlsMaster => ({
+  suite,
+  rx: new Secret(rx),
+  tx: new Secret(tx),
+});
+
+function keysOf(sides: NativeEvent["keys"]): [DtlsKeys | undefined, DtlsKeys | undefined] {
+  const of = (keys: NativeDtlsKeys | undefined): DtlsKeys | undefined =>
+    keys && { done: keys.done, rtp: hidden(keys.rtp), ...(keys.rtcp && { rtcp: hidden(keys.rtcp) }) };
+  return [of(sides?.[0]), of(sides?.[1])];
 }
 
 const sideOf = (side: RelaySide): NativeSide => ({

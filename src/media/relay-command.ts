@@ -92,6 +92,25 @@ export interface DtlsAssociation {
   readonly tlsId?: string;
   /** What we show; absent: the certificate that the relay made at its start. */
   readonly identity?: DtlsIdentity;
+  /** With `resumes` alone: what `exported` told of this side. */
+  readonly keys?: DtlsKeys;
+}
+
+/** What handshakes of a side have brought, for a relay that goes on with it. */
+export interface DtlsKeys {
+  readonly rtp: DtlsMaster;
+  /** Of RTCP, where it has a port of its own and has shaken hands there. */
+  readonly rtcp?: DtlsMaster;
+  /** They are the named association's. Else those of the one before, which serve until a new handshake is through. */
+  readonly done: boolean;
+}
+
+/** Master keys, each with its salt. */
+export interface DtlsMaster {
+  readonly suite: SrtpSuite;
+  /** What that side encrypts with. */
+  readonly rx: Secret<Uint8Array>;
+  readonly tx: Secret<Uint8Array>;
 }
 
 /** One side of one m-line. */
@@ -237,13 +256,15 @@ export type RelayEvent =
     }
   /**
    * Whom the pair has learnt, where its SRTP indices stand, and its sources' names and numbers; no keys. `undefined`: `reason`
-   * says why there is none. Whoever resumes leaves out what may have been sent since under each key: 30,000 packets.
+   * says why there is none. Whoever resumes leaves out what may have been sent since under each key: 30,000 packets. Lines of
+   * a bundle have a state each, and are opened after the pair that carries them. `keys`: of sides with DTLS.
    */
   | {
       readonly event: "exported";
       readonly pair: number;
       readonly state: Uint8Array | undefined;
       readonly reason: string;
+      readonly keys: readonly [caller: DtlsKeys | undefined, callee: DtlsKeys | undefined];
     }
   /** The side cannot work: a port could not be bound, a key was not taken, a handshake ended badly. */
   | { readonly event: "failed"; readonly pair: number; readonly side: 0 | 1; readonly reason: string }

@@ -71,10 +71,43 @@ class Box {
     return false;
   }
 
+  /// The next event of that kind.
+  HostEvent await(relay::EventKind kind) {
+    for (int round = 0; round < 5'000; ++round) {
+      HostEvent event;
+      while (host->events({&event, 1}) == 1) {
+        if (event.kind == kind) return event;
+        seen[static_cast<std::size_t>(event.kind)] += 1;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    EXPECT(!"the event came");
+    return {};
+  }
+
   std::vector<std::uint64_t> counters;
   std::atomic<bool> rung{false};
   std::size_t seen[16] = {};
   std::unique_ptr<RelayHost> host;
+};
+
+/// A phone of loopback that sends voice to a port: where that pair's plain side waits for it.
+class Wire {
+ public:
+  Wire(std::uint16_t own_port, std::uint16_t to) : to_(to), fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in own{.sin_family = AF_INET, .sin_port = htons(own_port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    EXPECT(bind(fd_, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0);
+  }
+  ~Wire() { close(fd_); }
+  void say(std::uint16_t sequence) const {
+    std::uint8_t packet[172] = {0x80, 0, static_cast<std::uint8_t>(sequence >> 8), static_cast<std::uint8_t>(sequence), 0, 0, 0, 0, 0, 0, 0, 7};
+    const sockaddr_in there{.sin_family = AF_INET, .sin_port = htons(to_), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    sendto(fd_, packet, sizeof packet, 0, reinterpret_cast<const sockaddr*>(&there), sizeof there);
+  }
+
+ private:
+  std::uint16_t to_;
+  int fd_;
 };
 
 SideWords side(std::uint16_t local, std::uint16_t remote) {
@@ -177,6 +210,54 @@ TEST("more certificates are asked for than lie ready: each is another one") {
     for (const crypto::Fingerprint& before : seen) EXPECT(before != made->fingerprint);
     seen.push_back(made->fingerprint);
   }
+}
+
+TEST("a pair with a handshake goes on in another host: no new one, the same voice, and without its keys or its state it is refused") {
+  Box a(1), b(1), c(1);
+  const auto ports = free_ports(5);
+  const auto open = [&](Box& box, std::span<const std::uint8_t> state, const relay::HandshakeKeys& keys) {
+    SideWords passive = shaking(a, ports[0], ports[1], false), plain = side(ports[2], 9);
+    passive.handed = keys;
+    EXPECT(box.host->open(0, relay::PairKind::kAudio, passive, plain, state));
+    box.host->wake();
+  };
+  open(b, {}, {});
+  SideWords active = shaking(b, ports[1], ports[0], true), plain = side(ports[3], ports[4]);
+  EXPECT(a.host->open(0, relay::PairKind::kAudio, active, plain));
+  a.host->wake();
+  EXPECT(a.wait(relay::EventKind::kSecured, 1) && b.wait(relay::EventKind::kSecured, 1));
+  EXPECT(b.host->save(0));
+  b.host->wake();
+  const HostEvent told = b.await(relay::EventKind::kExported);
+  EXPECT(!told.state.empty() && told.keys != nullptr);
+  if (told.keys == nullptr) return;
+  const relay::HandshakeKeys keys = (*told.keys)[0];
+  EXPECT(keys.done && !(*told.keys)[1].components[0].present);
+  const auto refused = [&](std::span<const std::uint8_t> state, const relay::HandshakeKeys& handed) {
+    open(c, state, handed);
+    const std::string why = c.await(relay::EventKind::kFailed).reason;
+    EXPECT(c.host->close(0) && c.wait(relay::EventKind::kClosed, 1));
+    return why;
+  };
+  b.host->stop();
+  EXPECT(refused({}, keys) == "keys of a handshake come with their state");
+  EXPECT(refused(told.state, {}) == "the state is of other keys");
+  relay::HandshakeKeys others = keys;
+  others.components[0].send.bytes[3] ^= 1;
+  EXPECT(refused(told.state, others) == "the state is of other keys");
+  others = keys;
+  others.components[0].receive.size -= 1;
+  EXPECT(refused(told.state, others).find("not taken") != std::string::npos);
+
+  open(c, told.state, keys);
+  const std::uint64_t* const heard = &c.counters[relay::k_packets];
+  Wire inside(ports[4], ports[3]);
+  for (int round = 0; round < 500 && std::atomic_ref(const_cast<std::uint64_t&>(*heard)).load() < 20; ++round) {
+    inside.say(static_cast<std::uint16_t>(round));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT(std::atomic_ref(const_cast<std::uint64_t&>(*heard)).load() >= 20);
+  EXPECT(c.seen[static_cast<std::size_t>(relay::EventKind::kSecured)] == 0);
 }
 
 TEST("hosts that end in the middle of handshakes give back all they hold") {
