@@ -166,8 +166,11 @@ export interface MediaRules {
   readonly srtpLifetime?: number | undefined;
   /** What it is offered is made for a browser: RFC 8829, RFC 8834. Absent: whoever speaks over WebSocket is one. */
   readonly webrtc?: boolean | undefined;
-  /** T.38 (`m=image` over UDPTL). Absent: carried, but where SRTP is required, since it knows none. */
-  readonly fax?: "pass" | "refuse" | undefined;
+  /**
+   * T.38 (`m=image` over UDPTL). `secure`: to and from this side only in records of DTLS (RFC 7345). Absent: carried, but where
+   * SRTP is required, since it knows none.
+   */
+  readonly fax?: FaxPolicy | undefined;
   /** Absent: `pass`. */
   readonly dtmf?: DigitForm | undefined;
   /** Absent: `off`. */
@@ -175,6 +178,8 @@ export interface MediaRules {
   /** RTCP to that side: the other side's alone, or ours as long as that one sends none. Absent: `pass`. */
   readonly rtcp?: "pass" | "generate" | undefined;
 }
+
+export type FaxPolicy = "pass" | "refuse" | "secure";
 
 /**
  * After a new SRTP key rollover counters begin at 0 (`reset`: RFC 4568 §7.1.4, a new context) or go on (`keep`: RFC 3711

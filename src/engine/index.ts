@@ -11,6 +11,7 @@ export type {
   RelayCommand,
   RelayEvent,
   RelaySide,
+  SecuredBy,
   SideCounters,
   SrtpKey,
   SrtpSuite,

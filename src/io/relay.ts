@@ -27,9 +27,9 @@ import type {
   RelayCommand,
   RelayEvent,
   RelaySide,
+  SecuredBy,
   SideCounters,
   SrtpKey,
-  SrtpSuite,
 } from "../engine/index.ts";
 import { loadAddon } from "./addon.ts";
 
@@ -241,7 +241,7 @@ export class Relay {
       case "latched":
         return { event: "latched", pair, side, ip: event.ip, port: event.port };
       case "secured":
-        return { event: "secured", pair, side, suite: event.suite as SrtpSuite };
+        return { event: "secured", pair, side, suite: event.suite as SecuredBy };
       case "exported":
         return { event: "exported", pair, state: event.state, reason: event.reason, keys: keysOf(event.keys) };
       case "failed":

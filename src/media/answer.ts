@@ -16,10 +16,10 @@ import {
 } from "../sdp/index.ts";
 import { midExtension, payloadTypesOf, sharers, unbundled } from "./bundle.ts";
 import { agreedDigits, digitsAnswered } from "./digits.ts";
-import { FAX, isFax, maxDatagramOf } from "./fax.ts";
+import { FAX, faxForAnswer, isFax, isFaxProfile, maxDatagramOf, SECURE_FAX } from "./fax.ts";
 import { groupsAnswered, groupsOf, midOf } from "./groups.ts";
 import { iceForAnswer } from "./ice.ts";
-import { keysForAnswer, NO_KEYS } from "./keys.ts";
+import { keysForAnswer } from "./keys.ts";
 import { inBundle, leadsOffered, leadsTaken, oneTransport } from "./leads.ts";
 import type { Line, LineSide, Position } from "./line.ts";
 import { inOfferedNumbers, type Renumbered } from "./numbers.ts";
@@ -108,8 +108,9 @@ function answeredLine(
   own: readonly OwnPorts[],
   numbers: Renumbered | undefined,
 ): Line {
-  const fax = offered.sides[from].profile === FAX.name;
-  const profile = fax ? FAX : (profileOf(media.protocol) as Profile);
+  const fax = isFaxProfile(offered.sides[from].profile);
+  const secured = offered.sides[from].profile === SECURE_FAX.name;
+  const profile = fax ? (secured ? SECURE_FAX : FAX) : (profileOf(media.protocol) as Profile);
   const side = offered.sides[from];
   const asOffered = offered.sides[otherSide(from)];
   const offerer = numbers === undefined ? asOffered : { ...asOffered, payloadTypes: numbers.toOfferer };
@@ -123,7 +124,7 @@ function answeredLine(
   }
   const secure = profileOf(side.profile)?.secure === true;
   const keys = fax
-    ? NO_KEYS
+    ? faxForAnswer(media, sdp, { offered: side, before: before.sides[from], remote })
     : keysForAnswer(media, sdp, profile, leg, { offered: side, before: before.sides[from], remote, secure });
   const declared = direction(media, sdp);
   const held = found === "none" && ice === undefined;

@@ -107,7 +107,8 @@ export function keysToOffer(
   };
 }
 
-function hasMoved(before: LineSide | undefined, remote: Remote | undefined): boolean {
+/** Is it somewhere else than it was, by its own word? */
+export function hasMoved(before: LineSide | undefined, remote: Remote | undefined): boolean {
   const was = before?.remote?.address;
   const is = remote?.address;
   return was !== undefined && is !== undefined && (was.ip !== is.ip || was.rtpPort !== is.rtpPort);

@@ -3,7 +3,7 @@ import { addressText, type StreamQuality } from "../base/index.ts";
 import type { MediaSide } from "./party.ts";
 import { sideAt } from "./party.ts";
 import { type Counted, streamQuality } from "./quality.ts";
-import type { RelayEvent, SrtpSuite } from "./relay-command.ts";
+import type { RelayEvent, SecuredBy } from "./relay-command.ts";
 import type { OpenPair, Relays } from "./relays.ts";
 
 /** `stream`: position of the m-line. */
@@ -21,7 +21,7 @@ export type MediaNews =
       readonly session: string;
       readonly side: MediaSide;
       readonly stream: number;
-      readonly suite: SrtpSuite;
+      readonly suite: SecuredBy;
     }
   /** A side that owes media has sent none for the realm's silence limit. `heard`: it sends again. */
   | {

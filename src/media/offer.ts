@@ -28,11 +28,11 @@ import {
 } from "./bundle.ts";
 import { certified } from "./certificates.ts";
 import { digitsOffered } from "./digits.ts";
-import { carriesFax, FAX, isFax, maxDatagramOf } from "./fax.ts";
+import { faxCarried, faxForOffer, faxToOffer, isFax, isFaxProfile, maxDatagramOf } from "./fax.ts";
 import { alternatives, freshMid, groupsOf, groupsOnward, hasFamily, midOf } from "./groups.ts";
 import { iceForOffer, iceToOffer } from "./ice.ts";
 import { readIp } from "./ip.ts";
-import { keysForOffer, keysToOffer, NO_KEYS, NO_OFFERED_KEYS, type OfferedKeys } from "./keys.ts";
+import { keysForOffer, keysToOffer, type OfferedKeys } from "./keys.ts";
 import { mediaLimits } from "./limits.ts";
 import type { Line, LineSide, Local, Position, Remote } from "./line.ts";
 import { withLines } from "./lines-off.ts";
@@ -131,7 +131,7 @@ const NONE: readonly number[] = [];
 /** RTP with keys that we can handle, or fax, on one port; everything else keeps its place with port 0. */
 function carriedProfile(media: Media, legs: readonly [Leg, Leg], from: SideIndex): Profile | undefined {
   if (media.port === 0 || media.portCount !== 1) return undefined;
-  if (isFax(media)) return carriesFax(legs[0]) && carriesFax(legs[1]) ? FAX : undefined;
+  if (isFax(media)) return faxCarried(media, legs, from);
   const profile = profileOf(media.protocol);
   if (profile === undefined || media.kind === "image") return undefined;
   if (profile.dtls && !keyingsFor(legs[from]).includes("dtls")) return undefined;
@@ -141,7 +141,7 @@ function carriedProfile(media: Media, legs: readonly [Leg, Leg], from: SideIndex
 
 /** As the other side hears of it; `undefined`: nothing is left. */
 function toldOf(media: Media, profile: Profile, legs: readonly [Leg, Leg], from: SideIndex): Media | undefined {
-  if (profile === FAX) return media;
+  if (isFaxProfile(profile.name)) return media;
   const told = shaped(media, rulesOf(legs[otherSide(from)]), rulesOf(legs[from]));
   return told === undefined ? undefined : digitsOffered(told, legs, from);
 }
@@ -171,7 +171,7 @@ function askedOf(
 ): Asked {
   const { base, from, legs, own, random } = context;
   const tagged = groups[index];
-  const fax = profile === FAX;
+  const fax = isFaxProfile(profile.name);
   const wantsMux = fax || hasAttribute(media, "rtcp-mux");
   const before = base.lines[index]?.sides[from];
   const mux =
@@ -234,7 +234,7 @@ function offeredLine(
 ): Line {
   const { base, from, legs, random, session } = context;
   const to = otherSide(from);
-  const fax = profile === FAX;
+  const fax = isFaxProfile(profile.name);
   const declared = direction(media, sdp);
   const way = tagged === undefined ? undefined : ways.get(tagged);
   const sleeping = base.lines[index] === undefined ? asleep(context, index, media.kind) : undefined;
@@ -247,8 +247,11 @@ function offeredLine(
   const beforeFrom = moves ? undefined : kept;
   const beforeTo = both ? undefined : before?.[to];
 
-  const keys = fax ? NO_KEYS : keysForOffer(media, sdp, profile, legs[from], transport ?? beforeFrom, remote, random);
-  const offered = fax ? NO_OFFERED_KEYS : keysToOffer(legs[to], beforeTo, sideBefore(context, index, to), random);
+  const keys = fax
+    ? faxForOffer(media, sdp, beforeFrom, remote, random)
+    : keysForOffer(media, sdp, profile, legs[from], transport ?? beforeFrom, remote, random);
+  const faxOffered = fax ? faxToOffer(legs[to], beforeTo, random) : undefined;
+  const offered = faxOffered?.keys ?? keysToOffer(legs[to], beforeTo, sideBefore(context, index, to), random);
   const held = nowhere && beforeFrom?.remote !== undefined;
   const local =
     way ??
@@ -279,7 +282,7 @@ function offeredLine(
   const answerer: LineSide = {
     local: beforeTo?.local ?? sleeping?.[to] ?? context.reserve(legs[to], undefined),
     remote: beforeTo?.remote,
-    profile: fax ? FAX.name : onwardProfile(legs[to], beforeTo, offered, profile),
+    profile: faxOffered?.profile.name ?? onwardProfile(legs[to], beforeTo, offered, profile),
     mid: onwardMid(context, index, media, earlier),
     bundled: beforeTo?.bundled ?? (!fax && isBrowser(legs[to]) && fitsBundle(earlier, to, onward, index)),
     midId: beforeTo?.midId ?? 0,

@@ -19,6 +19,9 @@ export type SrtpSuite =
   | "AEAD_AES_128_GCM"
   | "AEAD_AES_256_GCM";
 
+/** `DTLS`: no SRTP, but records of DTLS itself. */
+export type SecuredBy = SrtpSuite | "DTLS";
+
 export interface MasterKey {
   /** Master key, then master salt. */
   readonly key: Secret<Uint8Array>;
@@ -86,7 +89,7 @@ export interface DtlsAssociation {
   readonly setup: "active" | "passive";
   /** Of the peer's certificate: it must fit one of each hash it names. 1 to 8. */
   readonly fingerprints: readonly DtlsFingerprint[];
-  /** In our order: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AEAD_AES_128_GCM, AEAD_AES_256_GCM; others are refused. */
+  /** For SRTP, in our order: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AEAD_AES_128_GCM, AEAD_AES_256_GCM; others are refused. */
   readonly suites: readonly SrtpSuite[];
   /** The peer's a=tls-id, up to 255 characters. */
   readonly tlsId?: string;
@@ -196,7 +199,7 @@ export type RelayChange = Partial<Omit<RelaySide, "local">> & {
   readonly relatch?: true;
 };
 
-/** `udptl`: T.38 fax, whose datagrams pass as they are. */
+/** `udptl`: T.38 fax, whose datagrams pass as they are; with DTLS each in a record of its own (RFC 7345). */
 export type PairKind = "audio" | "video" | "other" | "udptl";
 
 export type RelayCommand =
@@ -229,7 +232,7 @@ export type RelayEvent =
       readonly port: number;
     }
   /** The handshake is through, or a new one (RTP's, where RTCP has ports and a handshake of its own). */
-  | { readonly event: "secured"; readonly pair: number; readonly side: 0 | 1; readonly suite: SrtpSuite }
+  | { readonly event: "secured"; readonly pair: number; readonly side: 0 | 1; readonly suite: SecuredBy }
   /** No check came for 30 s (RFC 7675 §5.1): nothing is sent to that side until it nominates again, with `latched`. */
   | { readonly event: "expired"; readonly pair: number; readonly side: 0 | 1 }
   | { readonly event: "silent"; readonly pair: number; readonly side: 0 | 1 }

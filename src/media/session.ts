@@ -3,7 +3,7 @@ import type { RealmSettings } from "../base/index.ts";
 import type { Media, Sdp } from "../sdp/index.ts";
 import type { Local, Position } from "./line.ts";
 import type { MediaParty, SideIndex } from "./party.ts";
-import type { RelaySide, SrtpSuite } from "./relay-command.ts";
+import type { RelaySide, SecuredBy } from "./relay-command.ts";
 import type { Voice } from "./voice.ts";
 
 /** One leg as media sees it. It keeps the realm settings that it began with. */
@@ -49,7 +49,7 @@ export interface Relay {
   readonly locals: readonly [Local, Local];
   sides: [RelaySide, RelaySide];
   /** By side: what its handshake agreed on; `undefined`: there was none, or it is still going on. */
-  secured: [SrtpSuite | undefined, SrtpSuite | undefined];
+  secured: [SecuredBy | undefined, SecuredBy | undefined];
 }
 
 /** What may pass on one m-line before the call is answered; forward is from the caller to the callee. RFC 5009. */

@@ -4,7 +4,7 @@ import type { Direction } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
 import type { SideIndex } from "./party.ts";
 import { type Counted, streamQuality } from "./quality.ts";
-import type { FlowPath, SrtpSuite } from "./relay-command.ts";
+import type { FlowPath, SecuredBy } from "./relay-command.ts";
 import { currentState, type Relay, type Session } from "./session.ts";
 
 export interface MediaView {
@@ -59,7 +59,7 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
 
 /** Of a line in a bundle: what the handshake of its transport brought. */
 const securedOf = ({ relays }: Session, relay: Relay): Relay["secured"] => {
-  const of = (side: SideIndex): SrtpSuite | undefined => {
+  const of = (side: SideIndex): SecuredBy | undefined => {
     const carrier = relay.sides[side].bundle?.pair ?? relay.pair;
     return carrier === relay.pair
       ? relay.secured[side]
@@ -68,7 +68,7 @@ const securedOf = ({ relays }: Session, relay: Relay): Relay["secured"] => {
   return [of(0), of(1)];
 };
 
-function endView(line: Line, index: SideIndex, secured: SrtpSuite | undefined): EndView {
+function endView(line: Line, index: SideIndex, secured: SecuredBy | undefined): EndView {
   const { local, remote, profile, tx, dtls, ice, direction, mux } = line.sides[index];
   return {
     codecs: line.codecs,

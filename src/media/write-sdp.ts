@@ -15,7 +15,7 @@ import {
 } from "../sdp/index.ts";
 import type { LineDtls } from "./association.ts";
 import { MID_URI } from "./bundle.ts";
-import { FAX, isFaxAttribute } from "./fax.ts";
+import { isFaxAttribute, isFaxProfile } from "./fax.ts";
 import type { LineIce } from "./ice.ts";
 import type { LineSide, Local, OwnKey } from "./line.ts";
 import { cryptoText } from "./sdes.ts";
@@ -143,7 +143,7 @@ function mediaLines(
   more: readonly string[],
 ): string {
   const { source } = line;
-  const fax = line.protocol === FAX.name;
+  const fax = isFaxProfile(line.protocol);
   let text = `m=${source.kind} ${local.rtpPort} ${line.protocol}`;
   for (const format of source.formats) text += ` ${format}`;
   text += "\r\n";
@@ -161,6 +161,7 @@ function mediaLines(
   text += midLine(line.mid);
   if (midId !== 0) text += `a=extmap:${midId} ${MID_URI}\r\n`;
   // Fax machines are old, and know no more than what they must.
+  if (fax) text += line.dtls ?? "";
   if (fax) return line.direction === "sendrecv" ? text : `${text}a=${line.direction}\r\n`;
   // Each line says this one, which serves all: browsers look for it in each.
   if (line.led) return `${text}a=rtcp-mux\r\na=${line.direction}\r\n`;

@@ -1,5 +1,5 @@
 /** Offer and answer: RFC 3264 as functions. They judge; the media room acts. */
-import { profileOf } from "./profile.ts";
+import { isUdptl, profileOf } from "./profile.ts";
 import type { Media, Sdp } from "./sdp.ts";
 
 /** Why this answer does not fit that offer; `undefined` when it does. RFC 3264 §6. */
@@ -31,6 +31,7 @@ function lineFault(offered: Media, answered: Media): string | undefined {
 // fingerprint with UDP/TLS/RTP/SAVP, or without it. Whether the protection is enough is the media room's verdict.
 const sameFamily = (offered: string, answered: string): boolean =>
   (profileOf(offered) !== undefined && profileOf(answered) !== undefined) ||
+  (isUdptl(offered) && isUdptl(answered)) ||
   offered.toLowerCase() === answered.toLowerCase();
 
 /** Why this offer cannot follow what was agreed before; `undefined` when it can. RFC 3264 §8. */

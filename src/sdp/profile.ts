@@ -31,6 +31,9 @@ const PROFILES: ReadonlyMap<string, Profile> = new Map(
 export const profileOf = (protocol: string): Profile | undefined =>
   PROFILES.get(protocol) ?? PROFILES.get(protocol.toUpperCase());
 
+/** T.38 over UDP, in the clear (ITU-T T.38 Annex D) or in records of DTLS (RFC 7345). */
+export const isUdptl = (protocol: string): boolean => /^(?:udp\/tls\/)?udptl$/i.test(protocol);
+
 /** Over UDP; of DTLS when keys come by it. */
 export function profileName(secure: boolean, feedback: boolean, dtls = false): string {
   if (dtls) return feedback ? "UDP/TLS/RTP/SAVPF" : "UDP/TLS/RTP/SAVP";

@@ -102,10 +102,10 @@ const mediaRules = {
     }),
   ),
   fax: Type.Optional(
-    word("T.38 fax (m=image over UDPTL). Default pass, but refuse where srtp is required: fax knows no SRTP.", [
-      "pass",
-      "refuse",
-    ]),
+    word(
+      "T.38 fax (m=image over UDPTL). secure: on this side only over DTLS (RFC 7345). Default pass, but refuse where srtp is required: fax knows no SRTP.",
+      ["pass", "refuse", "secure"],
+    ),
   ),
   dtmf: Type.Optional(
     word(
