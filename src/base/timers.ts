@@ -1,6 +1,12 @@
 import type { Millis } from "./time.ts";
 
-/** The named timers of one machine: few, so a small array beats a heap. */
+/** No timer runs for so long. */
+const NEVER: Millis = Number.POSITIVE_INFINITY;
+
+/**
+ * The named timers of one machine: few, so a small array beats a heap. A name that was set once keeps its place, since an
+ * array that shrinks and grows costs more than all else here.
+ */
 export class TimerTable<Name extends string> {
   readonly #names: Name[] = [];
   readonly #times: Millis[] = [];
@@ -16,40 +22,39 @@ export class TimerTable<Name extends string> {
   }
 
   has(name: Name): boolean {
-    return this.#names.includes(name);
+    const index = this.#names.indexOf(name);
+    return index >= 0 && this.#times[index] !== NEVER;
   }
 
   stop(name: Name): void {
     const index = this.#names.indexOf(name);
-    if (index < 0) return;
-    this.#names.splice(index, 1);
-    this.#times.splice(index, 1);
+    if (index >= 0) this.#times[index] = NEVER;
   }
 
   clear(): void {
-    this.#names.length = 0;
-    this.#times.length = 0;
+    for (let i = 0; i < this.#times.length; i++) this.#times[i] = NEVER;
   }
 
   /** When the earliest timer fires; `undefined` when none runs. */
   next(): Millis | undefined {
-    let earliest: Millis | undefined;
-    for (const at of this.#times) if (earliest === undefined || at < earliest) earliest = at;
-    return earliest;
+    let earliest = NEVER;
+    for (const at of this.#times) if (at < earliest) earliest = at;
+    return earliest === NEVER ? undefined : earliest;
   }
 
   /** Takes out the earliest timer that is due at `now`; `undefined` when none is. Call it until it is. */
   takeDue(now: Millis): Name | undefined {
     let due = -1;
+    let earliest = NEVER;
     for (let i = 0; i < this.#times.length; i++) {
       const at = this.#times[i] as Millis;
-      if (at <= now && (due < 0 || at < (this.#times[due] as Millis))) due = i;
+      if (at > now || at >= earliest) continue;
+      due = i;
+      earliest = at;
     }
     if (due < 0) return undefined;
-    const name = this.#names[due];
-    this.#names.splice(due, 1);
-    this.#times.splice(due, 1);
-    return name;
+    this.#times[due] = NEVER;
+    return this.#names[due];
   }
 }
 

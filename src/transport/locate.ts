@@ -280,9 +280,13 @@ const withoutDot = (name: string): string => (name.endsWith(".") ? name.slice(0,
 /** The one text form of an IP address; `undefined` for a name. */
 const addressOf = (host: string): string | undefined => (isIp4(host) ? host : canonicalIp6(host));
 
+const DOT = 46;
+const ZERO = 48;
+
 /** Addresses that no SIP neighbour has: unspecified, broadcast, multicast (RFC 3261 §18.1.1 with maddr is not served). */
 function isNowhere(ip: string): boolean {
   if (ip.includes(":")) return ip === "::" || ip.startsWith("ff") || ip.startsWith("::ffff:");
-  const first = Number.parseInt(ip, 10);
+  let first = 0;
+  for (let i = 0; i < 3 && ip.charCodeAt(i) !== DOT; i++) first = 10 * first + ip.charCodeAt(i) - ZERO;
   return first === 0 || first >= 224;
 }
