@@ -9,6 +9,7 @@
 #include "../io/address.h"
 #include "../io/relay_host.h"
 #include "door.h"
+#include "plain.h"
 #include "words.h"
 
 namespace sallyport::addon {
@@ -21,6 +22,8 @@ constexpr std::size_t kEventBatch = 256;
 struct Running {
   napi_threadsafe_function notify = nullptr;
   napi_ref counters = nullptr;
+  napi_ref desk_memory = nullptr;
+  PlainSide* desk = nullptr;  ///< Two.
   std::unique_ptr<io::RelayHost> host;
   bool stopped = false;
 };
@@ -78,11 +81,12 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
   js.set(object, "event", js.make_text(name_of(event.kind)));
   js.set(object, "pair", js.make_number(event.pair));
   js.set(object, "side", js.make_number(event.side));
-  js.set(object, "ip", event.kind == relay::EventKind::kLatched ? make_ip(js, event.source.ip) : js.make_text(""));
-  js.set(object, "port", js.make_number(event.source.port[0] << 8 | event.source.port[1]));
-  js.set(object, "reason", js.make_text(event.reason));
-  const bool secured = event.kind == relay::EventKind::kSecured;
-  js.set(object, "suite", js.make_text(secured ? crypto::facts(event.suite).sdes_name : ""));
+  if (event.kind == relay::EventKind::kLatched) {
+    js.set(object, "ip", make_ip(js, event.source.ip));
+    js.set(object, "port", js.make_number(event.source.port[0] << 8 | event.source.port[1]));
+  }
+  if (event.reason[0] != '\0') js.set(object, "reason", js.make_text(event.reason));
+  if (event.kind == relay::EventKind::kSecured) js.set(object, "suite", js.make_text(crypto::facts(event.suite).sdes_name));
   if (event.kind == relay::EventKind::kDigit) {
     js.set(object, "digit", js.make_number(event.digit));
     js.set(object, "durationMs", js.make_number(event.duration_ms));
@@ -160,6 +164,28 @@ napi_value open_pair(napi_env env, napi_callback_info info) {
     if (!call.js.as_bytes(call.arguments[4], resumes) || resumes.empty()) return call.js.fail("resumes"), nullptr;
   }
   return call.js.make_boolean(call.running->stopped || call.running->host->open(pair, kind, caller, callee, resumes));
+}
+
+napi_value open_plain(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair;
+  relay::PairKind kind;
+  io::SideWords caller, callee;
+  PlainSide desk[2];
+  std::memcpy(desk, call.running->desk, sizeof desk);
+  if (!call.pair(pair) || !read_plain_pair(call.js, desk, kind, caller, callee)) return nullptr;
+  return call.js.make_boolean(call.running->stopped || call.running->host->open(pair, kind, caller, callee, {}));
+}
+
+napi_value change_plain(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  std::uint32_t pair;
+  std::int64_t side;
+  io::SideWords set;
+  const PlainSide plain = *call.running->desk;
+  if (!call.pair(pair) || !call.js.as_number(call.arguments[1], 0, 1, side) || !read_plain_change(call.js, plain, set)) return nullptr;
+  return call.js.make_boolean(call.running->stopped ||
+                              call.running->host->change(pair, static_cast<std::uint8_t>(side), plain.bits, set));
 }
 
 napi_value export_pair(napi_env env, napi_callback_info info) {
@@ -357,6 +383,12 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   const std::size_t skip = (kLineBytes - reinterpret_cast<std::uintptr_t>(memory) % kLineBytes) % kLineBytes;
   if (napi_create_typedarray(env, napi_uint32_array, bytes / sizeof(std::uint32_t), buffer, skip, &counters) != napi_ok) return nullptr;
   napi_create_reference(env, counters, 1, &running->counters);
+  napi_value desk_memory, desk;
+  void* desk_bytes = nullptr;
+  if (napi_create_arraybuffer(env, 2 * sizeof(PlainSide), &desk_bytes, &desk_memory) != napi_ok) return nullptr;
+  if (napi_create_typedarray(env, napi_uint8_array, 2 * sizeof(PlainSide), desk_memory, 0, &desk) != napi_ok) return nullptr;
+  napi_create_reference(env, desk, 1, &running->desk_memory);
+  running->desk = static_cast<PlainSide*>(desk_bytes);
   napi_create_string_utf8(env, "sallyport.relay", NAPI_AUTO_LENGTH, &resource_name);
   if (napi_create_threadsafe_function(env, on_events, nullptr, resource_name, 0, 1, nullptr, nullptr, running.get(), deliver,
                                       &running->notify) != napi_ok) {
@@ -381,8 +413,11 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   js.set(door, "fingerprint", fingerprint_object(js, data->host->fingerprint()));
   js.set(door, "kernelProblem", js.make_text(data->host->kernel_problem()));
   js.set(door, "counters", counters);
+  js.set(door, "plainDesk", desk);
   js.set(door, "counterNames", counter_names(js));
   js.method(door, "open", open_pair, data);
+  js.method(door, "openPlain", open_plain, data);
+  js.method(door, "changePlain", change_plain, data);
   js.method(door, "export", export_pair, data);
   js.method(door, "change", change_pair, data);
   js.method(door, "digit", play_digit, data);

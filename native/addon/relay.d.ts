@@ -135,13 +135,13 @@ export interface NativeEvent {
     | "closed";
   readonly pair: number;
   readonly side: 0 | 1;
-  /** With `latched`; otherwise "" and 0. */
-  readonly ip: string;
-  readonly port: number;
-  /** With `failed`; with `exported` where there is no state; otherwise "". */
-  readonly reason: string;
-  /** With `secured`; otherwise "". */
-  readonly suite: SrtpSuite | "";
+  /** With `latched` alone. */
+  readonly ip?: string;
+  readonly port?: number;
+  /** With `failed`; with `exported` where there is no state. */
+  readonly reason?: string;
+  /** With `secured` alone. */
+  readonly suite?: SrtpSuite;
   /** With `digit` alone. */
   readonly digit?: number;
   readonly durationMs?: number;
@@ -211,6 +211,11 @@ export interface NativeRelay {
     /** Of `exported`, by a relay that is silent from now on. Never empty. */
     resumes?: Uint8Array,
   ): boolean;
+  /** Both sides as they lie on `plainDesk`: PlainSide of native/addon/plain.h. */
+  readonly plainDesk: Uint8Array;
+  openPlain(pair: number): boolean;
+  /** What the first place of `plainDesk` says. */
+  changePlain(pair: number, side: 0 | 1): boolean;
   /** Tells the pair's state by `exported`. */
   export(pair: number): boolean;
   change(pair: number, side: 0 | 1, set: Partial<NativeSide> & { readonly relatch?: true }): boolean;

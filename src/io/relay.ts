@@ -32,6 +32,7 @@ import type {
   SrtpKey,
 } from "../engine/index.ts";
 import { loadAddon } from "./addon.ts";
+import { PlainDesk } from "./plain-desk.ts";
 
 export interface RelayOptions {
   /** CPU cores, one packet thread each. Default []: one thread, placed by the kernel. */
@@ -63,7 +64,7 @@ const PACKET_LIMITS: PacketLimits = { audio: 2_000, other: 20_000 };
 /** As the words of the counters number them. */
 const PATHS: readonly FlowPath[] = ["socket", "xdp", "af_xdp"];
 /** Commands of this long wake the packet threads once, for a wake-up costs; a socket that waits for its thread loses nothing. */
-const WAKE_GATHER_MS = 1;
+const WAKE_GATHER_MS = 5;
 /** A command that found the queue to the packet threads full is tried again this much later. */
 const RETRY_MS = 1;
 
@@ -79,6 +80,7 @@ export class Relay {
   readonly #wordsPerSide: number;
   readonly #at: Readonly<Record<CounterWord, number>>;
   readonly #onEvents: RelayOptions["onEvents"];
+  readonly #desk: PlainDesk;
   /** Limit: grows by what callers post while the queue stands full; media opens at most maxPairs, so it is bounded by that. */
   #waiting: RelayCommand[] = [];
   #retry: NodeJS.Timeout | undefined;
@@ -101,6 +103,7 @@ export class Relay {
     this.#wordsPerSide = this.#native.counterNames.length;
     this.#at = placesOf(this.#native.counterNames);
     this.#halves = this.#native.counters;
+    this.#desk = new PlainDesk(this.#native.plainDesk);
   }
 
   /** What carries the packets: `io_uring`, or `epoll` where the kernel forbids it. */
@@ -217,6 +220,9 @@ export class Relay {
   #post(command: RelayCommand): boolean {
     switch (command.word) {
       case "open":
+        if (command.resumes === undefined && this.#desk.putPair(command.kind, command.sides)) {
+          return this.#native.openPlain(command.pair);
+        }
         return this.#native.open(
           command.pair,
           command.kind,
@@ -227,6 +233,7 @@ export class Relay {
       case "export":
         return this.#native.export(command.pair);
       case "change":
+        if (this.#desk.putChange(command.set)) return this.#native.changePlain(command.pair, command.side);
         return this.#native.change(command.pair, command.side, changeOf(command.set));
       case "digit":
         return this.#native.digit(command.pair, command.side, command.digit);
@@ -239,13 +246,13 @@ export class Relay {
     const { pair, side } = event;
     switch (event.event) {
       case "latched":
-        return { event: "latched", pair, side, ip: event.ip, port: event.port };
+        return { event: "latched", pair, side, ip: event.ip ?? "", port: event.port ?? 0 };
       case "secured":
         return { event: "secured", pair, side, suite: event.suite as SecuredBy };
       case "exported":
-        return { event: "exported", pair, state: event.state, reason: event.reason, keys: keysOf(event.keys) };
+        return { event: "exported", pair, state: event.state, reason: event.reason ?? "", keys: keysOf(event.keys) };
       case "failed":
-        return { event: "failed", pair, side, reason: event.reason };
+        return { event: "failed", pair, side, reason: event.reason ?? "" };
       case "digit":
         return { event: "digit", pair, side, digit: event.digit ?? 0, durationMs: event.durationMs ?? 0 };
       case "keyLifetime":
