@@ -86,7 +86,7 @@ napi_value event_object(const Js& js, const io::HostEvent& event) {
     js.set(object, "port", js.make_number(event.source.port[0] << 8 | event.source.port[1]));
   }
   if (event.reason[0] != '\0') js.set(object, "reason", js.make_text(event.reason));
-  if (event.kind == relay::EventKind::kSecured) js.set(object, "suite", js.make_text(crypto::facts(event.suite).sdes_name));
+  if (event.kind == relay::EventKind::kSecured) js.set(object, "suite", js.make_text(event.records ? "DTLS" : crypto::facts(event.suite).sdes_name));
   if (event.kind == relay::EventKind::kDigit) {
     js.set(object, "digit", js.make_number(event.digit));
     js.set(object, "durationMs", js.make_number(event.duration_ms));

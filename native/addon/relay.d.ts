@@ -141,7 +141,7 @@ export interface NativeEvent {
   /** With `failed`; with `exported` where there is no state. */
   readonly reason?: string;
   /** With `secured` alone. */
-  readonly suite?: SrtpSuite;
+  readonly suite?: SrtpSuite | "DTLS";
   /** With `digit` alone. */
   readonly digit?: number;
   readonly durationMs?: number;

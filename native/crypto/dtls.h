@@ -1,4 +1,5 @@
 /// DTLS-SRTP (RFC 5763, RFC 5764) without sockets and threads: datagrams and the time go in, datagrams and keys come out.
+/// Also UDPTL over DTLS (RFC 7345): there the datagrams of others go in records, and no keys come out.
 /// DTLS 1.2 (RFC 6347) alone: OpenSSL 3 has no DTLS 1.3, and older versions are refused.
 #pragma once
 
@@ -39,6 +40,7 @@ bool has_dtls_profile(Suite suite) noexcept;
 struct DtlsWords {
   bool present = false;
   bool active = false;  ///< We send the ClientHello.
+  bool data = false;    ///< No SRTP: the suites mean nothing, and what is to be secured goes in records.
   std::array<Fingerprint, kFingerprintLimit> fingerprints{};
   std::uint8_t fingerprint_count = 0;
   std::array<Suite, kDtlsSuiteLimit> suites{};
@@ -108,6 +110,9 @@ class DtlsFactory {
 /// §4.1.1.1. A VPN or a tunnel rarely carries less than the latter.
 inline constexpr std::size_t kDtlsDatagramBytes = 1'200;
 inline constexpr std::size_t kDtlsSmallDatagramBytes = 540;
+/// Limit: bytes that go in one record, so that it fits a datagram of ours with its head, nonce and tag. T.38 ends take far
+/// less.
+inline constexpr std::size_t kDtlsDataBytes = kDtlsDatagramBytes - 64;
 /// The first retransmission, and the longest time between two. RFC 6347 §4.2.4.1 has one second and a minute: somebody
 /// waits for this call to be heard.
 inline constexpr std::uint64_t kDtlsFirstResendNs = 400'000'000;
@@ -143,6 +148,11 @@ class DtlsAssociation {
   DtlsAssociation(const DtlsAssociation&) = delete;
   DtlsAssociation& operator=(const DtlsAssociation&) = delete;
 
+  /// With `data`: takes what came in the peer's records, each at once.
+  void set_taker(Send take) noexcept { take_ = take; }
+  /// With `data`, once secured: sends it in a record. False: it is too long, or there is no association any more.
+  bool write(std::span<const std::uint8_t> datagram, std::uint64_t now_ns) noexcept;
+
   /// Active: sends the ClientHello.
   void start(std::uint64_t now_ns) noexcept;
   void handle(std::span<const std::uint8_t> datagram, std::uint64_t now_ns) noexcept;
@@ -175,6 +185,7 @@ class DtlsAssociation {
 
   ssl_st* ssl_ = nullptr;
   Send send_ = nullptr;
+  Send take_ = nullptr;
   void* user_ = nullptr;
   DtlsWords words_;
   std::span<const std::uint8_t> arrived_;

@@ -143,7 +143,7 @@ std::unique_ptr<DtlsAssociation> DtlsAssociation::create(const DtlsFactory& fact
   SSL_set_mtu(ssl, kDtlsDatagramBytes);
   DTLS_set_timer_cb(ssl, next_resend);
   words.active ? SSL_set_connect_state(ssl) : SSL_set_accept_state(ssl);
-  return SSL_set_tlsext_use_srtp(ssl, profiles_of(words).c_str()) == 0 ? std::move(made) : nullptr;
+  return words.data || SSL_set_tlsext_use_srtp(ssl, profiles_of(words).c_str()) == 0 ? std::move(made) : nullptr;
 }
 
 DtlsAssociation::~DtlsAssociation() { SSL_free(ssl_); }
@@ -190,11 +190,12 @@ void DtlsAssociation::close(std::uint64_t now_ns) noexcept {
 void DtlsAssociation::advance() noexcept {
   while (state_ == DtlsState::kShaking || state_ == DtlsState::kSecured) {
     ERR_clear_error();
-    std::uint8_t nothing[64];  // Nobody of ours talks through DTLS itself; what comes is read and forgotten.
+    std::uint8_t data[2'048];  // With SRTP nobody talks through DTLS itself; what comes is read and forgotten.
     const bool shaking = state_ == DtlsState::kShaking;
-    const int result = shaking ? SSL_do_handshake(ssl_) : SSL_read(ssl_, nothing, sizeof nothing);
+    const int result = shaking ? SSL_do_handshake(ssl_) : SSL_read(ssl_, data, sizeof data);
     if (result > 0) {
       if (shaking) finish();
+      else if (take_ != nullptr) take_(user_, {data, static_cast<std::size_t>(result)});
       continue;
     }
     switch (SSL_get_error(ssl_, result)) {
@@ -210,7 +211,18 @@ void DtlsAssociation::advance() noexcept {
   }
 }
 
+bool DtlsAssociation::write(std::span<const std::uint8_t> datagram, std::uint64_t now_ns) noexcept {
+  const DtlsClock clock(now_ns);
+  if (!words_.data || state_ != DtlsState::kSecured || datagram.empty() || datagram.size() > kDtlsDataBytes) return false;
+  ERR_clear_error();
+  return SSL_write(ssl_, datagram.data(), static_cast<int>(datagram.size())) > 0;
+}
+
 void DtlsAssociation::finish() noexcept {
+  if (words_.data) {
+    state_ = DtlsState::kSecured;
+    return;
+  }
   const SRTP_PROTECTION_PROFILE* const chosen = SSL_get_selected_srtp_profile(ssl_);
   for (const Profile& profile : kProfiles) {
     if (chosen == nullptr || chosen->id != profile.id) continue;
@@ -231,7 +243,7 @@ bool DtlsAssociation::keys(DtlsMaster& receive, DtlsMaster& send) const noexcept
   const SuiteFacts& about = facts(suite_);
   const std::size_t key = about.master_key_bytes, salt = about.master_salt_bytes;
   std::uint8_t material[2 * 48];
-  if (state_ != DtlsState::kSecured || SSL_export_keying_material(ssl_, material, 2 * (key + salt), kLabel.data(), kLabel.size(), nullptr, 0, 0) != 1) {
+  if (words_.data || state_ != DtlsState::kSecured || SSL_export_keying_material(ssl_, material, 2 * (key + salt), kLabel.data(), kLabel.size(), nullptr, 0, 0) != 1) {
     return false;
   }
   // Client's key, server's key, client's salt, server's salt.

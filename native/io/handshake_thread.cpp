@@ -185,20 +185,33 @@ void HandshakeThread::open(const HandshakeOrder& order, std::uint64_t now_ns) {
 void HandshakeThread::take_mail(HandshakeLane& lane, std::size_t count, std::uint64_t now_ns) {
   for (; count > 0; --count) {
     const HandshakeMail* const mail = lane.mail.front();
-    if (mail->reached) handshakes_->reached(mail->association, mail->flow, mail->peer, now_ns);
-    else handshakes_->arrived(mail->association, mail->flow, mail->peer, {mail->bytes, mail->size}, now_ns);
+    switch (mail->kind) {
+      case HandshakeMail::Kind::kReached: handshakes_->reached(mail->association, mail->flow, mail->peer, now_ns); break;
+      case HandshakeMail::Kind::kArrived: handshakes_->arrived(mail->association, mail->flow, mail->peer, {mail->bytes, mail->size}, now_ns); break;
+      case HandshakeMail::Kind::kLeaves: handshakes_->leaves(mail->association, mail->flow, {mail->bytes, mail->size}, now_ns); break;
+    }
     lane.mail.release();
   }
 }
 
 void HandshakeThread::send(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::span<const std::uint8_t> datagram) noexcept {
+  post(HandshakeResult::Kind::kSend, association, flow, to, datagram);
+}
+
+void HandshakeThread::data(std::uint32_t association, std::uint32_t flow, const endpoint& peer, std::span<const std::uint8_t> datagram) noexcept {
+  post(HandshakeResult::Kind::kData, association, flow, peer, datagram);
+}
+
+/// What may be lost, as UDP may.
+void HandshakeThread::post(HandshakeResult::Kind kind, std::uint32_t association, std::uint32_t flow, const endpoint& peer,
+                           std::span<const std::uint8_t> datagram) noexcept {
   HandshakeLane& lane = lane_of(flow / relay::kFlowsPerPair);
   HandshakeResult* const result = lane.results.size() + kLaneReserve > lane.results.capacity() ? nullptr : lane.results.vacant();
   if (result == nullptr || datagram.size() > sizeof result->bytes) return;
-  result->kind = HandshakeResult::Kind::kSend;
+  result->kind = kind;
   result->association = association;
   result->flow = flow;
-  result->peer = to;
+  result->peer = peer;
   result->size = static_cast<std::uint32_t>(datagram.size());
   std::memcpy(result->bytes, datagram.data(), datagram.size());
   lane.results.publish();
@@ -210,11 +223,11 @@ void HandshakeThread::secured(std::uint32_t association, std::uint32_t flow, con
   const relay::PairKind kind = media == media_.end() ? relay::PairKind::kAudio : media->second;
   const SourcePlaces heard = places_for(kind, true), sent = places_for(kind, false);
   crypto::SrtpContextPtr rx, tx;
-  if (engine_) {
+  if (engine_ && kind != relay::PairKind::kUdptl) {
     rx = engine_->open(crypto::Direction::kReceive, {.suite = suite, .master = {receive.bytes.data(), receive.size}, .streams = heard.streams, .retired = heard.retired});
     tx = engine_->open(crypto::Direction::kSend, {.suite = suite, .master = {send.bytes.data(), send.size}, .streams = sent.streams, .retired = sent.retired});
   }
-  if (!rx || !tx) return failed(association, flow, "the key was not taken: no cipher machine on this CPU, or no memory");
+  if (kind != relay::PairKind::kUdptl && (!rx || !tx)) return failed(association, flow, "the key was not taken: no cipher machine on this CPU, or no memory");
   HandshakeResult result{};
   result.kind = HandshakeResult::Kind::kSecured;
   result.association = association;

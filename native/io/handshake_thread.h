@@ -41,7 +41,7 @@ class Bell {
 
 /// From a packet thread to the handshakes.
 struct HandshakeMail {
-  bool reached;  ///< Not a datagram: where the peer is.
+  enum class Kind : std::uint8_t { kArrived, kReached, kLeaves } kind;  ///< Reached: no datagram, but where the peer is.
   std::uint32_t association;
   std::uint32_t flow;
   std::uint32_t size;
@@ -51,7 +51,7 @@ struct HandshakeMail {
 
 /// From the handshakes to a packet thread.
 struct HandshakeResult {
-  enum class Kind : std::uint8_t { kSend, kSecured, kFailed, kClosePair } kind;
+  enum class Kind : std::uint8_t { kSend, kData, kSecured, kFailed, kClosePair } kind;
   std::uint32_t association;
   std::uint32_t flow;
   std::uint32_t pair;
@@ -120,7 +120,9 @@ class HandshakeThread final : private relay::HandshakeSink {
   void send(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::span<const std::uint8_t> datagram) noexcept override;
   void secured(std::uint32_t association, std::uint32_t flow, const endpoint& peer, crypto::Suite suite,
                const crypto::DtlsMaster& receive, const crypto::DtlsMaster& send) noexcept override;
+  void data(std::uint32_t association, std::uint32_t flow, const endpoint& peer, std::span<const std::uint8_t> datagram) noexcept override;
   void failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept override;
+  void post(HandshakeResult::Kind kind, std::uint32_t association, std::uint32_t flow, const endpoint& peer, std::span<const std::uint8_t> datagram) noexcept;
 
   const std::vector<std::atomic<std::uint8_t>>& places_;
   std::unique_ptr<crypto::DtlsFactory> factory_;

@@ -235,6 +235,15 @@ void PacketThread::take_results(std::uint64_t now_ns) noexcept {
                      .verdict = relay::Verdict::kForward, .out_flow = result->flow, .to = result->peer});
         break;
       }
+      case Kind::kData: {
+        if (result->size + crypto::kTailroomBytes > letters_[i].size()) break;
+        std::memcpy(letters_[i].data(), result->bytes, result->size);
+        relay::Datagram opened{.flow = result->flow, .sender = result->peer, .data = letters_[i].data(), .size = result->size,
+                               .room = static_cast<std::uint32_t>(letters_[i].size())};
+        relay_->opened(result->association, opened, now_ns);
+        if (opened.verdict == relay::Verdict::kForward) port_->send(opened);
+        break;
+      }
       case Kind::kSecured:
         relay_->secured({.association = result->association, .flow = result->flow, .peer = result->peer, .rx = result->rx,
                          .tx = result->tx, .suite = result->suite, .receive = result->receive, .send = result->send}, now_ns);
@@ -248,22 +257,31 @@ void PacketThread::take_results(std::uint64_t now_ns) noexcept {
 }
 
 void PacketThread::arrived(std::uint32_t association, const relay::Datagram& datagram) noexcept {
+  post(HandshakeMail::Kind::kArrived, association, datagram.flow, datagram);
+}
+
+bool PacketThread::leaves(std::uint32_t association, std::uint32_t flow, const relay::Datagram& datagram) noexcept {
+  return post(HandshakeMail::Kind::kLeaves, association, flow, datagram);
+}
+
+bool PacketThread::post(HandshakeMail::Kind kind, std::uint32_t association, std::uint32_t flow, const relay::Datagram& datagram) noexcept {
   HandshakeMail* const mail = lane_.mail.size() + kLaneReserve > lane_.mail.capacity() ? nullptr : lane_.mail.vacant();
-  if (mail == nullptr || datagram.size > sizeof mail->bytes) return;
-  mail->reached = false;
+  if (mail == nullptr || datagram.size > sizeof mail->bytes) return false;
+  mail->kind = kind;
   mail->association = association;
-  mail->flow = datagram.flow;
+  mail->flow = flow;
   mail->size = datagram.size;
   mail->peer = datagram.sender;
   std::memcpy(mail->bytes, datagram.data, datagram.size);
   lane_.mail.publish();
   mailed_ = true;
+  return true;
 }
 
 void PacketThread::reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept {
   HandshakeMail* const mail = lane_.mail.vacant();
   if (mail == nullptr) return;  // The handshake then ends at its limit.
-  mail->reached = true;
+  mail->kind = HandshakeMail::Kind::kReached;
   mail->association = association;
   mail->flow = flow;
   mail->size = 0;

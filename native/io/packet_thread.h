@@ -66,6 +66,8 @@ class PacketThread final : private relay::EventSink, private relay::HandshakeDoo
   void take_results(std::uint64_t now_ns) noexcept;
   void close_pair(std::uint32_t pair) noexcept;
   void arrived(std::uint32_t association, const relay::Datagram& datagram) noexcept override;
+  bool leaves(std::uint32_t association, std::uint32_t flow, const relay::Datagram& datagram) noexcept override;
+  bool post(HandshakeMail::Kind kind, std::uint32_t association, std::uint32_t flow, const relay::Datagram& datagram) noexcept;
   void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept override;
   void obey(const Command& command, std::uint64_t now_ns) noexcept;
   void tell_port(std::uint32_t first, const relay::Side& side) noexcept;

@@ -132,7 +132,6 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
     const char* reason = misplaced != nullptr ? misplaced : open_sockets(held, *sides[side], side);
     if (reason == nullptr && held.shares[side] && sides[side]->dtls.present) reason = "the handshake is that of the line it is bundled with";
     if (reason == nullptr) reason = open_contexts(*sides[side], kind, bundle.present);
-    if (reason == nullptr && sides[side]->dtls.present && kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
     // Without its state a key would be used twice.
     if (sides[side]->handed.components[0].present && (resumes.empty() || !sides[side]->dtls.present)) reason = "keys of a handshake come with their state";
     if (reason == nullptr) reason = open_handed(*sides[side], kind, bundle.present);
@@ -177,7 +176,6 @@ bool RelayHost::change(std::uint32_t pair, std::uint8_t side, std::uint32_t bits
   const char* reason = open_contexts(set, held.kind, held.bundled[side]);
   if (set.handed.components[0].present) reason = "keys of a handshake come with their state";
   if (set.dtls.present && held.shares[side]) reason = "the handshake is that of the line it is bundled with";
-  if (set.dtls.present && held.kind == relay::PairKind::kUdptl) reason = "UDPTL has no DTLS here";
   if (reason != nullptr) {
     close_contexts(set.side);
     fail(pair, side, reason);
@@ -316,6 +314,7 @@ void RelayHost::link(Held& held, std::uint32_t pair, std::uint8_t side, const Si
   order.media = held.bundled[side] ? relay::PairKind::kOther : held.kind;
   order.words = {.association = last_association_, .first_flow = pair * relay::kFlowsPerPair + side * 2u,
                  .one_source = held.ice[side] || held.latch[side] == relay::LatchPolicy::kOff, .ice = held.ice[side], .words = words};
+  order.words.words.data = held.kind == relay::PairKind::kUdptl;
   order.identity = given.identity;
   if (given.handed.done) {
     const bool muxed = given.side.local.rtp_port == given.side.local.rtcp_port;
@@ -380,7 +379,7 @@ bool RelayHost::translate(const relay::Event& event, HostEvent& out) noexcept {
   }
   if (event.kind == relay::EventKind::kClosed) close_sockets(held_[event.pair]);
   out = {.kind = event.kind, .side = event.side, .pair = event.pair, .source = event.source, .reason = event.reason, .suite = event.suite,
-         .digit = event.digit, .duration_ms = event.duration_ms, .receiving = event.receiving, .packets_left = event.packets_left};
+         .records = held_[event.pair].kind == relay::PairKind::kUdptl, .digit = event.digit, .duration_ms = event.duration_ms, .receiving = event.receiving, .packets_left = event.packets_left};
   if (event.kind == relay::EventKind::kExported && *event.reason == '\0') {
     out.state = relay::written(*state);
     const auto &caller = state->sides[0].keys, &callee = state->sides[1].keys;

@@ -49,6 +49,7 @@ struct HostEvent {
   endpoint source{};
   const char* reason = "";
   crypto::Suite suite{};
+  bool records = false;  ///< With kSecured: of UDPTL, which has no suite of SRTP.
   std::uint8_t digit = 0;
   std::uint32_t duration_ms = 0;
   bool receiving = false;

@@ -28,6 +28,10 @@ struct Handshakes::Attempt {
     if (attempt.catches != nullptr) attempt.catches->assign(datagram.begin(), datagram.end());
     else attempt.sink->send(attempt.association, attempt.flow, attempt.peer, datagram);
   }
+  static void take(void* self, std::span<const std::uint8_t> datagram) {
+    auto& attempt = *static_cast<Attempt*>(self);
+    attempt.sink->data(attempt.association, attempt.flow, attempt.peer, datagram);
+  }
 };
 
 struct Handshakes::Component {
@@ -108,6 +112,13 @@ void Handshakes::reached(std::uint32_t association, std::uint32_t flow, const en
   look(handshake, flow & 1, *attempt, now_ns);
 }
 
+void Handshakes::leaves(std::uint32_t association, std::uint32_t flow, std::span<const std::uint8_t> datagram, std::uint64_t now_ns) {
+  const auto found = table_.find(association);
+  if (found == table_.end()) return;
+  const Component& component = found->second->components[flow & 1];
+  if (component.secured && !component.attempts.empty()) component.attempts.front()->dtls->write(datagram, now_ns);
+}
+
 Handshakes::Attempt* Handshakes::attempt_for(Handshake& handshake, std::uint32_t number, const endpoint& peer, std::uint64_t now_ns) {
   Component& component = handshake.components[number];
   auto& attempts = component.attempts;
@@ -135,6 +146,7 @@ Handshakes::Attempt* Handshakes::make(Handshake& handshake, std::uint32_t compon
   made->dtls = crypto::DtlsAssociation::create(factory_, handshake.words.words, Attempt::send, made.get(),
                                              handshake.words.identity.get());
   if (made->dtls == nullptr) return nullptr;
+  if (handshake.words.words.data) made->dtls->set_taker(Attempt::take);
   live_ += 1;
   if (!handshake.running) running_.push_back(handshake.words.association);
   handshake.running = true;
@@ -161,7 +173,8 @@ bool Handshakes::look(Handshake& handshake, std::uint32_t number, Attempt& attem
 bool Handshakes::keep(Handshake& handshake, std::uint32_t number, Attempt& attempt, std::uint64_t now_ns) {
   Component& component = handshake.components[number];
   crypto::DtlsMaster receive, send;
-  if (!attempt.dtls->keys(receive, send)) {
+  const bool data = handshake.words.words.data;
+  if (!data && !attempt.dtls->keys(receive, send)) {
     fail(handshake, "the handshake gave no keys");
     return false;
   }
@@ -170,7 +183,8 @@ bool Handshakes::keep(Handshake& handshake, std::uint32_t number, Attempt& attem
   for (std::size_t i = component.attempts.size(); i-- > 0;) {
     if (component.attempts[i].get() != &attempt) drop(component, *component.attempts[i]);
   }
-  lingering_.push_back({now_ns + kLingerNs, handshake.words.association, number});
+  // One that carries data itself lives as long as its side.
+  if (!data) lingering_.push_back({now_ns + kLingerNs, handshake.words.association, number});
   sink_.secured(handshake.words.association, attempt.flow, attempt.peer, attempt.dtls->suite(), receive, send);
   return true;
 }

@@ -44,6 +44,8 @@ class HandshakeSink {
   virtual void send(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::span<const std::uint8_t> datagram) noexcept = 0;
   virtual void secured(std::uint32_t association, std::uint32_t flow, const endpoint& peer, crypto::Suite suite,
                        const crypto::DtlsMaster& receive, const crypto::DtlsMaster& send) noexcept = 0;
+  /// What the peer of an association without SRTP has sent in a record.
+  virtual void data(std::uint32_t association, std::uint32_t flow, const endpoint& peer, std::span<const std::uint8_t> datagram) noexcept = 0;
   /// `reason`: static text.
   virtual void failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept = 0;
 
@@ -64,6 +66,7 @@ class Handshakes {
   void arrived(std::uint32_t association, std::uint32_t flow, const endpoint& sender, std::span<const std::uint8_t> datagram,
                std::uint64_t now_ns);
   void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::uint64_t now_ns);
+  void leaves(std::uint32_t association, std::uint32_t flow, std::span<const std::uint8_t> datagram, std::uint64_t now_ns);
 
   void handle_time(std::uint64_t now_ns);
   /// All ones: never.

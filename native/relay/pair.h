@@ -70,6 +70,7 @@ struct Guard {
   crypto::SrtpContext* rtcp_rx = nullptr;  ///< Of the association on the RTCP port, where DTLS has one: RFC 5764 §4.2.
   crypto::SrtpContext* rtcp_tx = nullptr;
   HandshakeKeys keys;                      ///< In use, or not there yet. Wiped with the association.
+  bool records = false;                    ///< UDPTL: the association is there that its datagrams go by.
   std::uint32_t keys_of = 0;               ///< The association that brought RTP's; 0: one of another box, which was another's.
   Spent spent;                             ///< Where the side `remembers`.
   std::uint64_t refilled_ns = 0;

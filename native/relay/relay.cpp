@@ -31,9 +31,6 @@ bool renumber(Datagram& datagram, RunningSide& to, std::uint8_t line, std::uint6
   return true;
 }
 
-/// A sequence number, a first IFP packet and a word on how it is repaired: ITU-T T.38 §9.1. More is not our affair.
-bool udptl_fits(std::span<const std::uint8_t> bytes) noexcept { return bytes.size() >= 4; }
-
 /// What became of a packet, for the numbers of those that follow it.
 void tell_source(OutSources& sources, const Datagram& datagram, crypto::Verdict verdict) noexcept {
   const std::uint32_t ssrc = read32(datagram.data + 8);
@@ -95,6 +92,7 @@ void Relay::judge(Datagram& datagram, std::uint64_t now_ns) noexcept {
   const std::span<const std::uint8_t> bytes(datagram.data, datagram.size);
 
   const bool rtp = pairs_[number].kind != PairKind::kUdptl;
+  if (!rtp && side.dtls) return judge_record(datagram, pairs_[number], now_ns);
   if (rtp && (bytes.empty() || bytes[0] >> 6 != 2)) return judge_other(datagram, now_ns);
   datagram.rtcp = rtp && bytes.size() >= 2 && is_rtcp_type(bytes[1]);
   const bool right_port = datagram.rtcp ? rtcp_port || side.mux : !rtcp_port;
@@ -190,6 +188,7 @@ void Relay::forward(Datagram& datagram, Pair& pair, std::uint32_t side_number, s
   datagram.out_pair = pair.number;
   datagram.out_flow = carrier(pair, side_number ^ 1) * kFlowsPerPair + (side_number ^ 1) * 2 + other_rtcp_port;
   datagram.to = out.to;
+  if (other.dtls && pair.kind == PairKind::kUdptl) return put_in_record(datagram);
   if (other.dtls && sending(datagram.out_flow) == nullptr) return drop(datagram, Verdict::kUnsent);
   if (other.bundled && !datagram.rtcp) put_mid(datagram, guard(pair.number, side_number ^ 1).bundle.words);
 }

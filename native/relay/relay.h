@@ -181,7 +181,7 @@ static_assert(kCounterCount <= kCounterStride);
 
 /// What became of a datagram. All but kForward are drops, each with its counter. kTaken: a digit that crosses in another
 /// way, or sound in whose place a digit of ours goes. Two are neither, and Relay's alone: kAnswer (it goes out as it stands, an answer to a check or
-/// ZRTP, and becomes kForward) and kHandedOn (to a handshake, or no more than a sign of life).
+/// ZRTP, and becomes kForward) and kHandedOn (to a handshake, to be put into a record, or no more than a sign of life).
 enum class Verdict : std::uint8_t { kForward, kAnswer, kHandedOn, kStranger, kNotAuthentic, kReplay, kMalformed, kUnsent, kTaken, kPoliced, kClosed };
 
 /// One datagram, worked on in place.
@@ -235,12 +235,15 @@ class HandshakeDoor {
   virtual void arrived(std::uint32_t association, const Datagram& datagram) noexcept = 0;
   /// The peer is there: an active side begins, any other one sends there from now on.
   virtual void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept = 0;
+  /// A datagram of UDPTL for the peer of that association, to go in a record. Its bytes are only good inside the call. False:
+  /// there is no room for it.
+  virtual bool leaves(std::uint32_t association, std::uint32_t flow, const Datagram& datagram) noexcept = 0;
 
  protected:
   ~HandshakeDoor() = default;
 };
 
-/// What a handshake brought.
+/// What a handshake brought. Without contexts: of UDPTL, whose datagrams go in records from now on.
 struct Secured {
   std::uint32_t association = 0;
   std::uint32_t flow = 0;
@@ -256,6 +259,8 @@ struct Secured {
 /// takes twenty, and a flood in its peer's name shall not be the work of others.
 inline constexpr std::uint32_t kDtlsBurst = 64;
 inline constexpr std::uint64_t kDtlsDatagramNs = 10'000'000;
+/// The same for UDPTL in records: fax has 50 datagrams a second, or a hundred.
+inline constexpr std::uint64_t kUdptlRecordNs = 2'500'000;
 
 struct Bundle;
 struct Pair;
@@ -299,6 +304,9 @@ class Relay {
   void set_handshakes(HandshakeDoor* door) noexcept { handshakes_ = door; }
   /// Takes the keys into use, or retires them when that association is not asked for any more.
   void secured(const Secured& secured, std::uint64_t now_ns) noexcept;
+  /// What came in a record of UDPTL: goes on to the other side, as what arrived in the clear does. `datagram`: flow, sender,
+  /// data, size and room; its verdict says whether it is to be sent.
+  void opened(std::uint32_t association, Datagram& datagram, std::uint64_t now_ns) noexcept;
   /// `reason`: static text.
   void handshake_failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept;
   /// Whether a datagram of that handshake may leave by that flow.
@@ -356,6 +364,8 @@ class Relay {
   void pass(Datagram& datagram, std::uint64_t now_ns) noexcept;
   bool pass_rtcp(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   bool pass_rtp(Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
+  void judge_record(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept;
+  void put_in_record(Datagram& datagram) noexcept;
   bool pass_udptl(Datagram& datagram, Pair& pair, std::uint32_t side) noexcept;
   void look_for_digits(const Datagram& datagram, Pair& pair, std::uint32_t side, std::uint64_t now_ns) noexcept;
   void tell_digits(const Pair& pair, std::uint32_t side, const ToldDigits& told) noexcept;

@@ -52,4 +52,7 @@ inline bool rtp_padding_fits(std::span<const std::uint8_t> packet) noexcept {
   return padding >= 1 && header + padding <= packet.size();
 }
 
+/// A sequence number, a first IFP packet and a word on how it is repaired: ITU-T T.38 §9.1. More is not our affair.
+inline bool udptl_fits(std::span<const std::uint8_t> bytes) noexcept { return bytes.size() >= 4; }
+
 }  // namespace sallyport::relay

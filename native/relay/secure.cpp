@@ -104,7 +104,7 @@ void Relay::shake(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept
   if (!acceptable(datagram, side, now_ns)) return drop(datagram, Verdict::kStranger);
 
   Guard& allowed = guard(pair.number, side_number);
-  const std::uint64_t more = (now_ns - allowed.refilled_ns) / kDtlsDatagramNs;
+  const std::uint64_t more = (now_ns - allowed.refilled_ns) / (pair.kind == PairKind::kUdptl ? kUdptlRecordNs : kDtlsDatagramNs);
   if (more != 0) {
     allowed.datagrams = static_cast<std::uint32_t>(allowed.datagrams + more < kDtlsBurst ? allowed.datagrams + more : kDtlsBurst);
     allowed.refilled_ns = now_ns;
@@ -145,6 +145,7 @@ void Relay::set_dtls(Pair& pair, std::uint32_t side_number, const DtlsLink& link
     own.rtcp_tx = link.rtcp_tx;
     wipe(own.keys);
   }
+  own.records = false;
   own.datagrams = kDtlsBurst;
   own.link = link;
   side.dtls = link.association != 0;
@@ -156,7 +157,8 @@ void Relay::reach(const Pair& pair, std::uint32_t side_number) noexcept {
   const RunningSide& side = pair.sides[side_number];
   const DtlsLink& link = guard(pair.number, side_number).link;
   if (handshakes_ == nullptr) return;
-  for (std::uint32_t component = 0; component < (side.mux ? 1u : 2u); ++component) {
+  const std::uint32_t components = side.mux || pair.kind == PairKind::kUdptl ? 1 : 2;
+  for (std::uint32_t component = 0; component < components; ++component) {
     const Path& path = side.paths[component];
     const std::uint32_t flow = pair.number * kFlowsPerPair + side_number * 2 + component;
     if (path.reachable && (link.active || side.ice)) handshakes_->reached(link.association, flow, path.to);
@@ -179,7 +181,9 @@ void Relay::secured(const Secured& secured, std::uint64_t now_ns) noexcept {
   }
   Pair& pair = pairs_[number];
   RunningSide& side = pair.sides[side_number];
-  if (secured.flow & 1) {
+  if (pair.kind == PairKind::kUdptl) {
+    guard(number, side_number).records = true;
+  } else if (secured.flow & 1) {
     Guard& own = guard(number, side_number);
     retired.contexts = {std::exchange(own.rtcp_rx, secured.rx), std::exchange(own.rtcp_tx, secured.tx)};
   } else {
@@ -193,6 +197,36 @@ void Relay::secured(const Secured& secured, std::uint64_t now_ns) noexcept {
   if (!side.paths[secured.flow & 1].known) learn(pair, side_number, secured.flow & 1, secured.peer, now_ns);
   if (secured.flow & 1) return;
   events_.event({.kind = EventKind::kSecured, .side = static_cast<std::uint8_t>(side_number), .pair = number, .suite = secured.suite});
+}
+
+/// UDPTL in records (RFC 7345): nothing else is heard.
+void Relay::judge_record(Datagram& datagram, Pair& pair, std::uint64_t now_ns) noexcept {
+  const bool fits = datagram.size != 0 && datagram.data[0] >= 20 && datagram.data[0] <= 63 && !(datagram.flow & 1);
+  if (!fits) return drop(datagram, Verdict::kMalformed);
+  shake(datagram, pair, now_ns);
+}
+
+void Relay::opened(std::uint32_t association, Datagram& datagram, std::uint64_t now_ns) noexcept {
+  datagram.verdict = Verdict::kClosed;
+  if (!speaks_for(association, datagram.flow) || datagram.flow & 1) return;
+  Pair& pair = pairs_[datagram.flow / kFlowsPerPair];
+  const std::uint32_t side_number = datagram.flow >> 1 & 1;
+  datagram.verdict = Verdict::kForward;
+  if (pair.kind != PairKind::kUdptl || !udptl_fits({datagram.data, datagram.size})) return drop(datagram, Verdict::kMalformed);
+  forward(datagram, pair, side_number, now_ns);
+  protect({&datagram, 1});
+}
+
+/// On its way to a side whose association is there. It leaves from where that lives.
+void Relay::put_in_record(Datagram& datagram) noexcept {
+  const std::uint32_t number = datagram.out_flow / kFlowsPerPair, side_number = datagram.out_flow >> 1 & 1;
+  const Guard& own = guard(number, side_number);
+  const bool goes = own.records && handshakes_ != nullptr && datagram.size <= crypto::kDtlsDataBytes &&
+                    handshakes_->leaves(own.link.association, datagram.out_flow, datagram);
+  if (!goes) return drop(datagram, Verdict::kUnsent);
+  count(number, side_number, k_sent, 1);
+  count(number, side_number, k_sentBytes, datagram.size);
+  datagram.verdict = Verdict::kHandedOn;
 }
 
 void Relay::handshake_failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept {

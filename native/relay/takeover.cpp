@@ -16,6 +16,8 @@ void save_context(const crypto::SrtpContext* context, bool& has, crypto::KeyMark
 const char* Relay::save(std::uint32_t number, PairState& out, std::uint64_t now_ns) const noexcept {
   if (number >= max_pairs_ || !pairs_[number].open) return "there is no such pair";
   out.kind = pairs_[number].kind;
+  const bool records = out.kind == PairKind::kUdptl && (pairs_[number].sides[0].dtls || pairs_[number].sides[1].dtls);
+  if (records) return "UDPTL over DTLS is not exported: its records live here";
   for (std::uint32_t i = 0; i < 2; ++i) save_side(pairs_[number], i, out.sides[i], now_ns);
   return nullptr;
 }

@@ -153,6 +153,42 @@ TEST("a certificate goes as bytes and comes back the same; bytes of two do not f
   EXPECT(DtlsIdentity::read(longer) == nullptr);
 }
 
+TEST("without SRTP what one end writes the other reads, each datagram by itself, through a bad network; no keys come out") {
+  World world(3, {.lose = 10, .twice = 20, .late = 20});
+  static std::vector<Bytes> read[2];
+  for (End& end : world.ends) end.words.data = true, end.words.suite_count = 0;
+  world.begin();
+  for (std::size_t i = 0; i < 2; ++i) {
+    read[i].clear();
+    world.ends[i].association->set_taker([](void* user, std::span<const std::uint8_t> datagram) {
+      const End& end = *static_cast<End*>(user);
+      read[&end == &end.world->ends[1]].push_back({datagram.begin(), datagram.end()});
+    });
+    EXPECT(!world.ends[i].association->write(Bytes(20, 1), world.now));
+  }
+  world.run(20'000);
+  EXPECT(world.both(DtlsState::kSecured));
+  DtlsMaster none[2];
+  EXPECT(!world.ends[0].association->keys(none[0], none[1]));
+  for (std::uint8_t number = 0; number < 200; ++number) {
+    for (End& end : world.ends) EXPECT(end.association->write(Bytes(30u + number, number), world.now));
+    world.run(20);
+  }
+  world.run(1'000);
+  for (const std::vector<Bytes>& heard : read) {
+    EXPECT(heard.size() > 150 && heard.size() <= 200);  // Some were lost, none came twice.
+    std::vector<bool> seen(200);
+    for (const Bytes& datagram : heard) {
+      EXPECT(datagram == Bytes(30u + datagram[0], datagram[0]) && !seen[datagram[0]]);
+      seen[datagram[0]] = true;
+    }
+  }
+  EXPECT(!world.ends[0].association->write(Bytes(kDtlsDataBytes + 1, 1), world.now) && !world.ends[0].association->write({}, world.now));
+  EXPECT(world.ends[0].longest <= kDtlsDatagramBytes && world.ends[1].longest <= kDtlsDatagramBytes);
+  world.ends[0].association->close(world.now);
+  EXPECT(!world.ends[0].association->write(Bytes(20, 1), world.now));
+}
+
 TEST("two honest ends have the same keys after two round trips, and each profile of ours can be it") {
   for (const Suite suite : kAll) {
     World world;

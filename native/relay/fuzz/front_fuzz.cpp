@@ -29,6 +29,8 @@ class Box : public HandshakeDoor, public HandshakeSink {
   void secured(std::uint32_t, std::uint32_t, const endpoint&, crypto::Suite, const crypto::DtlsMaster&, const crypto::DtlsMaster&) noexcept override {
     std::abort();  // Nobody here has the certificate.
   }
+  bool leaves(std::uint32_t, std::uint32_t, const Datagram&) noexcept override { std::abort(); }
+  void data(std::uint32_t, std::uint32_t, const endpoint&, std::span<const std::uint8_t>) noexcept override { std::abort(); }
   void failed(std::uint32_t association, std::uint32_t flow, const char* reason) noexcept override {
     world.relay.handshake_failed(association, flow, reason);
   }

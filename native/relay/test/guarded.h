@@ -109,11 +109,25 @@ class Box : public HandshakeDoor, public HandshakeSink {
   void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept override {
     handshakes.reached(association, flow, to, world.now);
   }
+  bool leaves(std::uint32_t association, std::uint32_t flow, const Datagram& datagram) noexcept override {
+    handshakes.leaves(association, flow, {datagram.data, datagram.size}, world.now);
+    return true;
+  }
+  void data(std::uint32_t association, std::uint32_t flow, const endpoint& peer, std::span<const std::uint8_t> datagram) noexcept override {
+    letter.assign(datagram.begin(), datagram.end());
+    letter.resize(datagram.size() + 64);
+    Datagram made{.flow = flow, .sender = peer, .data = letter.data(), .size = static_cast<std::uint32_t>(datagram.size()), .room = static_cast<std::uint32_t>(letter.size())};
+    world.relay.opened(association, made, world.now);
+    opened.push_back(made);
+    opened.back().data = nullptr;
+    if (made.verdict == Verdict::kForward) plain.push_back({made.out_flow, made.to, {made.data, made.data + made.size}});
+  }
   void send(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::span<const std::uint8_t> datagram) noexcept override {
     if (association != 0 && datagram.size() <= crypto::kDtlsDatagramBytes) sent.push_back({flow, to, {datagram.begin(), datagram.end()}});
   }
   void secured(std::uint32_t association, std::uint32_t flow, const endpoint& peer, crypto::Suite suite,
                const crypto::DtlsMaster& receive, const crypto::DtlsMaster& send) noexcept override {
+    if (receive.size == 0) return world.relay.secured({.association = association, .flow = flow, .peer = peer}, world.now);
     Secured made{.association = association, .flow = flow, .peer = peer, .suite = suite, .receive = receive, .send = send};
     made.rx = engine->open(crypto::Direction::kReceive, {.suite = suite, .master = {receive.bytes.data(), receive.size}}).release();
     made.tx = engine->open(crypto::Direction::kSend, {.suite = suite, .master = {send.bytes.data(), send.size}}).release();
@@ -132,15 +146,21 @@ class Box : public HandshakeDoor, public HandshakeSink {
   World world{engine.get()};
   Handshakes handshakes;
   std::deque<Letter> sent;
+  std::deque<Letter> plain;      ///< What came in records and goes on.
+  std::vector<Datagram> opened;  ///< What became of each.
+  Bytes letter;
   std::size_t taken = 0;
   std::uint32_t last = 0;
 };
 
 /// The other end of a side, at one address, toward one flow of the box.
 struct Phone {
-  Phone(Box& its_box, bool active, std::uint8_t ip = 2, std::uint16_t port = 5'000, std::uint32_t its_flow = 0, Machine& machine = phone_machine())
+  Phone(Box& its_box, bool active, std::uint8_t ip = 2, std::uint16_t port = 5'000, std::uint32_t its_flow = 0, Machine& machine = phone_machine(),
+        bool data = false)
       : its(&its_box), address(at(ip, port)), flow(its_flow) {
-    dtls = crypto::DtlsAssociation::create(*machine.factory, words_toward(box_machine(), active),
+    crypto::DtlsWords words = words_toward(box_machine(), active);
+    words.data = data;
+    dtls = crypto::DtlsAssociation::create(*machine.factory, words,
                                            [](void* self, std::span<const std::uint8_t> datagram) {
                                              static_cast<Phone*>(self)->out.push_back({datagram.begin(), datagram.end()});
                                            },
