@@ -29,6 +29,15 @@ abstract class Draft {
     return this;
   }
 
+  /** What was read from a message: its header values are lines, so it needs no other look. */
+  echo(name: string, value: string): this {
+    const number = names.numberOf(name);
+    this.#numbers.push(number);
+    this.#heads.push(headOf(name, number));
+    this.#values.push(value);
+    return this;
+  }
+
   prepend(name: string, value: string): this {
     const number = checked(name, value);
     this.#numbers.unshift(number);

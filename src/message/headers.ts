@@ -4,7 +4,21 @@
  * A name means the same in any spelling: case, compact form, and white space before the colon make no difference, so
  * that nothing can be smuggled past a rule that names a header.
  */
-import { CR, nextComma, QUOTE, SP, skip, skipQuoted, skipSpace, TAB, TOKEN, trimEnd, trimmed } from "./grammar.ts";
+import {
+  COLON,
+  CR,
+  kinds,
+  nextComma,
+  QUOTE,
+  SP,
+  skip,
+  skipQuoted,
+  skipSpace,
+  TAB,
+  TOKEN,
+  trimEnd,
+  trimmed,
+} from "./grammar.ts";
 import { limits } from "./limits.ts";
 import * as names from "./names.ts";
 import * as layout from "./row.ts";
@@ -31,6 +45,9 @@ export interface Headers {
 
 // Its own names for what is imported: a constant of this file is one for the compiler too.
 const { FIRST_ROW, FULL, KIND, KIND_BITS, NAMELESS, UNNAMED } = layout;
+
+/** How long the known names are, by their numbers. */
+const nameBytes = Uint8Array.from({ length: KIND + 1 }, (_, number) => names.canonical[number]?.length ?? 0);
 
 /** Rows are gathered here and copied out once: growing an array line by line costs more than the search. */
 const scratch: number[] = new Array(FULL).fill(0);
@@ -159,7 +176,11 @@ export class HeaderIndex implements Headers {
 
   /** A line without a colon is nameless, so that nobody asks for its value. */
   #colon(row: number): number {
-    return this.text.indexOf(":", this.#rows[row]! >> KIND_BITS);
+    const start = this.#rows[row]! >> KIND_BITS;
+    const behindName = start + nameBytes[this.#rows[row]! & KIND]!;
+    // In full and without a space behind it, as nearly always. Behind the first letter of a compact name the name is over.
+    const isLong = (kinds[this.text.charCodeAt(start + 1)]! & TOKEN) !== 0;
+    return isLong && this.text.charCodeAt(behindName) === COLON ? behindName : this.text.indexOf(":", start);
   }
 
   #nameAt(row: number): string {

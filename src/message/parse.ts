@@ -14,7 +14,7 @@ import { methodAt } from "./methods.ts";
 import * as names from "./names.ts";
 import { NO_PARAMS } from "./params.ts";
 import { parseUri } from "./uri.ts";
-import { load, methodSeen, requestLineEnd, requestUriSeen } from "./usual.ts";
+import { load, methodSeen, reasonSeen, requestLineEnd, requestUriSeen, statusLineEnd, statusSeen } from "./usual.ts";
 
 const VERSION = "SIP/2.0";
 
@@ -72,8 +72,14 @@ function skipEmptyLines(text: string): number {
 
 function readStartLine(text: string): StartLine {
   const end = requestLineEnd();
-  if (end < 0) return readCarefully(text, skipEmptyLines(text));
+  if (end < 0) return usualStatusLine(text) ?? readCarefully(text, skipEmptyLines(text));
   return { method: methodSeen(text), uri: requestUriSeen(text, end), status: 0, reason: "", usual: true, end };
+}
+
+function usualStatusLine(text: string): StartLine | undefined {
+  const end = statusLineEnd();
+  if (end < 0) return undefined;
+  return { method: "", uri: "", status: statusSeen(), reason: reasonSeen(text, end), usual: false, end };
 }
 
 function readCarefully(text: string, at: number): StartLine {

@@ -14,11 +14,12 @@ export function responseTo(
 ): ResponseDraft {
   const headers = request.headers;
   const draft = new ResponseDraft(status, reason);
-  for (const via of headers.rawAll("Via")) draft.add("Via", via);
+  for (const via of headers.rawAll("Via")) draft.echo("Via", via);
   copy(draft, request, "From");
   const to = headers.raw("To");
   const needsTag = toTag !== undefined && status !== 100 && request.toTag === undefined;
-  if (to !== undefined) draft.add("To", needsTag ? `${to};tag=${toTag}` : to);
+  if (to !== undefined && needsTag) draft.add("To", `${to};tag=${toTag}`);
+  else if (to !== undefined) draft.echo("To", to);
   copy(draft, request, "Call-ID");
   copy(draft, request, "CSeq");
   if (status === 100) copy(draft, request, "Timestamp");
@@ -28,5 +29,5 @@ export function responseTo(
 /** A request that is answered for being broken may lack it. */
 function copy(draft: ResponseDraft, request: Request, name: string): void {
   const value = request.headers.raw(name);
-  if (value !== undefined) draft.add(name, value);
+  if (value !== undefined) draft.echo(name, value);
 }

@@ -113,3 +113,31 @@ test("the first Via and Contact count, whichever of them is usual", () => {
   const via = (parseMessage(text(["VIA: SIP/2.0/UDP first", ...LINES])) as Request).via;
   expect(via.host).toBe("first");
 });
+
+test("a colon in the value is not the one behind the name, however the name is written", () => {
+  const value = "<sip:a:b@c>: d";
+  for (const name of ["Subject", "s", "s ", "SUBJECT", "Subject ", "S\t", "Sub", "User-to-User", "X"]) {
+    for (const space of ["", " ", "  "]) {
+      const read = parseMessage(text([...LINES.slice(0, -2), `${name}:${space}${value}`]));
+      expect(read.headers.raw(name.trim()), `${name}:${space}`).toBe(value);
+    }
+  }
+});
+
+test.each([
+  ["SIP/2.0 200 OK", 200, "OK"],
+  ["SIP/2.0 699 \xe9 x", 699, "\xe9 x"],
+  ["SIP/2.0 100 ", 100, ""],
+  ["SIP/2.0 183", 183, ""],
+  ["SIP/2.0 404 a\tb", 404, "a\tb"],
+])("a status line: %s", (line, status, reason) => {
+  const message = `${line}\r\n${LINES.join("\r\n")}\r\n\r\nbody`;
+  expect(parseMessage(message)).toMatchObject({ kind: "response", status, reason });
+});
+
+test.each(["SIP/2.0 99 OK", "SIP/2.0 700 OK", "SIP/2.0 2000 OK", "SIP/2.0 200OK", "SIP/2.0 200 a\rb", "SIP/2.0 20 OK"])(
+  "no status line: %s",
+  (line) => {
+    expect(() => parseMessage(`${line}\r\n${LINES.join("\r\n")}\r\n\r\nbody`)).toThrow(MessageError);
+  },
+);
