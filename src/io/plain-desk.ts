@@ -44,7 +44,7 @@ const RECEIVE = 4;
 const SEND = 8;
 const REPORTS = 16;
 
-/** Bits of a change: ChangeBits of native/relay/relay.h. 0: it cannot be said here. */
+/** Bits of a change: ChangeBits of native/relay/relay.h. 0: it cannot be said here, and `isPlain` asks for it, too. */
 const CHANGES: Readonly<Record<keyof RelayChange, number>> = {
   remote: 1 << 0,
   latch: 1 << 1,
