@@ -19,6 +19,9 @@ constexpr std::uint32_t kRingBatch = kBatch;
 
 bool same(const endpoint& a, const endpoint& b) noexcept { return std::memcmp(&a, &b, sizeof a) == 0; }
 
+/// How often the kernel is asked what it lost.
+constexpr std::uint64_t kMissedLookNs = 1'000'000'000;
+
 /// How many packets ahead memory is asked for: thousands of flows do not fit the caches.
 constexpr std::uint32_t kPacketsAhead = 6;
 
@@ -116,7 +119,7 @@ class AfXdpPort final : public RingPort {
   void close_queue(std::size_t number) noexcept;
   void tell_facts();
   void kick(XskQueue& queue) noexcept;
-  void turn_rings() noexcept;
+  void turn_rings(std::uint64_t now_ns) noexcept;
   bool look() noexcept;
   bool anything() const noexcept;
   void free_held() noexcept;
@@ -134,8 +137,8 @@ class AfXdpPort final : public RingPort {
   void find_way(Way& way, std::uint32_t flow, const endpoint& to) noexcept;
   bool leave_by_ring(Way& way, const relay::Datagram& datagram) noexcept;
   void leave_by_socket(Way& way, const relay::Datagram& datagram) noexcept;
-  void count(RingCounter which) noexcept {
-    counters_[which].store(counters_[which].load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  void count(RingCounter which, std::uint64_t so_many = 1) noexcept {
+    counters_[which].store(counters_[which].load(std::memory_order_relaxed) + so_many, std::memory_order_relaxed);
   }
 
   std::unique_ptr<PacketPort> inner_;
@@ -151,6 +154,7 @@ class AfXdpPort final : public RingPort {
   std::uint32_t places_generation_ = 0;
   mutable std::mutex facts_mutex_;
   std::vector<QueueFacts> facts_;
+  std::uint64_t asked_missed_ns_ = 0;
   std::size_t first_queue_ = 0;  ///< Whose turn it is to be first.
   std::uint32_t turn_ = 1;
   std::uint32_t by_sockets_ = 0;  ///< In this turn.
@@ -265,13 +269,16 @@ bool AfXdpPort::anything() const noexcept {
 }
 
 /// What was put on the rings leaves; frames come back, and are handed over for packets to come.
-void AfXdpPort::turn_rings() noexcept {
+void AfXdpPort::turn_rings(std::uint64_t now_ns) noexcept {
   settle();
+  const bool ask = now_ns - asked_missed_ns_ >= kMissedLookNs;
+  if (ask) asked_missed_ns_ = now_ns;
   for (const auto& queue : queues_) {
     if (!queue) continue;
     kick(*queue);
     queue->reap();
     queue->refill();
+    if (ask) count(kRing_missed, queue->newly_missed());
   }
   if (gone_.empty()) return;
   for (const std::uint8_t number : gone_) close_queue(number);
@@ -288,7 +295,7 @@ void AfXdpPort::free_held() noexcept {
 std::span<relay::Datagram> AfXdpPort::receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept {
   turn_ += 1;
   by_sockets_ = 0;
-  turn_rings();
+  turn_rings(now_ns);
   const bool ready = look();
   const auto from_sockets = inner_->receive(now_ns, ready ? 0 : timeout_ns);
   free_held();  // What was to leave by sockets has left.

@@ -186,11 +186,13 @@ void XskQueue::refill() noexcept {
   if (fill_.needs_wakeup()) recvfrom(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
 }
 
-xdp_statistics XskQueue::statistics() const noexcept {
+std::uint64_t XskQueue::newly_missed() noexcept {
   xdp_statistics counts{};
   socklen_t size = sizeof counts;
-  getsockopt(fd_, SOL_XDP, XDP_STATISTICS, &counts, &size);
-  return counts;
+  if (getsockopt(fd_, SOL_XDP, XDP_STATISTICS, &counts, &size) != 0) return 0;
+  const std::uint64_t before = missed_;
+  missed_ = counts.rx_ring_full + counts.rx_dropped;
+  return missed_ - before;
 }
 
 }  // namespace sallyport::io

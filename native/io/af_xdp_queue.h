@@ -61,8 +61,9 @@ class XskQueue {
   void reap() noexcept;
   /// Hands free frames over for packets to come.
   void refill() noexcept;
-  /// The kernel's own counts.
-  xdp_statistics statistics() const noexcept;
+  /// Packets since the last call that the kernel had for this queue and could not bring: the ring was full, or no frame was
+  /// there. A system call.
+  std::uint64_t newly_missed() noexcept;
 
  private:
   XskQueue(const Wish& wish, FrameStore& store) noexcept : place_(wish.place), number_(wish.number), store_(store) {
@@ -83,6 +84,7 @@ class XskQueue {
   FrameStore& store_;
   std::uint64_t sent_ = 0;
   bool unkicked_ = false;
+  std::uint64_t missed_ = 0;
   struct Mapping {
     void* at = nullptr;
     std::size_t bytes = 0;

@@ -67,7 +67,7 @@ RelayHost::RelayHost(const HostOptions& options)
     RingOptions rings = options.rings;
     if (kernel_ && !options.ring_addresses.empty()) rings.ground = kernel_.get();
     if (cores.size() != 1) rings.ground = nullptr;
-    rings.busy_poll = is_isolated(core);
+    rings.busy_poll = rings.busy_poll || is_isolated(core);
     threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()),
                                                       options.counters, notify_, notify_data_, options.packet_limits, kernel_.get()));
   }

@@ -1,21 +1,14 @@
 /// The box between two cables, its packets through AF_XDP rings, native and generic. What comes out is compared with what
 /// the sockets make of the same frames, decrypted by libsrtp, and looked at by tshark.
 #include <algorithm>
-#include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <thread>
 
-#include "../../shared/check.h"
-#include "../af_xdp_headers.h"
-#include "../af_xdp_parse.h"
-#include "../relay_host.h"
-#include "cables.h"
+#include "rings_box.h"
 #include "srtp_end.h"
-#include "test_ground.h"
 #include "tshark.h"
 
 using namespace sallyport;
@@ -24,102 +17,6 @@ using namespace sallyport::io::test;
 using namespace srtp_end;
 
 namespace {
-
-enum class Path { kSocket, kNative, kGeneric };
-
-void until(const std::function<bool()>& so) {
-  for (int i = 0; i < 5'000 && !so(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  EXPECT(so());
-}
-
-constexpr std::uint16_t kFarPort = 40'000;
-
-/// A box that is gone holds its ports a moment longer: io_uring lets go of sockets in its own time.
-std::uint16_t next_port() {
-  static std::uint16_t port = 20'000;
-  return port += 2;
-}
-
-/// The box with one call: side 0 on the first cable, side 1 on the second.
-struct Box {
-  Box(Path path, Cable& first, Cable& second, unsigned queues = 1, PortChoice sockets = PortChoice::kAuto)
-      : cables{&first, &second}, counters(8 * 2 * relay::kCounterStride) {
-    HostOptions options;
-    options.max_pairs = 8;
-    options.counters = counters.data();
-    options.notify = [](void*) {};
-    options.port = sockets;
-    if (path != Path::kSocket) {
-      for (Cable* cable : cables) {
-        ground.attach(*cable, path == Path::kGeneric, queues);
-        ground.learn(*cable);
-      }
-      options.rings.ground = &ground;
-    }
-    host = std::make_unique<RelayHost>(options);
-    EXPECT(host->problem().empty());
-    if (path != Path::kSocket) EXPECT(host->ring_queues().size() == 2 * queues);
-  }
-
-  SideWords side(int which, bool six, std::uint8_t dscp) const {
-    SideWords words;
-    std::memcpy(words.side.local.ip.data(), at(cables[which]->box_ip(six), 0).ip, 16);
-    std::memcpy(words.side.remote.ip.data(), at(cables[which]->far_ip(six), 0).ip, 16);
-    words.side.local.rtp_port = words.side.local.rtcp_port = port;
-    words.side.remote.rtp_port = words.side.remote.rtcp_port = kFarPort;
-    words.side.local.known = words.side.remote.known = true;
-    words.side.dscp = dscp;
-    return words;
-  }
-  void open(std::uint32_t pair, SideWords a, SideWords b) {
-    EXPECT(host->open(pair, relay::PairKind::kAudio, a, b));
-    host->wake();
-    HostEvent events[4];
-    for (std::size_t i = 0, count = host->events(events); i < count; ++i) {
-      EXPECT(events[i].kind != relay::EventKind::kFailed);
-    }
-  }
-  std::uint64_t ring(RingCounter which) const { return host->ring_counter(which); }
-  std::uint64_t counter(std::uint32_t side, relay::Counter which) const {
-    return std::atomic_ref(const_cast<std::uint64_t&>(counters[side * relay::kCounterStride + which])).load();
-  }
-
-  Cable* cables[2];
-  const std::uint16_t port = next_port();
-  std::vector<std::uint64_t> counters;
-  TestGround ground;
-  std::unique_ptr<RelayHost> host;
-};
-
-/// What a phone at the far end of `cable` sends to the box.
-Bytes frame_in(const Cable& cable, bool six, const Bytes& payload, std::uint16_t to_port, std::uint16_t from_port = kFarPort) {
-  next_hop to_box = cable.hop();
-  std::swap(to_box.destination, to_box.source);
-  HeaderTemplate header;
-  header.set(to_box, at(cable.far_ip(six), from_port), at(cable.box_ip(six), to_port), 0);
-  Bytes memory(HeaderTemplate::kMost + payload.size());
-  std::copy(payload.begin(), payload.end(), memory.begin() + HeaderTemplate::kMost);
-  header.write(memory.data() + HeaderTemplate::kMost, static_cast<std::uint32_t>(payload.size()));
-  return {memory.begin() + (HeaderTemplate::kMost - header.size()), memory.end()};
-}
-
-Bytes payload_of(const Bytes& frame) {
-  UdpFrame read;
-  if (frame.empty() || parse_frame(frame.data(), static_cast<std::uint32_t>(frame.size()), true, read) != FrameFault::kNone) return {};
-  return Bytes(frame.begin() + read.payload_at, frame.begin() + read.payload_at + read.payload_size);
-}
-
-Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
-  Bytes packet(12 + payload, 0x5a);
-  packet[0] = 0x80;
-  packet[1] = 8;
-  packet[2] = static_cast<std::uint8_t>(sequence >> 8);
-  packet[3] = static_cast<std::uint8_t>(sequence);
-  const std::uint32_t timestamp = sequence * 160;
-  for (int i = 0; i < 4; ++i) packet[static_cast<std::size_t>(4 + i)] = static_cast<std::uint8_t>(timestamp >> (24 - 8 * i));
-  packet[11] = 7;
-  return packet;
-}
 
 struct Kind {
   bool secure_in, secure_out;
@@ -362,30 +259,6 @@ TEST("a NIC that goes down and up, or away and is there again: its calls wait or
   const std::uint64_t sent = box.ring(kRing_sent);
   for (int i = 0; i < 20; ++i) EXPECT(passes(*first, *second) && passes(*second, *first));
   EXPECT(box.ring(kRing_sent) == sent + 40);
-}
-
-TEST("several queues a NIC: all are heard, each call by one of them, in order") {
-  Cable first("spax", 1, 2), second("spay", 2, 2);
-  Box box(Path::kNative, first, second, 2);
-  for (std::uint32_t pair = 0; pair < 4; ++pair) {
-    SideWords a = box.side(0, false, 0), b = box.side(1, false, 0);
-    for (SideWords* words : {&a, &b}) words->side.local.rtp_port = words->side.local.rtcp_port = static_cast<std::uint16_t>(box.port + 100 + pair * 2);
-    box.open(pair, a, b);
-  }
-  for (std::uint32_t sequence = 0; sequence < 50; ++sequence) {
-    for (std::uint32_t pair = 0; pair < 4; ++pair) first.put(frame_in(first, false, rtp(sequence), static_cast<std::uint16_t>(box.port + 100 + pair * 2)));
-  }
-  std::map<int, std::vector<Bytes>> came;
-  for (int i = 0; i < 200; ++i) {
-    const Bytes frame = second.get();
-    if (frame.size() > 42) came[frame[34] << 8 | frame[35]].push_back(payload_of(frame));
-  }
-  EXPECT(came.size() == 4);
-  for (const auto& [port, payloads] : came) {
-    EXPECT(payloads.size() == 50);
-    for (std::uint32_t i = 0; i < payloads.size(); ++i) EXPECT(payloads[i] == rtp(i));
-  }
-  EXPECT(box.ring(kRing_sent) == 200 && box.ring(kRing_copied) == 0);
 }
 
 int main(int count, char** words) {
