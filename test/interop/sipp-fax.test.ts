@@ -1,10 +1,10 @@
 /**
  * sipp on both sides: a call goes from sound to fax and back by re-INVITE (T.38 Annex D, RFC 3362), and while it is fax UDPTL
- * goes both ways as it is, with its redundancy.
+ * goes both ways as it is, with its redundancy. Through one box, and through two with records of DTLS between them (RFC 7345).
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { Peer } from "../native/wire.ts";
 import { Box, makeFolder, makeTls } from "../support/box.ts";
 import { Child } from "../support/child.ts";
@@ -18,84 +18,110 @@ const FAX_MS = 4_000;
 const EVERY_MS = 20;
 const ENOUGH = 10;
 
-const folder = makeFolder("fax");
-let box: Box;
+const NEAR = ["127.95.0.1", "127.95.0.2"] as const;
+const FAR = ["127.95.0.21", "127.95.0.22"] as const;
+
+const root = makeFolder("fax");
+let folder: string;
+let boxes: Box[] = [];
 let phones: readonly [Peer, Peer];
 
-beforeAll(async () => {
-  makeTls(folder);
-  phones = [await Peer.open(CARRIER), await Peer.open(PBX)];
-  const doors = { outside: CARRIER, boxOutside: "127.95.0.1", boxInside: "127.95.0.2", inside: PBX };
-  box = await Box.start(
-    folder,
-    twoDoors({ ...doors, srtp: "off", carrier: `udp:${CARRIER}:5060`, pbx: `udp:${PBX}:5060` }),
-  );
-}, 60_000);
-afterAll(async () => {
-  await box?.stop();
+afterEach(async () => {
+  await Promise.all(boxes.map((box) => box.stop()));
   for (const phone of phones ?? []) phone.close();
-  rmSync(folder, { recursive: true, force: true });
 });
+afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-test("from sound to fax and back: each script ends as written, and each end gets the other's datagrams as they were sent", async () => {
-  const caller = new SippScript("fax", "caller");
-  const callee = new SippScript("fax", "callee");
-  caller.invite({ body: sound(1, 0) });
-  caller.expect(100, { optional: true }).expect(180, { optional: true }).expect(200).request("ACK");
-  callee
-    .expect("INVITE")
-    .reply("180 Ringing")
-    .reply("200 OK", { body: sound(1, 1) }, true)
-    .expect("ACK");
-  for (const [version, describe, after] of [
-    [2, fax, FAX_MS],
-    [3, sound, 200],
-  ] as const) {
-    caller.request("INVITE", { body: describe(version, 0) });
-    caller.expect(100, { optional: true }).expect(200).request("ACK");
+/** Each box in a folder of its own, from the caller's to the callee's. Between two either refuses fax in the clear. */
+async function start(count: 1 | 2): Promise<void> {
+  folder = join(root, String(count));
+  phones = [await Peer.open(CARRIER), await Peer.open(PBX)];
+  boxes = [];
+  for (const [index, [boxOutside, boxInside]] of [NEAR, FAR].slice(0, count).entries()) {
+    const own = join(folder, `box-${index}`);
+    mkdirSync(own, { recursive: true });
+    makeTls(own);
+    const [first, last] = [index === 0, index === count - 1];
+    const [outside, inside] = [first ? CARRIER : NEAR[1], last ? PBX : FAR[0]];
+    const doors = { outside, boxOutside, boxInside, inside };
+    const config = twoDoors({ ...doors, srtp: "off", carrier: `udp:${outside}:5060`, pbx: `udp:${inside}:5060` });
+    const { peers } = config as { peers: Record<"carrier" | "pbx", object> };
+    const secure = { media: { fax: "secure" } };
+    const carrier = first ? peers.carrier : { ...peers.carrier, ...secure };
+    const pbx = last ? peers.pbx : { ...peers.pbx, ...secure };
+    boxes.push(await Box.start(own, { ...config, peers: { carrier, pbx } }));
+  }
+}
+
+test.each<[1 | 2, string]>([
+  [1, "one box"],
+  [2, "two boxes with records between them"],
+])(
+  "from sound to fax and back through %i: %s",
+  async (count) => {
+    await start(count);
+    const caller = new SippScript("fax", "caller");
+    const callee = new SippScript("fax", "callee");
+    caller.invite({ body: sound(1, 0) });
+    caller.expect(100, { optional: true }).expect(180, { optional: true }).expect(200).request("ACK");
     callee
       .expect("INVITE")
-      .replyInside("200 OK", { body: describe(version, 1) }, true)
+      .reply("180 Ringing")
+      .reply("200 OK", { body: sound(1, 1) }, true)
       .expect("ACK");
-    caller.pause(after);
-  }
-  caller.request("BYE").expect(200);
-  callee.expect("BYE").replyInside("200 OK");
-
-  const called = sipp(PBX, callee, "callee", []);
-  const calling = sipp(CARRIER, caller, "caller", ["-s", "4930123456", "127.95.0.1:5060"]);
-  let over = false;
-  const ended = Promise.all([calling.exited, called.exited]).finally(() => {
-    over = true;
-  });
-  const sent: [string[], string[]] = [[], []];
-  for (let sequence = 0; !over; sequence += 1) {
-    for (const [at, who] of [
-      [0, "caller"],
-      [1, "callee"],
+    for (const [version, describe, after] of [
+      [2, fax, FAX_MS],
+      [3, sound, 200],
     ] as const) {
-      const port = boxPort(who);
-      if (port === undefined) continue;
-      const datagram = udptl(sequence, at);
-      sent[at].push(datagram.toString("hex"));
-      phones[at].send(datagram, port, at === 0 ? "127.95.0.1" : "127.95.0.2");
+      caller.request("INVITE", { body: describe(version, 0) });
+      caller.expect(100, { optional: true }).expect(200).request("ACK");
+      callee
+        .expect("INVITE")
+        .replyInside("200 OK", { body: describe(version, 1) }, true)
+        .expect("ACK");
+      caller.pause(after);
     }
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-  }
-  expect(await ended, `${calling.output.slice(-2_000)}\n${called.output.slice(-2_000)}`).toEqual([0, 0]);
-  for (const [at, other] of [
-    [0, 1],
-    [1, 0],
-  ] as const) {
-    const got = phones[at].got.map(({ bytes }) => bytes.toString("hex"));
-    expect(got.length).toBeGreaterThan(ENOUGH);
-    const places = got.map((datagram) => sent[other].indexOf(datagram));
-    expect(places).not.toContain(-1);
-    expect(places).toEqual([...new Set(places)].sort((one, two) => one - two));
-  }
-  await box.until<{ media: { pairs: number } }>("/status", ({ media }) => media.pairs === 0);
-  expect(await box.fact("call.ended", 1)).toMatchObject({ cause: "bye" });
-}, 60_000);
+    caller.request("BYE").expect(200);
+    callee.expect("BYE").replyInside("200 OK");
+
+    const called = sipp(PBX, callee, "callee", []);
+    const calling = sipp(CARRIER, caller, "caller", ["-s", "4930123456", "127.95.0.1:5060"]);
+    let over = false;
+    const ended = Promise.all([calling.exited, called.exited]).finally(() => {
+      over = true;
+    });
+    const sent: [string[], string[]] = [[], []];
+    for (let sequence = 0; !over; sequence += 1) {
+      for (const [at, who] of [
+        [0, "caller"],
+        [1, "callee"],
+      ] as const) {
+        const port = boxPort(who);
+        if (port === undefined) continue;
+        const datagram = udptl(sequence, at);
+        sent[at].push(datagram.toString("hex"));
+        phones[at].send(datagram, port, at === 0 ? NEAR[0] : count === 1 ? NEAR[1] : FAR[1]);
+      }
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+    expect(await ended, `${calling.output.slice(-2_000)}\n${called.output.slice(-2_000)}`).toEqual([0, 0]);
+    for (const [at, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const got = phones[at].got.map(({ bytes }) => bytes.toString("hex"));
+      expect(got.length).toBeGreaterThan(ENOUGH);
+      const places = got.map((datagram) => sent[other].indexOf(datagram));
+      expect(places).not.toContain(-1);
+      expect(places).toEqual([...new Set(places)].sort((one, two) => one - two));
+    }
+    for (const box of boxes) {
+      await box.until<{ media: { pairs: number } }>("/status", ({ media }) => media.pairs === 0);
+      expect(await box.fact("call.ended", 1)).toMatchObject({ cause: "bye" });
+    }
+  },
+  120_000,
+);
 
 /** Where the box wants the fax of that end: as it says in the last description of a fax that sipp got. */
 function boxPort(who: "caller" | "callee"): number | undefined {
@@ -147,6 +173,6 @@ function sipp(ip: string, script: SippScript, who: string, more: readonly string
     "-error_file",
     join(folder, `${who}.errors`),
   ];
-  const args = ["-sf", file, "-i", ip, "-p", "5060", "-m", "1", "-nostdin", "-timeout", "40s", ...logs, ...more];
+  const args = ["-sf", file, "-i", ip, "-p", "5060", "-m", "1", "-nostdin", "-timeout", "90s", ...logs, ...more];
   return new Child("sipp", args, { cwd: folder, env: { TERM: "xterm" } });
 }
