@@ -44,7 +44,7 @@ export interface Headers {
 }
 
 // Its own names for what is imported: a constant of this file is one for the compiler too.
-const { FIRST_ROW, FULL, KIND, KIND_BITS, NAMELESS, UNNAMED } = layout;
+const { FIRST_ROW, FULL, KIND, KIND_BITS, NAMELESS, TO_BE_NAMED, UNNAMED } = layout;
 
 /** How long the known names are, by their numbers. */
 const nameBytes = Uint8Array.from({ length: KIND + 1 }, (_, number) => names.canonical[number]?.length ?? 0);
@@ -138,6 +138,7 @@ export class HeaderIndex implements Headers {
   row(name: string, from = FIRST_ROW): number {
     const number = names.numberOf(name);
     const rows = this.#rows;
+    if (number !== names.UNKNOWN && number <= names.LAST_CORE && from === FIRST_ROW) return rows[number]!;
     if (!this.#named && (number > names.LAST_CORE || number === names.UNKNOWN)) this.#nameAll();
     if (number !== names.UNKNOWN) {
       for (let row = from; row < rows.length; row++) if ((rows[row]! & KIND) === number) return row;
@@ -279,7 +280,13 @@ export class HeaderIndex implements Headers {
   #nameAll(): void {
     this.#named = true;
     const rows = this.#rows;
-    for (let row = FIRST_ROW; row < rows.length; row++) if ((rows[row]! & KIND) === UNNAMED) this.#name(row);
+    for (let row = FIRST_ROW; row < rows.length; row++) {
+      const kind = rows[row]! & KIND;
+      if (kind === TO_BE_NAMED) {
+        const start = rows[row]! >> KIND_BITS;
+        rows[row] = (start << KIND_BITS) | names.numberAt(this.text, start, this.text.indexOf(":", start));
+      } else if (kind === UNNAMED) this.#name(row);
+    }
   }
 
   #name(row: number): void {

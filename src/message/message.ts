@@ -30,6 +30,10 @@ export interface Core {
 abstract class Shared {
   readonly #index: HeaderIndex;
   readonly #core: Core;
+  /** Asked for again and again, and found once. */
+  #fromTag: string | undefined = undefined;
+  #toTag: string | undefined = undefined;
+  #branch: string | undefined = undefined;
 
   constructor(index: HeaderIndex, core: Core) {
     this.#index = index;
@@ -76,16 +80,19 @@ abstract class Shared {
 
   /** Undefined before the dialog has one, and from RFC 2543 elements. */
   get fromTag(): string | undefined {
-    return this.from.params.get("tag");
+    this.#fromTag ??= this.from.params.get("tag");
+    return this.#fromTag;
   }
 
   get toTag(): string | undefined {
-    return this.to.params.get("tag");
+    this.#toTag ??= this.to.params.get("tag");
+    return this.#toTag;
   }
 
   /** The branch of the top Via. */
   get branch(): string | undefined {
-    return this.via.params.get("branch");
+    this.#branch ??= this.via.params.get("branch");
+    return this.#branch;
   }
 
   /** The first value; `undefined` when absent. Throws PeerError(400) when it is malformed. */

@@ -12,5 +12,7 @@ export const KIND_BITS = 8;
 export const KIND = (1 << KIND_BITS) - 1;
 /** The line has not been named yet: only what all are asked for is. */
 export const UNNAMED = KIND;
+/** The same, but its name is one, and the first colon stands right behind it. */
+export const TO_BE_NAMED = KIND - 2;
 /** The line's name is no name: the line does not exist for anybody. */
 export const NAMELESS = KIND - 1;

@@ -22,7 +22,7 @@ const { kinds, DIGIT, HOST, LOWER_HOST, PLAIN_PARAM, PLAIN_QUOTED, PLAIN_USER, T
   grammar;
 const { COLON, CR, EQUALS, GREATER, LESS, LF, QUOTE, SEMICOLON, SP } = grammar;
 const { CALL_ID, CONTACT, CONTENT_LENGTH, CSEQ, FROM, MAX_FORWARDS, TO, UNKNOWN, VIA } = names;
-const { FULL, KIND_BITS, UNNAMED } = layout;
+const { FULL, KIND_BITS, TO_BE_NAMED } = layout;
 const AT = 0x40;
 const DASH = 0x2d;
 const DOT = 0x2e;
@@ -128,14 +128,14 @@ export function usualLines(text: string, at: number, rows: number[], filled: num
   return filled;
 }
 
-/** UNNAMED when the line is one that has some other name, and a colon behind it; else UNKNOWN. */
+/** TO_BE_NAMED when the line is one that has some other name, and a colon behind it; else UNKNOWN. */
 function otherLine(text: string, at: number): number {
   const nameEnd = run(TOKEN, at);
   if (nameEnd === at || bytes[nameEnd] !== COLON || names.coreAt(text, at, bytes[at]!) !== UNKNOWN) return UNKNOWN;
   const lf = text.indexOf("\n", nameEnd);
   if (lf < 0 || text.charCodeAt(lf - 1) !== CR || lf - at > LINE_BYTES) return UNKNOWN;
   seen.lineEnd = lf + 1;
-  return UNNAMED;
+  return TO_BE_NAMED;
 }
 
 const VIA_COLON = asFour("Via:");
