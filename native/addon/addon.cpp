@@ -18,6 +18,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   js.set(exports, "apiVersion", js.make_number(NAPI_VERSION));
   js.method(exports, "startRelay", start_relay, nullptr);
   js.method(exports, "openUdp", open_udp, nullptr);
+  js.method(exports, "watchTurns", watch_turns, nullptr);
   return exports;
 }
 

@@ -1,5 +1,5 @@
-/// Signalling UDP in batches, on Node's own loop: recvmmsg when the socket is readable, one sendmmsg a flush. A thread
-/// of its own with a thread-safe function costs two wake-ups a batch more.
+/// Signalling UDP in batches, on Node's own loop: recvmmsg when the socket is readable, or on the beat when it is busy;
+/// one sendmmsg a flush. A thread of its own with a thread-safe function costs two wake-ups a batch more.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -14,25 +14,13 @@
 
 #include "../io/address.h"
 #include "../io/socket.h"
+#include "beat.h"
 #include "door.h"
 #include "js.h"
-
-/// libuv as Node exports it: its binary interface is fixed within version 1, its headers are not ours to ship.
-extern "C" {
-struct uv_loop_s;
-int uv_poll_init(uv_loop_s* loop, void* handle, int fd);
-int uv_poll_start(void* handle, int events, void (*callback)(void* handle, int status, int events));
-int uv_poll_stop(void* handle);
-void uv_close(void* handle, void (*closed)(void* handle));
-std::size_t uv_handle_size(int type);
-void uv_handle_set_data(void* handle, void* data);
-void* uv_handle_get_data(const void* handle);
-}
 
 namespace sallyport::addon {
 namespace {
 
-constexpr int kUvPoll = 8;      // uv_handle_type UV_POLL.
 constexpr int kUvReadable = 1;     // uv_poll_event UV_READABLE.
 constexpr int kUvPrioritized = 8;  // UV_PRIORITIZED: with SO_SELECT_ERR_QUEUE, that the error queue holds something.
 constexpr std::size_t kAddressBytes = 48;
@@ -41,12 +29,16 @@ constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(in6_pktinfo));
 constexpr std::size_t kErrorBytes = CMSG_SPACE(sizeof(sock_extended_err) + sizeof(sockaddr_in6));
 /// Limit: errors taken at one wake-up; more wait for the next. The kernel bounds the queue by the receive buffer.
 constexpr std::size_t kMostErrors = 16;
+/// On the beat, the queue of errors is looked at this often.
+constexpr std::uint64_t kErrorsEveryMs = 64;
 /// Limit: datagrams a system call moves.
 constexpr std::size_t kMostSlots = 256;
 /// A second of calls at full load: SIP bursts are long, and a lost datagram costs a resend timer.
 constexpr int kSocketBytes = 4 * 1024 * 1024;
 
-struct Udp {
+struct Udp final : Beat::Door {
+  bool look() override;
+
   napi_env env = nullptr;
   napi_ref on_batch = nullptr;
   napi_ref on_undelivered = nullptr;
@@ -56,6 +48,10 @@ struct Udp {
   bool v4 = true;
   bool wildcard = false;
   void* poll = nullptr;
+  Beat* beat = nullptr;
+  Pace pace;
+  bool on_beat = false;
+  std::uint64_t errors_at_ms = 0;
   std::size_t slot_bytes = 0;
   std::span<std::uint8_t> receive, sending, addresses, send_addresses;
   std::span<std::int32_t> meta, send_meta;
@@ -65,9 +61,15 @@ struct Udp {
   std::vector<std::uint8_t> control;
 };
 
+/// IPv4: its 32 bits. IPv6: as text, whose length is told.
 std::int32_t write_ip(const std::uint8_t* ip, bool v4, std::uint8_t* out) noexcept {
+  if (v4) {
+    std::uint32_t bits;
+    std::memcpy(&bits, ip, sizeof bits);
+    return static_cast<std::int32_t>(ntohl(bits));
+  }
   char text[INET6_ADDRSTRLEN];
-  inet_ntop(v4 ? AF_INET : AF_INET6, ip, text, sizeof text);
+  inet_ntop(AF_INET6, ip, text, sizeof text);
   const std::size_t size = strlen(text);
   std::memcpy(out, text, size);
   return static_cast<std::int32_t>(size);
@@ -164,17 +166,50 @@ void call_back(Udp& udp, napi_ref reference, int count) {
   napi_close_handle_scope(udp.env, scope);
 }
 
+void take_errors(Udp& udp) {
+  udp.errors_at_ms = udp.beat->now_ms();
+  const int errors = receive_errors(udp);
+  if (errors > 0) call_back(udp, udp.on_undelivered, errors);
+}
+
+void readable(void* handle, int status, int events);
+
+/// How the socket is watched from now on: told of each datagram, or looked at on the beat.
+void watch_as(Udp& udp, bool busy) {
+  if (udp.on_beat == busy) return;
+  udp.on_beat = busy;
+  if (busy) {
+    uv_poll_stop(udp.poll);
+    udp.beat->join(udp);
+  } else {
+    udp.beat->leave(udp);
+    uv_poll_start(udp.poll, kUvReadable | kUvPrioritized, readable);
+  }
+}
+
 void readable(void* handle, int status, int events) {
   auto& udp = *static_cast<Udp*>(uv_handle_get_data(handle));
   // An error without a quotation makes libuv stop; reading the queue takes it away.
   if (status < 0 || (events & kUvPrioritized) != 0) {
-    const int errors = receive_errors(udp);
-    if (errors > 0) call_back(udp, udp.on_undelivered, errors);
+    take_errors(udp);
     if (udp.fd < 0) return;
     if (status < 0) uv_poll_start(udp.poll, kUvReadable | kUvPrioritized, readable);
   }
   const int count = receive_batch(udp);
   if (count > 0) call_back(udp, udp.on_batch, count);
+  if (udp.fd >= 0) watch_as(udp, udp.pace.counts(count > 0 ? static_cast<std::size_t>(count) : 0, udp.beat->now_ms()));
+}
+
+bool Udp::look() {
+  // A send meanwhile may have eaten the socket's word of an error.
+  if (beat->now_ms() - errors_at_ms >= kErrorsEveryMs) take_errors(*this);
+  const int count = fd >= 0 ? receive_batch(*this) : 0;
+  const bool failed = count < 0 && errno != EAGAIN;  // It tells of an error before it gives datagrams.
+  if (failed) take_errors(*this);
+  if (count > 0) call_back(*this, on_batch, count);
+  if (fd < 0) return false;
+  watch_as(*this, pace.counts(count > 0 ? static_cast<std::size_t>(count) : 0, beat->now_ms()));
+  return on_beat && (failed || static_cast<std::size_t>(count) == meta.size() / 4);
 }
 
 Udp* udp_of(napi_env env, napi_callback_info info, napi_value* argument) {
@@ -184,22 +219,33 @@ Udp* udp_of(napi_env env, napi_callback_info info, napi_value* argument) {
   return static_cast<Udp*>(data);
 }
 
+bool name_of(const Udp& udp, std::size_t at, io::SocketAddress& name) noexcept {
+  const std::int32_t* meta = &udp.send_meta[at * 4];
+  const auto port = htons(static_cast<std::uint16_t>(meta[2]));
+  name = {};
+  if (udp.v4) {
+    name.v4.sin_family = AF_INET;
+    name.v4.sin_port = port;
+    name.v4.sin_addr.s_addr = htonl(static_cast<std::uint32_t>(meta[3]));
+    return true;
+  }
+  const auto size = static_cast<std::size_t>(meta[3]);
+  if (size >= kAddressBytes) return false;
+  char text[kAddressBytes];
+  std::memcpy(text, &udp.send_addresses[at * kAddressBytes], size);
+  text[size] = 0;
+  name.v6.sin6_family = AF_INET6;
+  name.v6.sin6_port = port;
+  return inet_pton(AF_INET6, text, &name.v6.sin6_addr) == 1;
+}
+
 /// One datagram's header, from the words JavaScript wrote. False: they point outside.
 bool prepare(Udp& udp, std::size_t at) noexcept {
   const std::int32_t* meta = &udp.send_meta[at * 4];
   const auto offset = static_cast<std::size_t>(meta[0]), length = static_cast<std::size_t>(meta[1]);
-  const auto text_size = static_cast<std::size_t>(meta[3]);
-  if (offset > udp.sending.size() || length > udp.sending.size() - offset || text_size >= kAddressBytes) return false;
-  char text[kAddressBytes];
-  std::memcpy(text, &udp.send_addresses[at * kAddressBytes], text_size);
-  text[text_size] = 0;
+  if (offset > udp.sending.size() || length > udp.sending.size() - offset) return false;
+  if (!name_of(udp, at, udp.names[at])) return false;
   io::SocketAddress& name = udp.names[at];
-  name = {};
-  const auto port = htons(static_cast<std::uint16_t>(meta[2]));
-  name.any.sa_family = udp.v4 ? AF_INET : AF_INET6;
-  (udp.v4 ? name.v4.sin_port : name.v6.sin6_port) = port;
-  void* const ip = udp.v4 ? static_cast<void*>(&name.v4.sin_addr) : &name.v6.sin6_addr;
-  if (inet_pton(name.any.sa_family, text, ip) != 1) return false;
   udp.pieces[at] = {udp.sending.data() + offset, length};
   udp.headers[at].msg_hdr = {.msg_name = &name, .msg_namelen = static_cast<socklen_t>(udp.v4 ? sizeof name.v4 : sizeof name.v6), .msg_iov = &udp.pieces[at],
                              .msg_iovlen = 1, .msg_control = nullptr, .msg_controllen = 0, .msg_flags = 0};
@@ -235,8 +281,10 @@ napi_value flush(napi_env env, napi_callback_info info) {
 
 void close_udp(Udp& udp) noexcept {
   if (udp.fd < 0) return;
+  if (udp.on_beat) udp.beat->leave(udp);
   uv_poll_stop(udp.poll);
-  uv_close(udp.poll, [](void* handle) { ::operator delete(handle); });
+  free_handle(udp.poll);
+  udp.beat->exit();
   close(udp.fd);
   udp.fd = -1;
   // The buffers are JavaScript's again: nothing below looks at them once the socket is gone.
@@ -307,9 +355,10 @@ int open_socket(Udp& udp, const char* ip, std::uint16_t port, std::uint8_t dscp)
 bool watch(Udp& udp) {
   uv_loop_s* loop;
   if (napi_get_uv_event_loop(udp.env, &loop) != napi_ok) return false;
-  udp.poll = ::operator new(uv_handle_size(kUvPoll));
+  udp.poll = make_handle(UvHandle::kPoll);
   if (uv_poll_init(loop, udp.poll, udp.fd) != 0) return false;
   uv_handle_set_data(udp.poll, &udp);
+  udp.beat = &Beat::enter(loop);
   return uv_poll_start(udp.poll, kUvReadable | kUvPrioritized, readable) == 0;
 }
 

@@ -20,7 +20,7 @@ import type { UdpDatagram } from "./udp-native.ts";
 
 /** What the loop needs of the engine; tests give a smaller one. */
 export type EnginePort = Pick<Engine, "step" | "nextDeadline">;
-export type RelayPort = Pick<Relay, "handle" | "stop">;
+export type RelayPort = Pick<Relay, "handle" | "flush" | "stop">;
 
 export interface LoopOptions {
   readonly engine: EnginePort;
@@ -35,6 +35,8 @@ export interface LoopOptions {
   bug(error: unknown, at: EngineInput["in"] | EngineOutput["out"]): void;
 }
 
+/** How late a deadline may be met, in milliseconds: the next turn of the event loop most often comes before. */
+const DEADLINE_SLACK_MS = 5;
 /** Limit: setTimeout takes no more; a later deadline is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -222,25 +224,30 @@ export class EngineLoop {
     if (this.#isClosed) return;
     if (this.#turn !== undefined) clearImmediate(this.#turn);
     this.#turn = undefined;
+    const now = performance.now();
+    const at = this.#engine.nextDeadline();
+    if (at !== undefined && at <= now) this.#take({ in: "deadline" });
     this.#streams.flush();
     this.#listeners.flush();
-    this.#arm();
+    this.#relay?.flush();
+    this.#arm(now);
   };
 
-  /** One timer for all deadlines. One that comes early costs a look; so a deadline that moves later is left armed. */
-  #arm(): void {
-    const at = this.#engine.nextDeadline();
-    if (at === undefined || at >= this.#armedFor) return;
+  /**
+   * One timer for all deadlines, and no timer where there are turns enough: each turn also does what has become due, so
+   * a busy box wakes up for messages alone.
+   */
+  #arm(now: Millis): void {
+    const at = this.#engine.nextDeadline() ?? Number.POSITIVE_INFINITY;
+    if (at >= this.#armedFor && this.#armedFor > now) return; // It comes early, which costs a look.
     clearTimeout(this.#timer);
     this.#armedFor = at;
-    const wait = Math.min(Math.max(1, Math.ceil(at - performance.now())), MAX_TIMER_MS);
-    this.#timer = setTimeout(this.#ring, wait);
+    if (at === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(this.#ring, Math.min(Math.ceil(at - now) + DEADLINE_SLACK_MS, MAX_TIMER_MS));
   }
 
   readonly #ring = (): void => {
     this.#armedFor = Number.POSITIVE_INFINITY;
-    const at = this.#engine.nextDeadline();
-    if (at !== undefined && at <= performance.now()) this.input({ in: "deadline" });
     this.#endTurn();
   };
 }

@@ -84,7 +84,7 @@ export class Relay {
   /** Limit: grows by what callers post while the queue stands full; media opens at most maxPairs, so it is bounded by that. */
   #waiting: RelayCommand[] = [];
   #retry: NodeJS.Timeout | undefined;
-  #wake: NodeJS.Timeout | undefined;
+  #wake: NodeJS.Immediate | undefined;
   #stopped = false;
 
   constructor(options: RelayOptions) {
@@ -146,10 +146,17 @@ export class Relay {
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */
   handle(command: RelayCommand): void {
     if (this.#stopped) return;
-    this.#wake ??= setTimeout(this.#wakeThreads, WAKE_GATHER_MS);
+    this.#wake ??= setImmediate(this.#wakeThreads);
     if (this.#waiting.length === 0 && this.#post(command)) return;
     this.#waiting.push(command);
     this.#retry ??= setTimeout(() => this.#postWaiting(), RETRY_MS);
+  }
+
+  /** Wakes the packet threads for what was queued, which would happen at the end of this turn of the event loop anyway. */
+  flush(): void {
+    if (this.#wake === undefined) return;
+    clearImmediate(this.#wake);
+    this.#wakeThreads();
   }
 
   /** The live counters of one side, read without a call. */
@@ -188,7 +195,7 @@ export class Relay {
     if (this.#stopped) return;
     this.#stopped = true;
     clearTimeout(this.#retry);
-    clearTimeout(this.#wake);
+    if (this.#wake !== undefined) clearImmediate(this.#wake);
     this.#native.stop();
   }
 

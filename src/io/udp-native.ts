@@ -3,6 +3,7 @@
  * sendmmsg a turn of the loop. Costs a fraction of node:dgram, and sets what dgram cannot: DSCP.
  * `UdpPort` is the interface that the dgram fallback serves too.
  */
+import { isIPv4 } from "node:net";
 import type { NativeUdp } from "../../native/addon/relay.d.ts";
 import { type Address, familyOf } from "../base/index.ts";
 import { loadAddon } from "./addon.ts";
@@ -44,6 +45,8 @@ const SLOT_BYTES = 65_536;
 /** Limit: bytes of a send queue; a queue that would overflow is flushed first. */
 const SEND_BYTES = 512 * 1024;
 const ADDRESS_BYTES = 48;
+/** Limit: IPv4 addresses whose text is remembered; with one more all are forgotten, at no other cost than to be written again. */
+const KNOWN_ADDRESSES = 4_096;
 
 /** Throws (with `code`) when the address cannot be bound, or when there is no addon for this machine. */
 export function openNativeUdp(options: UdpOptions): UdpPort {
@@ -88,7 +91,8 @@ class NativeUdpPort implements UdpPort {
 
   send(ip: string, port: number, text: string): void {
     const fits = text.length <= 65_507 && ip.length < ADDRESS_BYTES && familyOf(ip) === this.#family;
-    if (this.#closed || !fits) {
+    const address = !fits ? undefined : this.#family === 4 ? ipv4.bits(ip) : ip.length;
+    if (this.#closed || address === undefined) {
       this.counters.sendFailed += 1;
       return;
     }
@@ -98,7 +102,8 @@ class NativeUdpPort implements UdpPort {
     this.#sendMeta[at] = this.#queuedBytes;
     this.#sendMeta[at + 1] = text.length;
     this.#sendMeta[at + 2] = port;
-    this.#sendMeta[at + 3] = this.#sendAddresses.write(ip, this.#queued * ADDRESS_BYTES, "latin1");
+    this.#sendMeta[at + 3] = address;
+    if (this.#family === 6) this.#sendAddresses.write(ip, this.#queued * ADDRESS_BYTES, "latin1");
     this.#queued += 1;
     this.#queuedBytes += text.length;
   }
@@ -134,16 +139,52 @@ class NativeUdpPort implements UdpPort {
         this.counters.truncated += 1;
         continue;
       }
-      const address = i * 2 * ADDRESS_BYTES;
-      const localLength = this.#meta[i * 4 + 3]!;
+      const at = i * 2 * ADDRESS_BYTES;
       batch.push({
-        ip: this.#addresses.toString("latin1", address, address + this.#meta[i * 4 + 2]!),
+        ip: this.#address(this.#meta[i * 4 + 2]!, at),
         port: this.#meta[i * 4 + 1]!,
         text: this.#receive.toString("latin1", i * SLOT_BYTES, i * SLOT_BYTES + length),
-        local: localLength === 0 ? "" : this.#addresses.toString("latin1", address + 48, address + 48 + localLength),
+        local: this.#address(this.#meta[i * 4 + 3]!, at + ADDRESS_BYTES),
       });
     }
     this.counters.received += batch.length;
     if (batch.length > 0) this.#options.onBatch(batch);
   }
+  #address(told: number, at: number): string {
+    if (told === 0) return "";
+    return this.#family === 4 ? ipv4.text(told) : this.#addresses.toString("latin1", at, at + told);
+  }
 }
+
+/** IPv4 addresses as 32 bits and as text: the same few come again and again, and one string serves them all. */
+const ipv4 = {
+  texts: new Map<number, string>(),
+  numbers: new Map<string, number>(),
+
+  text(bits: number): string {
+    let text = this.texts.get(bits);
+    if (text === undefined) {
+      text = `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
+      this.remember(bits, text);
+    }
+    return text;
+  },
+
+  bits(text: string): number | undefined {
+    const known = this.numbers.get(text);
+    if (known !== undefined || !isIPv4(text)) return known;
+    let bits = 0;
+    for (const part of text.split(".")) bits = (bits << 8) | Number(part);
+    this.remember(bits, text);
+    return bits;
+  },
+
+  remember(bits: number, text: string): void {
+    if (this.texts.size >= KNOWN_ADDRESSES) {
+      this.texts.clear();
+      this.numbers.clear();
+    }
+    this.texts.set(bits, text);
+    this.numbers.set(text, bits);
+  },
+};
