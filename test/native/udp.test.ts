@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { openNativeUdp, type UdpDatagram, type UdpPort } from "../../src/io/udp-native.ts";
 import { Peer } from "./wire.ts";
 
@@ -95,6 +95,96 @@ test.each(["127.0.0.1", "::1"])(
     expect(port.counters).toMatchObject({ sent: 40, sendFailed: 0 });
   },
 );
+
+/** So many at once are a busy door's. */
+const BUSY = 100;
+
+describe("a busy door is looked at on the beat", () => {
+  test.each(["127.0.0.1", "::1"])(
+    "%s: whole, in order, many to a batch, and alone again when it is calm",
+    async (ip) => {
+      const { port, batches } = listen(ip);
+      const sender = listen(ip);
+      const one = (text: string): void => {
+        sender.port.send(ip, port.address.port, text);
+        sender.port.flush();
+      };
+      const sent = Array.from({ length: 6 * BUSY }, (_, i) => `${i}`);
+      for (const text of sent) {
+        one(text);
+        await new Promise(setImmediate); // A turn of the loop each: a door that is told of each would take each alone.
+      }
+      const got: string[] = [];
+      let count = 0;
+      for (; got.length < sent.length; count += 1) got.push(...(await batches.next()).map(({ text }) => text));
+      expect(got).toEqual(sent);
+      // A machine so slow that they come at less than one a millisecond sees no busy door.
+      expect(count).toBeLessThan(BUSY + performance.now() - began);
+
+      for (let i = 0; i < 10; i += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 15)); // Calm comes with time alone.
+        one(`calm ${i}`);
+        expect((await batches.next()).map(({ text }) => text)).toEqual([`calm ${i}`]);
+      }
+    },
+  );
+
+  test("what found nobody is told there too", async () => {
+    const { port, batches, returned } = listen("127.0.0.1");
+    const gone = await Peer.open();
+    const nobody = gone.port;
+    gone.close();
+    await makeBusy(port, batches);
+    port.send("127.0.0.1", nobody, "lost");
+    port.flush();
+    expect(await returned.next()).toBe("lost");
+  });
+
+  test("doors that are closed by what they bring bring nothing more, and others live on", async () => {
+    const ports: UdpPort[] = [];
+    let batchesAfter = 0;
+    let armed = false;
+    const ended = Promise.withResolvers<void>();
+    const onBatch = (): void => {
+      if (!armed) return;
+      batchesAfter += 1;
+      for (const port of ports) port.close();
+      ended.resolve();
+    };
+    for (let i = 0; i < 2; i += 1) {
+      const options = { address: { ip: "127.0.0.1", port: 0 }, dscp: 0, onBatch, onUndelivered: () => {} };
+      ports.push(openNativeUdp(options));
+    }
+    const other = listen("127.0.0.1");
+    const burst = (): void => {
+      for (let i = 0; i < BUSY; i += 1)
+        for (const { address } of ports) other.port.send("127.0.0.1", address.port, "x");
+      other.port.flush();
+    };
+    burst();
+    await until(() => ports.every(({ counters }) => counters.received === BUSY));
+    armed = true;
+    burst();
+    await ended.promise;
+    await makeBusy(other.port, other.batches);
+    expect(batchesAfter).toBe(1);
+  });
+});
+
+async function makeBusy(port: UdpPort, batches: Arrivals<readonly UdpDatagram[]>): Promise<void> {
+  const { ip } = port.address;
+  for (let i = 0; i < BUSY; i += 1) port.send(ip, port.address.port, `${i}`);
+  port.flush();
+  for (let got = 0; got < BUSY; ) got += (await batches.next()).length;
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const limit = performance.now() + 10_000;
+  while (!isTrue()) {
+    if (performance.now() > limit) throw new Error("it did not come true");
+    await new Promise(setImmediate);
+  }
+}
 
 function listen(ip: string): { port: UdpPort; batches: Arrivals<readonly UdpDatagram[]>; returned: Arrivals<string> } {
   const batches = new Arrivals<readonly UdpDatagram[]>();

@@ -13,3 +13,14 @@ test("a pause of the event loop is seen, about as long as it was", async () => {
   expect(longestMs).toBeGreaterThan(60);
   expect(lastMinuteMs).toBe(longestMs);
 });
+
+test("each turn counts: most are short, and sleep is no pause", async () => {
+  const pauses = new Pauses();
+  pauses.start();
+  for (let turn = 0; turn < 300; turn += 1) await new Promise(setImmediate);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { longestMs, p99Ms } = pauses.view();
+  pauses.stop();
+  expect(p99Ms).toBeLessThanOrEqual(longestMs);
+  expect(longestMs).toBeLessThan(250);
+});
