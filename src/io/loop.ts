@@ -20,7 +20,7 @@ import type { UdpDatagram } from "./udp-native.ts";
 
 /** What the loop needs of the engine; tests give a smaller one. */
 export type EnginePort = Pick<Engine, "step" | "nextDeadline">;
-export type RelayPort = Pick<Relay, "handle" | "flush" | "stop">;
+export type RelayPort = Pick<Relay, "handle" | "endTurn" | "stop">;
 
 export interface LoopOptions {
   readonly engine: EnginePort;
@@ -229,7 +229,7 @@ export class EngineLoop {
     if (at !== undefined && at <= now) this.#take({ in: "deadline" });
     this.#streams.flush();
     this.#listeners.flush();
-    this.#relay?.flush();
+    this.#relay?.endTurn(now);
     this.#arm(now);
   };
 

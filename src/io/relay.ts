@@ -14,7 +14,7 @@ import type {
   NativeSide,
   NativeSrtpKey,
 } from "../../native/addon/relay.d.ts";
-import { Secret } from "../base/index.ts";
+import { type Millis, Secret } from "../base/index.ts";
 import type {
   DtlsAssociation,
   DtlsFingerprint,
@@ -63,8 +63,11 @@ export const DEFAULT_MAX_PAIRS = 20_000;
 const PACKET_LIMITS: PacketLimits = { audio: 2_000, other: 20_000 };
 /** As the words of the counters number them. */
 const PATHS: readonly FlowPath[] = ["socket", "xdp", "af_xdp"];
-/** Commands of this long wake the packet threads once, for a wake-up costs; a socket that waits for its thread loses nothing. */
-const WAKE_GATHER_MS = 5;
+/**
+ * Commands of this long wake the packet threads once, for a wake-up costs, and so would a timer: the first turn after the
+ * least wakes them, and a timer after the most, if no turn came. A socket that waits for its thread loses nothing.
+ */
+const WAKE_GATHER_MS = { least: 3, most: 6 };
 /** A command that found the queue to the packet threads full is tried again this much later. */
 const RETRY_MS = 1;
 
@@ -84,7 +87,9 @@ export class Relay {
   /** Limit: grows by what callers post while the queue stands full; media opens at most maxPairs, so it is bounded by that. */
   #waiting: RelayCommand[] = [];
   #retry: NodeJS.Timeout | undefined;
-  #wake: NodeJS.Immediate | undefined;
+  #wake: NodeJS.Timeout | undefined;
+  /** Endless while nothing is queued. */
+  #wakeFrom: Millis = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(options: RelayOptions) {
@@ -146,16 +151,16 @@ export class Relay {
   /** Queues a command for its packet thread, in order. A wrong value throws TypeError and changes nothing. */
   handle(command: RelayCommand): void {
     if (this.#stopped) return;
-    this.#wake ??= setImmediate(this.#wakeThreads);
+    if (this.#wake === undefined) this.#gather();
     if (this.#waiting.length === 0 && this.#post(command)) return;
     this.#waiting.push(command);
     this.#retry ??= setTimeout(() => this.#postWaiting(), RETRY_MS);
   }
 
-  /** Wakes the packet threads for what was queued, which would happen at the end of this turn of the event loop anyway. */
-  flush(): void {
-    if (this.#wake === undefined) return;
-    clearImmediate(this.#wake);
+  /** The end of a turn, at which the packet threads may hear of what was queued. */
+  endTurn(now: Millis): void {
+    if (now < this.#wakeFrom) return;
+    clearTimeout(this.#wake);
     this.#wakeThreads();
   }
 
@@ -194,8 +199,9 @@ export class Relay {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#wakeFrom = Number.POSITIVE_INFINITY;
     clearTimeout(this.#retry);
-    if (this.#wake !== undefined) clearImmediate(this.#wake);
+    clearTimeout(this.#wake);
     this.#native.stop();
   }
 
@@ -211,8 +217,14 @@ export class Relay {
     }
   }
 
+  #gather(): void {
+    this.#wakeFrom = performance.now() + WAKE_GATHER_MS.least;
+    this.#wake = setTimeout(this.#wakeThreads, WAKE_GATHER_MS.most);
+  }
+
   readonly #wakeThreads = (): void => {
     this.#wake = undefined;
+    this.#wakeFrom = Number.POSITIVE_INFINITY;
     this.#native.wake();
   };
 

