@@ -35,7 +35,10 @@ export interface LoopOptions {
   bug(error: unknown, at: EngineInput["in"] | EngineOutput["out"]): void;
 }
 
-/** How late a deadline may be met, in milliseconds: the next turn of the event loop most often comes before. */
+/**
+ * How late a deadline may be met, in milliseconds. Longer than the beat on which busy listeners are read (native/addon/beat.h):
+ * so the next turn comes before.
+ */
 const DEADLINE_SLACK_MS = 5;
 /** Limit: setTimeout takes no more; a later deadline is looked at again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -150,6 +150,8 @@ class NativeUdpPort implements UdpPort {
     this.counters.received += batch.length;
     if (batch.length > 0) this.#options.onBatch(batch);
   }
+
+  /** What a word of the door says of an address; `at`: where its text stands if it is IPv6. */
   #address(told: number, at: number): string {
     if (told === 0) return "";
     return this.#family === 4 ? ipv4.text(told) : this.#addresses.toString("latin1", at, at + told);
@@ -170,6 +172,7 @@ const ipv4 = {
     return text;
   },
 
+  /** `undefined`: that is no IPv4 address. */
   bits(text: string): number | undefined {
     const known = this.numbers.get(text);
     if (known !== undefined || !isIPv4(text)) return known;
