@@ -183,7 +183,7 @@ async function run(file: string, words: readonly string[]): Promise<number> {
     await starting.start();
     box = starting;
   } catch (error) {
-    await new Promise((resolve) => setTimeout(resolve, LOG_GATHER_MS)); // What waits becomes lines first.
+    log.flush();
     await stdout.drained(LAST_LINES_LIMIT_MS);
     complain((error as Error).message);
     process.exit(1); // Half of a box may be holding the loop.

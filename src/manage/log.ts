@@ -78,6 +78,8 @@ export interface Log {
   line(level: Level, message: string, members?: Readonly<Record<string, unknown>>): void;
   /** Our own mistake, with its stack. What a message can cause comes as often as messages: limited like a stranger's facts. */
   bug(error: unknown, at: string): void;
+  /** Writes what waits: before the process ends. */
+  flush(): void;
 }
 
 /** Limit: facts that wait to be written; at it they are written at once. */
@@ -130,6 +132,7 @@ export function logTo(
     }
   };
   return {
+    flush: write,
     fact: (fact) => {
       const name = fact.fact;
       const held = limited.has(name) ? meter.take(name, now()) : 0;

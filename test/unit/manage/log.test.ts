@@ -132,6 +132,16 @@ test("a bug is fatal, has its stack, and does not flood", () => {
   log.bug({ key: "x" }, "relay");
 });
 
+test("what waits is written when it is asked for, once", () => {
+  const waiting: (() => void)[] = [];
+  const { log, lines } = logInto((write) => waiting.push(write));
+  log.fact(bad("one"));
+  expect(lines()).toHaveLength(0);
+  log.flush();
+  for (const write of waiting) write();
+  expect(lines().map(({ reason }) => reason)).toEqual(["one"]);
+});
+
 test("a secret does not show, even if somebody puts one into a line", () => {
   const { log, raw } = logInto();
   log.line("error", "oops", { key: new Secret("hunter2") });
