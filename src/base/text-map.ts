@@ -30,24 +30,29 @@ export class TextMap<V extends object> {
     return this.#size;
   }
 
-  get(key: string): V | undefined {
-    const place = this.#find(key, hash32(key, this.#seed) | 0);
+  /** For those who ask several tables of one seed for one key. */
+  hash(key: string): number {
+    return hash32(key, this.#seed) | 0;
+  }
+
+  get(key: string, hash = this.hash(key)): V | undefined {
+    const place = this.#find(key, hash);
     return place === NONE ? undefined : this.#values[place];
   }
 
-  has(key: string): boolean {
-    return this.#find(key, hash32(key, this.#seed) | 0) !== NONE;
+  has(key: string, hash = this.hash(key)): boolean {
+    return this.#find(key, hash) !== NONE;
   }
 
   set(key: string, value: V): void {
-    const hash = hash32(key, this.#seed) | 0;
+    const hash = this.hash(key);
     let place = this.#find(key, hash);
     if (place === NONE) place = this.#add(key, hash);
     this.#values[place] = value;
   }
 
   delete(key: string): boolean {
-    const hash = hash32(key, this.#seed) | 0;
+    const hash = this.hash(key);
     const place = this.#find(key, hash);
     if (place === NONE) return false;
     const next = this.#next;

@@ -10,6 +10,7 @@ import {
   type SendToken,
 } from "../base/index.ts";
 import { INITIAL_MAX_FORWARDS, parseMessage, type Request, RequestDraft, type Response } from "../message/index.ts";
+import type { Remains } from "./finished.ts";
 import type { Home, Place } from "./home.ts";
 import * as Invite from "./invite-client.ts";
 import { Machine } from "./machine.ts";
@@ -46,7 +47,7 @@ export class ClientTransaction implements Punctual, SendToken {
   #response: Response | undefined;
   /** Who answered, when its owner has gone, and who did so after that: as numbers, since many linger. */
   #winner: number | undefined;
-  #late: number[] | undefined;
+  #late: readonly number[] | undefined;
   #now: Millis = 0;
 
   /** A request to a destination: the transport picks the connection and, for large ones, the protocol. */
@@ -117,13 +118,28 @@ export class ClientTransaction implements Punctual, SendToken {
 
   /** The owner wants no more news: a later 2xx goes up as a stray response, and the owner's memory is freed. */
   forget(): void {
-    this.#owner = undefined;
+    this.#letGo(undefined);
   }
 
   /** As `forget`, of an INVITE whose answer came from this fork: late answers of others go up as such. */
   settled(toTag: string | undefined): void {
-    this.#owner = undefined;
-    this.#winner = forkOf(toTag);
+    this.#letGo(forkOf(toTag));
+  }
+
+  /** What is left when nobody but the layer waits for anything; `undefined` until then. */
+  get remains(): Remains | undefined {
+    if (!this.#machine.lingers || this.#owner !== undefined) return undefined;
+    const invite = this.method === "INVITE";
+    const accepted = this.#machine.state === "accepted";
+    return {
+      duty: accepted ? "pass 2xx up" : invite ? "acknowledge again" : "absorb",
+      hop: this.#hop,
+      text: this.#text,
+      wait: invite ? "long" : "short",
+      endAt: this.#machine.nextDeadline() ?? 0,
+      winner: this.#winner,
+      late: this.#late,
+    };
   }
 
   respond(response: Response, now: Millis): void {
@@ -139,7 +155,7 @@ export class ClientTransaction implements Punctual, SendToken {
     if (fallback !== undefined && this.waiting) {
       // RFC 3261 §18.1.1: the other end takes no TCP, so the large request goes in a datagram after all.
       this.#send(fallback.draft, { ...fallback.destination, tcpForLargeRequests: false }, now);
-      this.#home.settle(this, now);
+      this.#home.settle(this);
       return;
     }
     this.handle("unreachable", now);
@@ -152,17 +168,17 @@ export class ClientTransaction implements Punctual, SendToken {
   expire(now: Millis): void {
     for (let due = this.#machine.takeDue(now); due !== undefined; due = this.#machine.takeDue(now))
       this.#step(due, now);
-    this.#home.settle(this, now);
+    this.#home.settle(this);
   }
 
   shed(): void {
     this.#machine = GONE;
-    this.#home.settle(this, 0);
+    this.#home.settle(this);
   }
 
   handle(event: Event, now: Millis): void {
     this.#step(event, now);
-    this.#home.settle(this, now);
+    this.#home.settle(this);
   }
 
   #send(draft: RequestDraft, destination: Destination, now: Millis): void {
@@ -229,6 +245,12 @@ export class ClientTransaction implements Punctual, SendToken {
     }
   }
 
+  #letGo(winner: number | undefined): void {
+    this.#owner = undefined;
+    this.#winner = winner;
+    if (this.#machine.lingers) this.#home.settle(this);
+  }
+
   #passUp(now: Millis): void {
     const response = this.#response;
     assert(response !== undefined, "only a response is passed up");
@@ -237,13 +259,11 @@ export class ClientTransaction implements Punctual, SendToken {
   }
 
   #passUpLate(response: Response, now: Millis): void {
-    const fork = forkOf(response.toTag);
-    if (this.#winner === undefined || this.#winner === fork) return this.#home.strayResponse(response, this, now);
-    this.#late ??= [];
-    const first = !this.#late.includes(fork);
-    if (first && this.#late.length === LATE_FORK_LIMIT) return;
-    if (first) this.#late.push(fork);
-    this.#home.lateFork(response, this, first, now);
+    const late = lateFork(response, this.#winner, this.#late ?? []);
+    if (late === "too many") return;
+    if (late === "none") return this.#home.strayResponse(response, this, now);
+    if (late.first) this.#late = [...(this.#late ?? []), late.fork];
+    this.#home.lateFork(response, this, late.first, now);
   }
 
   /** Many linger at once: only what the last state needs stays. */
@@ -255,6 +275,21 @@ export class ClientTransaction implements Punctual, SendToken {
     if (state !== "accepted") this.#owner = undefined;
     if (state !== "completed" || this.method !== "INVITE") this.#text = "";
   }
+}
+
+/**
+ * What a 2xx is that comes when the owner of its INVITE has gone: a late fork's, for the first time or again, or "none":
+ * there was no other one who answered. `late`: those known so far.
+ */
+export function lateFork(
+  response: Response,
+  winner: number | undefined,
+  late: readonly number[],
+): { readonly fork: number; readonly first: boolean } | "none" | "too many" {
+  const fork = forkOf(response.toTag);
+  if (winner === undefined || winner === fork) return "none";
+  if (late.includes(fork)) return { fork, first: false };
+  return late.length === LATE_FORK_LIMIT ? "too many" : { fork, first: true };
 }
 
 /** A number for a To tag: strings of a message would keep all of it. Who makes two alike harms himself alone. */

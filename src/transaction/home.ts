@@ -4,13 +4,14 @@ import type { ClientTransaction } from "./client.ts";
 import type { ServerTransaction } from "./server.ts";
 import type { ClientOwner, TransportPort } from "./words.ts";
 
-export type Place = "live" | "lingering" | "gone";
+/** `lingering`: over, but its owner waits for what may still come. `finished`: none but the layer remembers it. */
+export type Place = "live" | "lingering" | "finished" | "gone";
 
 /** What a transaction may ask of the layer that keeps it. */
 export interface Home {
   readonly transport: TransportPort;
-  /** Call it after each event: finds the transaction its place among the waiting, the lingering or the gone. */
-  settle(transaction: ClientTransaction | ServerTransaction, now: Millis): void;
+  /** Call it after each event: finds the transaction its place. */
+  settle(transaction: ClientTransaction | ServerTransaction): void;
   /** Sends the CANCEL of an INVITE as a transaction of its own. */
   cancel(invite: ClientTransaction, text: string, owner: ClientOwner, now: Millis): void;
   strayResponse(response: Response, transaction: ClientTransaction, now: Millis): void;

@@ -1,5 +1,6 @@
 import { type Hop, isReliable, type Millis, type Punctual, type SendToken } from "../base/index.ts";
 import { type Request, type ResponseDraft, responseTo, type ViaValue } from "../message/index.ts";
+import type { Remains } from "./finished.ts";
 import type { Home, Place } from "./home.ts";
 import * as Invite from "./invite-server.ts";
 import { Machine } from "./machine.ts";
@@ -79,7 +80,27 @@ export class ServerTransaction implements Punctual, SendToken {
   /** The owner wants no more news (the 2xx is acknowledged): frees its memory and that of the response. */
   forget(): void {
     this.#owner = undefined;
-    if (this.#machine.state === "accepted") this.#text = "";
+    if (this.#machine.state !== "accepted") return;
+    this.#text = "";
+    this.#home.settle(this);
+  }
+
+  /** What is left when nobody but the layer waits for anything; `undefined` until then. */
+  get remains(): Remains | undefined {
+    if (!this.#machine.lingers || this.#owner !== undefined) return undefined;
+    const { state } = this.#machine;
+    const accepted = state === "accepted";
+    if (accepted && this.#text !== "") return undefined; // The leg may send it again.
+    const mute = this.#text === "" || this.#responseHop === undefined;
+    return {
+      duty: accepted ? "pass ACK up" : mute ? "absorb" : "answer again",
+      hop: accepted ? this.hop : this.#responseHop,
+      text: this.#text,
+      wait: state === "confirmed" ? "short" : "long",
+      endAt: this.#machine.nextDeadline() ?? 0,
+      winner: undefined,
+      late: undefined,
+    };
   }
 
   /**
@@ -99,7 +120,7 @@ export class ServerTransaction implements Punctual, SendToken {
     const before = this.#text;
     this.#text = draft.toText();
     if (!this.#step(eventFor(status, this.method), now)) this.#text = before; // Too late for the machine.
-    this.#home.settle(this, now);
+    this.#home.settle(this);
   }
 
   /**
@@ -147,7 +168,7 @@ export class ServerTransaction implements Punctual, SendToken {
     this.#ack = ack;
     this.#step("ACK", now);
     this.#ack = undefined;
-    this.#home.settle(this, now);
+    this.#home.settle(this);
   }
 
   /** The owner hears of it once: while an answer is still owed. */
@@ -157,7 +178,7 @@ export class ServerTransaction implements Punctual, SendToken {
 
   unreachable(now: Millis): void {
     this.#step("unreachable", now);
-    this.#home.settle(this, now);
+    this.#home.settle(this);
   }
 
   nextDeadline(): Millis | undefined {
@@ -167,12 +188,12 @@ export class ServerTransaction implements Punctual, SendToken {
   expire(now: Millis): void {
     for (let due = this.#machine.takeDue(now); due !== undefined; due = this.#machine.takeDue(now))
       this.#step(due, now);
-    this.#home.settle(this, now);
+    this.#home.settle(this);
   }
 
   shed(): void {
     this.#machine = GONE;
-    this.#home.settle(this, 0);
+    this.#home.settle(this);
   }
 
   /** False when the machine had nothing to do for it. */

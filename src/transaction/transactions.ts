@@ -12,11 +12,10 @@ import {
   token,
 } from "../base/index.ts";
 import { type Message, type Request, type RequestDraft, type Response, responseTo } from "../message/index.ts";
-import { ClientTransaction, cancelKey, viaText } from "./client.ts";
+import { ClientTransaction, cancelKey, lateFork, viaText } from "./client.ts";
+import { Finished, NONE } from "./finished.ts";
 import type { Home } from "./home.ts";
 import { Keys, MAGIC_COOKIE } from "./keys.ts";
-import { LingerQueue } from "./linger.ts";
-import { T4 } from "./machine.ts";
 import { ServerTransaction } from "./server.ts";
 import type { ClientOwner, TransactionUser, TransportPort } from "./words.ts";
 
@@ -35,7 +34,7 @@ export type TransactionCounter =
   | "response.other-realm"
   | "linger.shed";
 
-/** Limit: finished transactions that linger, per transaction that may live; beyond, the oldest ends before its time. */
+/** Limit: finished transactions of each table, per transaction that may live; beyond, the oldest ends before its time. */
 const LINGERING_PER_LIVE = 8;
 
 /** Limit: requests inside dialogs are still served this far above the limit for new ones: a call must be able to end. */
@@ -71,13 +70,15 @@ export class Transactions {
   /** Not bounded here: these are our own, one per leg and request. Lingering ones are, below. */
   readonly #clients: TextMap<ClientTransaction>;
   readonly #servers: TextMap<ServerTransaction>;
-  readonly #serverLimit: number;
   /** Requests outside dialogs, by what is the same whichever way they came. As many as servers at most. */
   readonly #merged: TextMap<ServerTransaction>;
-  readonly #long: LingerQueue;
-  readonly #short: LingerQueue;
-  readonly #lingerLimit: number;
+  /** What is left of those that ended, by the same keys; a client's by its branch and method. */
+  readonly #finishedClients: Finished;
+  readonly #finishedServers: Finished;
+  readonly #finishedMerged: Finished;
+  readonly #mostFinished: number;
   #limit: number;
+  /** Over, but still in the tables above, as their owners want news. */
   #lingeringClients = 0;
   #lingeringServers = 0;
 
@@ -94,14 +95,16 @@ export class Transactions {
     this.#agenda = options.agenda;
     this.#user = options.user;
     this.#limit = options.limit;
-    this.#lingerLimit = options.limit * LINGERING_PER_LIVE;
     this.#keys = new Keys(options.random);
     this.#clients = new TextMap(this.#keys.seed);
     this.#servers = new TextMap(this.#keys.seed);
-    this.#serverLimit = Math.ceil(options.limit * DIALOG_RESERVE) + this.#lingerLimit;
     this.#merged = new TextMap(this.#keys.seed);
-    this.#long = new LingerQueue(options.agenda);
-    this.#short = new LingerQueue(options.agenda);
+    this.#mostFinished = options.limit * LINGERING_PER_LIVE;
+    const finished = (): Finished =>
+      new Finished(options.agenda, this.#mostFinished, () => this.counters.add("linger.shed"));
+    this.#finishedClients = finished();
+    this.#finishedServers = finished();
+    this.#finishedMerged = finished();
     this.#home = this.#makeHome();
   }
 
@@ -147,16 +150,17 @@ export class Transactions {
     return { resend: (at) => this.#transport.resend(hop, text, NOBODY, at) };
   }
 
-  /** The limit after a reload. The tables keep the room that they were built with. */
+  /** The limit after a reload; what is kept of finished ones stays bounded as it was at the start. */
   setLimit(limit: number): void {
-    this.#limit = Math.min(limit, Math.floor(this.#lingerLimit / LINGERING_PER_LIVE));
+    this.#limit = Math.min(limit, Math.floor(this.#mostFinished / LINGERING_PER_LIVE));
   }
 
   counts(): TransactionCounts {
     return {
       client: this.#clients.size - this.#lingeringClients,
       server: this.#servers.size - this.#lingeringServers,
-      lingering: this.#lingeringClients + this.#lingeringServers,
+      lingering:
+        this.#lingeringClients + this.#lingeringServers + this.#finishedClients.size + this.#finishedServers.size,
     };
   }
 
@@ -169,29 +173,61 @@ export class Transactions {
     const { method } = response.cseq;
     const found = this.#clients.get(method === "CANCEL" ? cancelKey(branch) : branch);
     const transaction = found?.method === method ? found : undefined;
-    if (transaction === undefined) {
+    if (transaction === undefined) return this.#lateResponse(response, hop, now);
+    if (!this.#ofItsRealm(transaction.hop, hop)) return;
+    this.counters.add("response.matched");
+    transaction.respond(response, now);
+  }
+
+  #lateResponse(response: Response, hop: Hop, now: Millis): void {
+    const key = finishedKey(response.branch ?? "", response.cseq.method);
+    const finished = this.#finishedClients;
+    const place = finished.find(key, this.#clients.hash(key));
+    if (place === NONE) {
       this.counters.add("response.stray");
-      this.#user.strayResponse(response, hop, now);
-    } else if (transaction.hop.realm !== hop.realm) {
-      this.counters.add("response.other-realm"); // Whoever guesses a branch of one side from the other gets nowhere.
-    } else {
-      this.counters.add("response.matched");
-      transaction.respond(response, now);
+      return this.#user.strayResponse(response, hop, now);
     }
+    const way = finished.hop(place);
+    if (way === undefined || !this.#ofItsRealm(way, hop)) return;
+    this.counters.add("response.matched");
+    const duty = finished.duty(place);
+    if (duty === "acknowledge again" && response.status >= 300) {
+      this.#transport.resend(way, finished.text(place), NOBODY, now);
+    } else if (duty === "pass 2xx up" && response.status >= 200 && response.status < 300) {
+      this.#lateAccept(response, place, way, now);
+    }
+  }
+
+  #lateAccept(response: Response, place: number, way: Hop, now: Millis): void {
+    const finished = this.#finishedClients;
+    const late = lateFork(response, finished.winner(place), finished.late(place));
+    if (late === "too many") return;
+    if (late === "none") return this.#user.strayResponse(response, way, now);
+    if (late.first) finished.addLate(place, late.fork);
+    this.#user.lateFork(response, way, late.first, now);
+  }
+
+  /** Whoever guesses a branch of one side from the other gets nowhere. */
+  #ofItsRealm(way: Hop, hop: Hop): boolean {
+    if (way.realm === hop.realm) return true;
+    this.counters.add("response.other-realm");
+    return false;
   }
 
   #request(request: Request, hop: Hop, now: Millis): void {
     const key = this.#keys.server(request, hop.realm);
-    const found = this.#servers.get(key);
-    if (request.method === "ACK") return this.#ack(request, found, hop, now);
-    if (request.method === "CANCEL") return this.#cancel(request, found, hop, now);
-    if (found !== undefined) {
+    const hash = this.#servers.hash(key);
+    const found = this.#servers.get(key, hash);
+    const finished = found === undefined ? this.#finishedServers.find(key, hash) : NONE;
+    if (request.method === "ACK") return this.#ack(request, found, finished, hop, now);
+    if (request.method === "CANCEL") return this.#cancel(request, found, finished, hop, now);
+    if (found !== undefined || finished !== NONE) {
       this.counters.add("request.copy");
-      return found.again(now);
+      return found === undefined ? this.#answerAgain(finished, now) : found.again(now);
     }
 
     const mergeKey = this.#keys.merged(request, hop.realm);
-    if (mergeKey !== undefined && this.#merged.has(mergeKey)) {
+    if (mergeKey !== undefined && this.#isMerged(mergeKey)) {
       this.counters.add("request.merged");
       return this.#refuse(request, hop, 482, now);
     }
@@ -203,9 +239,21 @@ export class Transactions {
     this.#serve(new ServerTransaction(this.#home, key, mergeKey, request, hop, now), request, now);
   }
 
+  #answerAgain(place: number, now: Millis): void {
+    const finished = this.#finishedServers;
+    const way = finished.hop(place);
+    if (way === undefined || finished.duty(place) !== "answer again") return;
+    this.#transport.resend(way, finished.text(place), NOBODY, now);
+  }
+
+  #isMerged(mergeKey: string): boolean {
+    const hash = this.#merged.hash(mergeKey);
+    return this.#merged.has(mergeKey, hash) || this.#finishedMerged.find(mergeKey, hash) !== NONE;
+  }
+
   #overLimit(inDialog: boolean): boolean {
     const live = this.#servers.size - this.#lingeringServers;
-    return live >= (inDialog ? this.#limit * DIALOG_RESERVE : this.#limit) || this.#servers.size >= this.#serverLimit;
+    return live >= (inDialog ? this.#limit * DIALOG_RESERVE : this.#limit);
   }
 
   #serve(server: ServerTransaction, request: Request, now: Millis): void {
@@ -216,23 +264,28 @@ export class Transactions {
     if (server.waiting) this.#agenda.watch(server);
   }
 
-  #ack(ack: Request, found: ServerTransaction | undefined, hop: Hop, now: Millis): void {
+  #ack(ack: Request, found: ServerTransaction | undefined, finished: number, hop: Hop, now: Millis): void {
     if (found !== undefined) return found.ack(ack, now);
+    if (finished !== NONE) {
+      const way = this.#finishedServers.hop(finished);
+      if (way !== undefined && this.#finishedServers.duty(finished) === "pass ACK up") this.#user.ack(ack, way, now);
+      return;
+    }
     this.counters.add("ack.unmatched");
     this.#user.ack(ack, hop, now);
   }
 
   /** RFC 3261 §9.2. Each copy of a CANCEL gets the same answer, so it needs no transaction of its own. */
-  #cancel(cancel: Request, found: ServerTransaction | undefined, hop: Hop, now: Millis): void {
-    if (found === undefined || found.method !== "INVITE") {
+  #cancel(cancel: Request, found: ServerTransaction | undefined, finished: number, hop: Hop, now: Millis): void {
+    if (found === undefined && finished === NONE) {
       this.counters.add("cancel.unmatched");
       return this.#refuse(cancel, hop, 481, now);
     }
     this.counters.add("cancel.matched");
     const answer = responseTo(cancel, 200, this.#keys.statelessTag(cancel));
-    if (found.to !== undefined) answer.set("To", found.to);
+    if (found?.to !== undefined) answer.set("To", found.to);
     this.#transport.sendResponse(hop, cancel.via, answer.toText(), now);
-    found.cancelled(cancel, now);
+    found?.cancelled(cancel, now);
   }
 
   #refuse(request: Request, hop: Hop, status: number, now: Millis): void {
@@ -245,7 +298,7 @@ export class Transactions {
   #makeHome(): Home {
     return {
       transport: this.#transport,
-      settle: (transaction, now) => this.#settle(transaction, now),
+      settle: (transaction) => this.#settle(transaction),
       cancel: (invite, text, owner, now) => {
         const cancel = ClientTransaction.onHop(this.#home, invite, "CANCEL", text, owner, now);
         this.#clients.set(cancel.key, cancel);
@@ -259,31 +312,32 @@ export class Transactions {
     };
   }
 
-  #settle(transaction: ClientTransaction | ServerTransaction, now: Millis): void {
-    if (transaction.gone) this.#remove(transaction);
-    else if (transaction.lingers) this.#linger(transaction, now);
-    else this.#agenda.watch(transaction);
-  }
-
-  #linger(transaction: ClientTransaction | ServerTransaction, now: Millis): void {
-    if (transaction.place === "lingering") return;
-    transaction.place = "lingering";
-    this.#agenda.drop(transaction);
-    this.#count(transaction, 1);
-    // Only a call that was taken must not be offered a second time; after a refusal the caller may try another way in.
-    if (transaction instanceof ServerTransaction && transaction.state !== "accepted") this.#unmerge(transaction);
-    const forMs = (transaction.nextDeadline() ?? now) - now;
-    (forMs > T4 ? this.#long : this.#short).add(transaction);
-    if (this.#lingeringClients + this.#lingeringServers > this.#lingerLimit) {
-      this.counters.add("linger.shed");
-      (this.#long.size > 0 ? this.#long : this.#short).shedOldest();
+  #settle(transaction: ClientTransaction | ServerTransaction): void {
+    if (transaction.place === "finished" || transaction.place === "gone") return;
+    if (transaction.gone) return this.#remove(transaction, "gone");
+    if (transaction.lingers && transaction.place === "live") this.#linger(transaction);
+    const { remains } = transaction;
+    if (remains === undefined) return this.#agenda.watch(transaction);
+    const server = transaction instanceof ServerTransaction;
+    const mergeKey = server ? transaction.mergeKey : undefined;
+    this.#remove(transaction, "finished");
+    const key = server ? transaction.key : finishedKey(transaction.branch, transaction.method);
+    (server ? this.#finishedServers : this.#finishedClients).add(key, this.#clients.hash(key), remains);
+    if (mergeKey !== undefined) {
+      this.#finishedMerged.add(mergeKey, this.#merged.hash(mergeKey), { ...remains, duty: "absorb", text: "" });
     }
   }
 
-  #remove(transaction: ClientTransaction | ServerTransaction): void {
-    if (transaction.place === "gone") return;
+  #linger(transaction: ClientTransaction | ServerTransaction): void {
+    transaction.place = "lingering";
+    this.#count(transaction, 1);
+    // Only a call that was taken must not be offered a second time; after a refusal the caller may try another way in.
+    if (transaction instanceof ServerTransaction && transaction.state !== "accepted") this.#unmerge(transaction);
+  }
+
+  #remove(transaction: ClientTransaction | ServerTransaction, place: "finished" | "gone"): void {
     if (transaction.place === "lingering") this.#count(transaction, -1);
-    transaction.place = "gone";
+    transaction.place = place;
     this.#agenda.drop(transaction);
     if (transaction instanceof ServerTransaction) {
       this.#unmerge(transaction);
@@ -302,5 +356,8 @@ export class Transactions {
     else this.#lingeringClients += by;
   }
 }
+
+/** A finished client is found by its method, too: who answers another one than was asked has not answered. */
+const finishedKey = (branch: string, method: string): string => `${branch} ${method}`;
 
 const NOBODY: SendToken = { waiting: false };
