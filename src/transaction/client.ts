@@ -132,7 +132,7 @@ export class ClientTransaction implements Punctual, SendToken {
     const invite = this.method === "INVITE";
     const accepted = this.#machine.state === "accepted";
     return {
-      duty: accepted ? "pass 2xx up" : invite ? "acknowledge again" : "absorb",
+      state: accepted ? "INVITE client accepted" : invite ? "INVITE client completed" : "client completed",
       hop: this.#hop,
       text: this.#text,
       wait: invite ? "long" : "short",
@@ -323,7 +323,7 @@ const GONE = machineFor("", true);
 GONE.start(0);
 GONE.handle("unreachable", 0);
 
-function eventOf(status: number, method: string): Event {
+export function eventOf(status: number, method: string): "1xx" | "2xx" | "3xx-6xx" | "200-699" {
   if (status < 200) return "1xx";
   if (method !== "INVITE") return "200-699";
   return status < 300 ? "2xx" : "3xx-6xx";

@@ -4,25 +4,46 @@
  * So they are numbers in columns and bytes in pages, in the order in which they end.
  */
 import type { Agenda, Hop, Millis, Punctual } from "../base/index.ts";
+import { inviteClient } from "./invite-client.ts";
+import { inviteServer } from "./invite-server.ts";
+import { nonInviteClient } from "./non-invite-client.ts";
+import { nonInviteServer } from "./non-invite-server.ts";
 import { TEXT_LIMIT, TextPages } from "./text-pages.ts";
 
-/** What a finished transaction still does when its messages come again. */
-export type Duty = "absorb" | "answer again" | "pass ACK up" | "acknowledge again" | "pass 2xx up";
+/** The states in which nothing but copies is awaited. Their machines' tables say what becomes of those. */
+const LAST_STATES = {
+  "INVITE server accepted": [inviteServer.steps, "accepted"],
+  "INVITE server confirmed": [inviteServer.steps, "confirmed"],
+  "server completed": [nonInviteServer.steps, "completed"],
+  "INVITE client accepted": [inviteClient.steps, "accepted"],
+  "INVITE client completed": [inviteClient.steps, "completed"],
+  "client completed": [nonInviteClient.steps, "completed"],
+} as const;
 
-const DUTIES: readonly Duty[] = ["absorb", "answer again", "pass ACK up", "acknowledge again", "pass 2xx up"];
+export type LastState = keyof typeof LAST_STATES;
+
+type Row = Readonly<Record<string, { readonly effects: readonly LateEffect[] } | undefined>>;
+
+/** All that these states do. */
+export type LateEffect = "resend response" | "pass ACK up" | "resend ACK" | "pass up";
+
+export type LateEvent = "INVITE" | "request" | "ACK" | "1xx" | "2xx" | "3xx-6xx" | "200-699";
+
+const NAMES = Object.keys(LAST_STATES) as readonly LastState[];
+const NOTHING: readonly never[] = [];
 
 /** How long a transaction stays: 64*T1 or 32 s, or T4. Each waits among its like, so they end as they came. */
 export type Wait = "long" | "short";
 
 export interface Remains {
-  readonly duty: Duty;
-  /** Ways and text as the duty needs them. */
+  readonly state: LastState;
+  /** The way and the text of what is sent again, or the way to whoever is told. */
   readonly hop: Hop | undefined;
   readonly text: string;
   readonly wait: Wait;
   /** It stays until then at least. */
   readonly endAt: Millis;
-  /** To tags of forks as numbers, for "pass 2xx up": who answered, and who did so too late. */
+  /** To tags of forks as numbers, of an INVITE that was accepted: who answered, and who did so too late. */
   readonly winner: number | undefined;
   readonly late: readonly number[] | undefined;
 }
@@ -38,7 +59,7 @@ export const NONE = -1;
  * Those of one table of the layer, by key.
  *
  * Limit: `limit` transactions; beyond, the oldest ends before its time, and `shed` is told. A text longer than
- * TEXT_LIMIT is not kept: what would be answered by it is absorbed.
+ * TEXT_LIMIT is not kept.
  */
 export class Finished implements Punctual {
   agendaEntry: Punctual["agendaEntry"];
@@ -68,7 +89,7 @@ export class Finished implements Punctual {
 
   /** `hash`: any number that goes with the key, and that strangers cannot choose. A key is added once. */
   add(key: string, hash: number, remains: Remains): void {
-    const { duty, wait, endAt, winner, late, hop } = remains;
+    const { state, wait, endAt, winner, late, hop } = remains;
     const place = this.#place();
     const columns = this.#columns;
     const short = wait === "short" ? 1 : 0;
@@ -80,7 +101,7 @@ export class Finished implements Punctual {
       columns.textAt[place] = this.#pages.put(short, text);
       columns.textBytes[place] = this.#pages.written;
     }
-    columns.duty[place] = DUTIES.indexOf(text === remains.text ? duty : "absorb");
+    columns.state[place] = NAMES.indexOf(state);
     this.#hops[place] = hop;
     columns.winner[place] = winner ?? Number.NaN;
     if (late !== undefined) this.#late.set(place, late);
@@ -100,8 +121,11 @@ export class Finished implements Punctual {
     return place;
   }
 
-  duty(place: number): Duty {
-    return DUTIES[this.#columns.duty[place] as number] as Duty;
+  /** What its machine does when this comes. */
+  effects(place: number, event: LateEvent): readonly LateEffect[] {
+    const name = NAMES[this.#columns.state[place] as number] as LastState;
+    const [steps, state] = LAST_STATES[name];
+    return (steps[state] as Row | undefined)?.[event]?.effects ?? NOTHING;
   }
 
   hop(place: number): Hop | undefined {
@@ -213,7 +237,7 @@ function columnsOf(places: number) {
     keyBytes: new Uint16Array(places),
     textAt: new Float64Array(places),
     textBytes: new Uint32Array(places),
-    duty: new Uint8Array(places),
+    state: new Uint8Array(places),
     /** NaN: none. */
     winner: new Float64Array(places),
   };

@@ -91,9 +91,12 @@ export class ServerTransaction implements Punctual, SendToken {
     const { state } = this.#machine;
     const accepted = state === "accepted";
     if (accepted && this.#text !== "") return undefined; // The leg may send it again.
-    const mute = this.#text === "" || this.#responseHop === undefined;
     return {
-      duty: accepted ? "pass ACK up" : mute ? "absorb" : "answer again",
+      state: accepted
+        ? "INVITE server accepted"
+        : state === "confirmed"
+          ? "INVITE server confirmed"
+          : "server completed",
       hop: accepted ? this.hop : this.#responseHop,
       text: this.#text,
       wait: state === "confirmed" ? "short" : "long",

@@ -12,7 +12,7 @@ import {
   token,
 } from "../base/index.ts";
 import { type Message, type Request, type RequestDraft, type Response, responseTo } from "../message/index.ts";
-import { ClientTransaction, cancelKey, lateFork, viaText } from "./client.ts";
+import { ClientTransaction, cancelKey, eventOf, lateFork, viaText } from "./client.ts";
 import { Finished, NONE } from "./finished.ts";
 import type { Home } from "./home.ts";
 import { Keys, MAGIC_COOKIE } from "./keys.ts";
@@ -190,11 +190,9 @@ export class Transactions {
     const way = finished.hop(place);
     if (way === undefined || !this.#ofItsRealm(way, hop)) return;
     this.counters.add("response.matched");
-    const duty = finished.duty(place);
-    if (duty === "acknowledge again" && response.status >= 300) {
-      this.#transport.resend(way, finished.text(place), NOBODY, now);
-    } else if (duty === "pass 2xx up" && response.status >= 200 && response.status < 300) {
-      this.#lateAccept(response, place, way, now);
+    for (const effect of finished.effects(place, eventOf(response.status, response.cseq.method))) {
+      if (effect === "resend ACK") this.#transport.resend(way, finished.text(place), NOBODY, now);
+      else if (effect === "pass up") this.#lateAccept(response, place, way, now);
     }
   }
 
@@ -223,7 +221,7 @@ export class Transactions {
     if (request.method === "CANCEL") return this.#cancel(request, found, finished, hop, now);
     if (found !== undefined || finished !== NONE) {
       this.counters.add("request.copy");
-      return found === undefined ? this.#answerAgain(finished, now) : found.again(now);
+      return found === undefined ? this.#again(request, finished, now) : found.again(now);
     }
 
     const mergeKey = this.#keys.merged(request, hop.realm);
@@ -239,11 +237,14 @@ export class Transactions {
     this.#serve(new ServerTransaction(this.#home, key, mergeKey, request, hop, now), request, now);
   }
 
-  #answerAgain(place: number, now: Millis): void {
+  #again({ method }: Request, place: number, now: Millis): void {
     const finished = this.#finishedServers;
     const way = finished.hop(place);
-    if (way === undefined || finished.duty(place) !== "answer again") return;
-    this.#transport.resend(way, finished.text(place), NOBODY, now);
+    const text = finished.text(place);
+    for (const effect of finished.effects(place, method === "INVITE" ? "INVITE" : "request")) {
+      if (effect === "resend response" && way !== undefined && text !== "")
+        this.#transport.resend(way, text, NOBODY, now);
+    }
   }
 
   #isMerged(mergeKey: string): boolean {
@@ -266,13 +267,16 @@ export class Transactions {
 
   #ack(ack: Request, found: ServerTransaction | undefined, finished: number, hop: Hop, now: Millis): void {
     if (found !== undefined) return found.ack(ack, now);
-    if (finished !== NONE) {
-      const way = this.#finishedServers.hop(finished);
-      if (way !== undefined && this.#finishedServers.duty(finished) === "pass ACK up") this.#user.ack(ack, way, now);
-      return;
-    }
+    if (finished !== NONE) return this.#ackAgain(ack, finished, now);
     this.counters.add("ack.unmatched");
     this.#user.ack(ack, hop, now);
+  }
+
+  #ackAgain(ack: Request, place: number, now: Millis): void {
+    const way = this.#finishedServers.hop(place);
+    for (const effect of this.#finishedServers.effects(place, "ACK")) {
+      if (effect === "pass ACK up" && way !== undefined) this.#user.ack(ack, way, now);
+    }
   }
 
   /** RFC 3261 §9.2. Each copy of a CANCEL gets the same answer, so it needs no transaction of its own. */
@@ -324,7 +328,7 @@ export class Transactions {
     const key = server ? transaction.key : finishedKey(transaction.branch, transaction.method);
     (server ? this.#finishedServers : this.#finishedClients).add(key, this.#clients.hash(key), remains);
     if (mergeKey !== undefined) {
-      this.#finishedMerged.add(mergeKey, this.#merged.hash(mergeKey), { ...remains, duty: "absorb", text: "" });
+      this.#finishedMerged.add(mergeKey, this.#merged.hash(mergeKey), { ...remains, text: "" });
     }
   }
 

@@ -23,12 +23,14 @@ describe("finished transactions", () => {
     expect(agenda.size).toBe(0);
   });
 
-  test("keep what their duty needs", () => {
+  test("keep what their last state needs", () => {
     const { finished, add } = shelf(100);
-    add("a", { duty: "answer again", text: "SIP/2.0 200 Grüße\r\n", hop: HOP });
-    add("b", { duty: "pass 2xx up", winner: 0, late: [7] });
+    add("a", { state: "server completed", text: "SIP/2.0 200 Grüße\r\n", hop: HOP });
+    add("b", { state: "INVITE client accepted", winner: 0, late: [7] });
     const [a, b] = [place(finished, "a"), place(finished, "b")];
-    expect(finished.duty(a)).toBe("answer again");
+    expect(finished.effects(a, "request")).toEqual(["resend response"]);
+    expect(finished.effects(a, "ACK")).toEqual([]);
+    expect(finished.effects(b, "2xx")).toEqual(["pass up"]);
     expect(finished.text(a)).toBe("SIP/2.0 200 Grüße\r\n");
     expect(finished.hop(a)).toBe(HOP);
     expect(finished.winner(a)).toBeUndefined();
@@ -65,10 +67,10 @@ describe("finished transactions", () => {
     expect(shed()).toBe(2);
   });
 
-  test("a text that is too long is not kept: its copies are absorbed", () => {
+  test("a text that is too long is not kept", () => {
     const { finished, add } = shelf(3);
-    add("a", { duty: "answer again", text: "x".repeat(TEXT_LIMIT + 1) });
-    expect(finished.duty(place(finished, "a"))).toBe("absorb");
+    add("a", { state: "server completed", text: "x".repeat(TEXT_LIMIT + 1) });
+    expect(finished.text(place(finished, "a"))).toBe("");
   });
 
   test("many come and go as in a plain table, and the room is used again", () => {
@@ -135,7 +137,7 @@ function shelf(limit: number) {
 }
 
 const remains = (of: Partial<Remains>): Remains => ({
-  duty: "absorb",
+  state: "INVITE server accepted",
   hop: undefined,
   text: "",
   wait: "long",
