@@ -51,6 +51,13 @@ export interface Remains {
 /** They may stay this much longer, so that many end at one time: to be woken for each costs more than its end. */
 const TOGETHER_MS = 100;
 
+/**
+ * Limit: bytes of keys and texts, per transaction of the limit, and at least so many: a stranger's requests are answered
+ * with what he wrote into them. Beyond, the oldest end before their time.
+ */
+const BYTES_EACH = 2_048;
+const LEAST_BYTES = 8 * 1024 * 1024;
+
 /** Places at the start; doubled whenever they are all taken. */
 const FIRST_PLACES = 256;
 export const NONE = -1;
@@ -58,13 +65,14 @@ export const NONE = -1;
 /**
  * Those of one table of the layer, by key.
  *
- * Limit: `limit` transactions; beyond, the oldest ends before its time, and `shed` is told. A text longer than
+ * Limit: `limit` transactions, and bytes; beyond, the oldest ends before its time, and `shed` is told. A text longer than
  * TEXT_LIMIT is not kept.
  */
 export class Finished implements Punctual {
   agendaEntry: Punctual["agendaEntry"];
   readonly #agenda: Agenda;
   readonly #limit: number;
+  readonly #mostBytes: number;
   readonly #shed: () => void;
   readonly #pages = new TextPages();
   readonly #lanes = [new Lane(), new Lane()] as const;
@@ -80,6 +88,7 @@ export class Finished implements Punctual {
   constructor(agenda: Agenda, limit: number, shed: () => void) {
     this.#agenda = agenda;
     this.#limit = limit;
+    this.#mostBytes = Math.max(LEAST_BYTES, limit * BYTES_EACH);
     this.#shed = shed;
   }
 
@@ -110,7 +119,7 @@ export class Finished implements Punctual {
     this.#size++;
     this.#lanes[short].push(columns, place, endAt);
     this.#agenda.watch(this);
-    if (this.#size > this.#limit) this.#shedOldest();
+    while (this.#size > this.#limit || this.#pages.bytes > this.#mostBytes) this.#shedOldest();
   }
 
   /** NONE when there is none. A place is good until time passes or the next one is added. */

@@ -31,9 +31,11 @@ export class TextPages {
   /** Where the text stands from now on; `written` says how many bytes it takes. Needs `text.length <= TEXT_LIMIT`. */
   put(lane: number, text: string): number {
     let page = this.#open[lane] ?? NONE;
-    if (page === NONE || (this.#ends[lane] as number) + 3 * text.length > PAGE) page = this.#turn(lane);
+    if (page === NONE || !this.#write(page, lane, text)) {
+      page = this.#turn(lane);
+      this.#write(page, lane, text);
+    }
     const at = this.#ends[lane] as number;
-    this.written = this.#encoder.encodeInto(text, (this.#pages[page] as Uint8Array).subarray(at)).written;
     this.#ends[lane] = at + this.written;
     this.#texts[page] = (this.#texts[page] as number) + 1;
     return page * PAGE + at;
@@ -58,6 +60,14 @@ export class TextPages {
   /** Bytes of all pages. */
   get bytes(): number {
     return (this.#pages.length - this.#returned.length) * PAGE;
+  }
+
+  /** False: it needs more room than is left. */
+  #write(page: number, lane: number, text: string): boolean {
+    const rest = (this.#pages[page] as Uint8Array).subarray(this.#ends[lane]);
+    const { read, written } = this.#encoder.encodeInto(text, rest);
+    this.written = written;
+    return read === text.length;
   }
 
   #turn(lane: number): number {

@@ -67,6 +67,17 @@ describe("finished transactions", () => {
     expect(shed()).toBe(2);
   });
 
+  test("long texts push the oldest out before there are many", () => {
+    const { finished, add, shed } = shelf(1_000);
+    for (let i = 0; i < 500; i++) add(`key ${i}`, { state: "server completed", text: "x".repeat(60_000) });
+    expect(finished.size).toBeGreaterThan(50);
+    expect(finished.size).toBeLessThan(150);
+    expect(shed()).toBe(500 - finished.size);
+    expect(held(finished, "key 0", "key 499")).toEqual(["key 499"]);
+    for (let i = 0; i < 500; i++) add(`short ${i}`, {});
+    expect(held(finished, "short 0", "short 499")).toEqual(["short 0", "short 499"]);
+  });
+
   test("a text that is too long is not kept", () => {
     const { finished, add } = shelf(3);
     add("a", { state: "server completed", text: "x".repeat(TEXT_LIMIT + 1) });
