@@ -358,6 +358,9 @@ function onwardMid(context: OfferContext, index: number, media: Media, earlier: 
 
 type Before = readonly [LineSide | undefined, LineSide | undefined];
 
+/** Of a first offer. */
+const NO_PORTS: readonly (Before | undefined)[] = [];
+
 /**
  * What of the lines before can live on, by side. Ports that were bound for RTP and RTCP each do not become one port for
  * both: such a wish is declined (RFC 5761 §5.1.1); the opposite one gets other ports. A relay that is open lives on with both its ports or not at all: the
@@ -366,6 +369,7 @@ type Before = readonly [LineSide | undefined, LineSide | undefined];
 function portsBefore(context: OfferContext, asked: readonly (Asked | undefined)[]): readonly (Before | undefined)[] {
   const { base, session, from } = context;
   const { lines } = base;
+  if (lines.length === 0) return NO_PORTS;
   const bySide = ([0, 1] as const).map((side) =>
     lines.map((line, index) => {
       const each = asked[index];

@@ -63,8 +63,9 @@ export function remoteOf(
   if (ip.kind === "unspecified") return "none";
 
   const rtcpPort = mux ? media.port : rtcpPortOf(media, standing, own);
-  refuseForbidden(ip, media.port, standing, own);
-  refuseForbidden(ip, rtcpPort, standing, own);
+  refuseKind(ip, standing);
+  refuseOwn(ip, media.port, standing, own);
+  refuseOwn(ip, rtcpPort, standing, own);
   return latching(ip, media.port, rtcpPort, standing);
 }
 
@@ -81,16 +82,22 @@ function rtcpPortOf(media: Media, standing: Standing, own: readonly OwnPorts[]):
   if (rtcp.ip !== undefined) {
     const ip = readIp(rtcp.ip);
     if (ip === undefined) throw new PeerError(488, "a=rtcp holds no IP address");
-    if (ip.kind !== "unspecified") refuseForbidden(ip, rtcp.port, standing, own);
+    if (ip.kind !== "unspecified") {
+      refuseKind(ip, standing);
+      refuseOwn(ip, rtcp.port, standing, own);
+    }
   }
   return rtcp.port;
 }
 
-function refuseForbidden(ip: Ip, port: number, { realm }: Standing, own: readonly OwnPorts[]): void {
+function refuseKind(ip: Ip, { realm }: Standing): void {
   const local = LOCAL_KINDS.includes(ip.kind);
   if (NEVER.includes(ip.kind) || (local && !realm.media.addresses.some((ours) => readIp(ours)?.kind === ip.kind))) {
     throw new PeerError(488, `media to a ${ip.kind} address is refused`);
   }
+}
+
+function refuseOwn(ip: Ip, port: number, { realm }: Standing, own: readonly OwnPorts[]): void {
   for (const ours of own) {
     if (port < ours.first || port > ours.last || ours.ip !== ip.text) continue;
     if (!mayTurnBack(ours, port, realm)) throw new PeerError(488, "media to our own ports is refused");
