@@ -20,6 +20,7 @@
 #include "../address.h"
 #include "../relay_host.h"
 #include "../settled.h"
+#include "rtp_packet.h"
 #include "srtp_end.h"
 
 namespace phones {
@@ -27,6 +28,7 @@ namespace phones {
 using namespace sallyport;
 using namespace sallyport::io;
 using namespace srtp_end;
+using test::rtp;
 
 inline relay::Ip ip_of(const std::string& text) {
   relay::Ip ip{};
@@ -157,17 +159,6 @@ inline SideWords side(const Phone& phone, std::uint16_t local_port, std::uint8_t
   std::memcpy(words.side.cname.data(), "box", 3);
   words.side.cname_size = 3;
   return words;
-}
-
-inline Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
-  Bytes packet(12 + payload, 0x5a);
-  packet[0] = 0x80;
-  packet[1] = 8;
-  packet[2] = static_cast<std::uint8_t>(sequence >> 8);
-  packet[3] = static_cast<std::uint8_t>(sequence);
-  for (int i = 4; i < 8; ++i) packet[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(sequence * 160 >> (8 * (7 - i)));
-  packet[11] = 7;
-  return packet;
 }
 
 const Bytes kReport{0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 202, 0, 3, 0, 0, 0, 7, 1, 4, 'n', 'a', 'm', 'e', 0, 0};

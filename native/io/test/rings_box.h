@@ -11,6 +11,7 @@
 #include "../af_xdp_parse.h"
 #include "../relay_host.h"
 #include "cables.h"
+#include "rtp_packet.h"
 #include "test_ground.h"
 
 namespace sallyport::io::test {
@@ -100,18 +101,6 @@ inline Bytes payload_of(const Bytes& frame) {
   UdpFrame read;
   if (frame.empty() || parse_frame(frame.data(), static_cast<std::uint32_t>(frame.size()), true, read) != FrameFault::kNone) return {};
   return Bytes(frame.begin() + read.payload_at, frame.begin() + read.payload_at + read.payload_size);
-}
-
-inline Bytes rtp(std::uint32_t sequence, std::size_t payload = 160) {
-  Bytes packet(12 + payload, 0x5a);
-  packet[0] = 0x80;
-  packet[1] = 8;
-  packet[2] = static_cast<std::uint8_t>(sequence >> 8);
-  packet[3] = static_cast<std::uint8_t>(sequence);
-  const std::uint32_t timestamp = sequence * 160;
-  for (int i = 0; i < 4; ++i) packet[static_cast<std::size_t>(4 + i)] = static_cast<std::uint8_t>(timestamp >> (24 - 8 * i));
-  packet[11] = 7;
-  return packet;
 }
 
 }  // namespace sallyport::io::test
