@@ -106,13 +106,16 @@ class DtlsFactory {
   ssl_ctx_st* context_;
 };
 
-/// Limit: bytes of a datagram we send (the payload of UDP), at first and once two of ours had no answer: RFC 6347
-/// §4.1.1.1. A VPN or a tunnel rarely carries less than the latter.
+/// Limit: bytes of a datagram of a handshake we send (the payload of UDP), at first and once two of ours had no answer:
+/// RFC 6347 §4.1.1.1. A VPN or a tunnel rarely carries less than the latter.
 inline constexpr std::size_t kDtlsDatagramBytes = 1'200;
 inline constexpr std::size_t kDtlsSmallDatagramBytes = 540;
-/// Limit: bytes that go in one record, so that it fits a datagram of ours with its head, nonce and tag. T.38 ends take far
-/// less.
-inline constexpr std::size_t kDtlsDataBytes = kDtlsDatagramBytes - 64;
+/// Limit: bytes of a datagram that carries a record of data: what a packet of 1,500 bytes has left over IPv4.
+inline constexpr std::size_t kDtlsRecordBytes = 1'500 - 20 - 8;
+/// Limit: bytes of data that we put in one record, which has a head, the nonce and the tag of AES-GCM besides (RFC 6347
+/// §4.1, RFC 5288 §3); and that we take out of a peer's, which ChaCha20 spares the nonce (RFC 7905 §2).
+inline constexpr std::size_t kDtlsDataBytes = kDtlsRecordBytes - 13 - 8 - 16;
+inline constexpr std::size_t kDtlsOpenedBytes = kDtlsRecordBytes - 13 - 16;
 /// The first retransmission, and the longest time between two. RFC 6347 §4.2.4.1 has one second and a minute: somebody
 /// waits for this call to be heard.
 inline constexpr std::uint64_t kDtlsFirstResendNs = 400'000'000;

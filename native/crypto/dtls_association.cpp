@@ -140,7 +140,8 @@ std::unique_ptr<DtlsAssociation> DtlsAssociation::create(const DtlsFactory& fact
   SSL_set_bio(ssl, bio, bio);
   if (identity != nullptr && (SSL_use_certificate(ssl, identity->certificate()) != 1 || SSL_use_PrivateKey(ssl, identity->key()) != 1)) return nullptr;
   SSL_set_app_data(ssl, made.get());
-  SSL_set_mtu(ssl, kDtlsDatagramBytes);
+  SSL_set_mtu(ssl, kDtlsDatagramBytes);  // Of the handshake's flights alone.
+  if (words.data) SSL_set_max_send_fragment(ssl, kDtlsDataBytes);
   DTLS_set_timer_cb(ssl, next_resend);
   words.active ? SSL_set_connect_state(ssl) : SSL_set_accept_state(ssl);
   return words.data || SSL_set_tlsext_use_srtp(ssl, profiles_of(words).c_str()) == 0 ? std::move(made) : nullptr;

@@ -63,7 +63,7 @@ struct HandshakeResult {
   crypto::DtlsMaster receive;  ///< With kSecured. Wiped by whoever takes it.
   crypto::DtlsMaster send;
   const char* reason;
-  std::uint8_t bytes[crypto::kDtlsDatagramBytes];
+  std::uint8_t bytes[crypto::kDtlsRecordBytes];
 };
 
 struct HandshakeOrder {

@@ -236,7 +236,6 @@ void PacketThread::take_results(std::uint64_t now_ns) noexcept {
         break;
       }
       case Kind::kData: {
-        if (result->size + crypto::kTailroomBytes > letters_[i].size()) break;
         std::memcpy(letters_[i].data(), result->bytes, result->size);
         relay::Datagram opened{.flow = result->flow, .sender = result->peer, .data = letters_[i].data(), .size = result->size,
                                .room = static_cast<std::uint32_t>(letters_[i].size())};

@@ -96,7 +96,7 @@ class PacketThread final : private relay::EventSink, private relay::HandshakeDoo
   std::unique_ptr<relay::Relay> relay_;
   HandshakeLane& lane_;
   /// What handshakes sent in this turn; a port reads it until its next `receive`.
-  std::vector<std::array<std::uint8_t, crypto::kDtlsDatagramBytes>> letters_;
+  std::vector<std::array<std::uint8_t, crypto::kDtlsRecordBytes + crypto::kTailroomBytes>> letters_;
   bool mailed_ = false;
   std::vector<std::uint8_t> sockets_left_;  ///< A pair: sockets still read.
   std::thread thread_;

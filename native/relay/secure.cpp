@@ -1,5 +1,6 @@
 /// What is neither RTP nor RTCP, told apart by the first byte (RFC 7983 §7): checks of ICE and datagrams of DTLS; and what
 /// either brings to a side.
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -16,6 +17,12 @@ void wipe(HandshakeKeys& keys) noexcept {
     component.present = false;
     for (crypto::DtlsMaster* master : {&component.receive, &component.send}) crypto::wipe(master->bytes.data(), master->bytes.size());
   }
+}
+
+/// Bytes of data that one record toward there holds: IPv6's head is 20 bytes longer.
+std::size_t record_room(const endpoint& to) noexcept {
+  constexpr std::uint8_t kV4Prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::memcmp(to.ip, kV4Prefix, sizeof kV4Prefix) == 0 ? crypto::kDtlsDataBytes : crypto::kDtlsDataBytes - 20;
 }
 
 }  // namespace
@@ -212,7 +219,7 @@ void Relay::opened(std::uint32_t association, Datagram& datagram, std::uint64_t 
   Pair& pair = pairs_[datagram.flow / kFlowsPerPair];
   const std::uint32_t side_number = datagram.flow >> 1 & 1;
   datagram.verdict = Verdict::kForward;
-  if (pair.kind != PairKind::kUdptl || !udptl_fits({datagram.data, datagram.size})) return drop(datagram, Verdict::kMalformed);
+  if (pair.kind != PairKind::kUdptl || datagram.size > crypto::kDtlsOpenedBytes || !udptl_fits({datagram.data, datagram.size})) return drop(datagram, Verdict::kMalformed);
   forward(datagram, pair, side_number, now_ns);
   protect({&datagram, 1});
 }
@@ -221,7 +228,7 @@ void Relay::opened(std::uint32_t association, Datagram& datagram, std::uint64_t 
 void Relay::put_in_record(Datagram& datagram) noexcept {
   const std::uint32_t number = datagram.out_flow / kFlowsPerPair, side_number = datagram.out_flow >> 1 & 1;
   const Guard& own = guard(number, side_number);
-  const bool goes = own.records && handshakes_ != nullptr && datagram.size <= crypto::kDtlsDataBytes &&
+  const bool goes = own.records && handshakes_ != nullptr && datagram.size <= record_room(datagram.to) &&
                     handshakes_->leaves(own.link.association, datagram.out_flow, datagram);
   if (!goes) return drop(datagram, Verdict::kUnsent);
   count(number, side_number, k_sent, 1);

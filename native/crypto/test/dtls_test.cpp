@@ -185,6 +185,13 @@ TEST("without SRTP what one end writes the other reads, each datagram by itself,
   }
   EXPECT(!world.ends[0].association->write(Bytes(kDtlsDataBytes + 1, 1), world.now) && !world.ends[0].association->write({}, world.now));
   EXPECT(world.ends[0].longest <= kDtlsDatagramBytes && world.ends[1].longest <= kDtlsDatagramBytes);
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t tries = read[1 - i].size() + 50, had = read[1 - i].size(); tries > 0 && read[1 - i].size() == had; --tries) {
+      EXPECT(world.ends[i].association->write(Bytes(kDtlsDataBytes, 7), world.now));
+      world.run(20);
+    }
+    EXPECT(read[1 - i].back() == Bytes(kDtlsDataBytes, 7) && world.ends[i].longest == kDtlsRecordBytes);
+  }
   world.ends[0].association->close(world.now);
   EXPECT(!world.ends[0].association->write(Bytes(20, 1), world.now));
 }

@@ -1,5 +1,7 @@
 /// Two hosts shake hands over loopback while pairs open and close: threads, lanes and their ends.
 #include <arpa/inet.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -121,6 +123,53 @@ class Wire {
  private:
   std::uint16_t to_;
   int fd_;
+};
+
+/// A fax machine whose records OpenSSL alone makes: it takes no limit of ours into account.
+class ForeignFax {
+ public:
+  ForeignFax(std::uint16_t own_port, std::uint16_t to) : identity_(crypto::DtlsIdentity::create()), context_(SSL_CTX_new(DTLS_client_method())) {
+    SSL_CTX_set_cipher_list(context_, "ECDHE-ECDSA-CHACHA20-POLY1305");  // Its records have the least head.
+    SSL_CTX_use_certificate(context_, identity_->certificate());
+    SSL_CTX_use_PrivateKey(context_, identity_->key());
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in own{.sin_family = AF_INET, .sin_port = htons(own_port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    const sockaddr_in there{.sin_family = AF_INET, .sin_port = htons(to), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    EXPECT(bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0);
+    EXPECT(connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0);
+    BIO* const bio = BIO_new_dgram(fd, BIO_CLOSE);
+    BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, const_cast<sockaddr_in*>(&there));
+    ssl_ = SSL_new(context_);
+    SSL_set_bio(ssl_, bio, bio);
+  }
+  ~ForeignFax() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+  }
+  crypto::Fingerprint fingerprint() const { return identity_->fingerprint(); }
+  /// A flight that is lost goes again, after a second at first.
+  bool shake() {
+    for (int flight = 0; flight < 5; ++flight) {
+      const int done = SSL_connect(ssl_);
+      if (done == 1 || SSL_get_error(ssl_, done) != SSL_ERROR_WANT_READ) return done == 1;
+      DTLSv1_handle_timeout(ssl_);
+    }
+    return false;
+  }
+  bool send(std::span<const std::uint8_t> datagram) { return SSL_write(ssl_, datagram.data(), static_cast<int>(datagram.size())) > 0; }
+  /// Empty after ten seconds.
+  std::vector<std::uint8_t> get() {
+    pollfd wanted{SSL_get_fd(ssl_), POLLIN, 0};
+    std::vector<std::uint8_t> datagram(2'048);
+    if (poll(&wanted, 1, 10'000) != 1) return {};
+    datagram.resize(static_cast<std::size_t>(std::max(SSL_read(ssl_, datagram.data(), static_cast<int>(datagram.size())), 0)));
+    return datagram;
+  }
+
+ private:
+  std::unique_ptr<crypto::DtlsIdentity> identity_;
+  SSL_CTX* context_;
+  SSL* ssl_ = nullptr;
 };
 
 SideWords side(std::uint16_t local, std::uint16_t remote) {
@@ -295,6 +344,39 @@ TEST("fax in records between two hosts on two packet threads, in the clear outsi
   a.host->wake();
   b.host->wake();
   EXPECT(a.wait(relay::EventKind::kClosed, 1) && b.wait(relay::EventKind::kClosed, 1));
+}
+
+TEST("the longest fax fills a packet with its record, between sockets and threads, either way; a longer one is dropped, counted, and harms nothing") {
+  Box box(1);
+  const auto ports = free_ports(4);
+  ForeignFax machine(ports[0], ports[1]);
+  SideWords secure = shaking(box, ports[1], ports[0], false), plain = side(ports[2], ports[3]);
+  secure.dtls.fingerprints[0] = machine.fingerprint();
+  EXPECT(box.host->open(0, relay::PairKind::kUdptl, secure, plain));
+  box.host->wake();
+  EXPECT(machine.shake() && box.await(relay::EventKind::kSecured).records);
+  Wire wire(ports[3], ports[2]);
+  const auto bytes = [](std::size_t size) { return std::vector<std::uint8_t>(size, 5); };
+  const auto count = [&box](std::size_t which) { return std::atomic_ref(box.counters[which]).load(); };
+
+  for (const std::size_t size : {std::size_t{1'052}, std::size_t{1'053}, crypto::kDtlsDataBytes, crypto::kDtlsOpenedBytes}) {
+    EXPECT(machine.send(bytes(size)));
+    EXPECT(wire.get() == bytes(size));
+  }
+  for (const std::size_t size : {std::size_t{1'136}, std::size_t{1'137}, crypto::kDtlsDataBytes}) {
+    wire.send(bytes(size));
+    EXPECT(machine.get() == bytes(size));
+  }
+
+  for (const std::size_t size : {crypto::kDtlsOpenedBytes + 1, std::size_t{1'900}}) EXPECT(machine.send(bytes(size)));
+  EXPECT(machine.send(bytes(30)) && wire.get() == bytes(30));
+  EXPECT(count(relay::k_droppedMalformed) == 2);
+  for (const std::size_t size : {crypto::kDtlsDataBytes + 1, std::size_t{1'900}}) wire.send(bytes(size));
+  wire.send(bytes(31));
+  EXPECT(machine.get() == bytes(31) && count(relay::kCounterStride + relay::k_droppedUnsent) == 2);
+  EXPECT(box.host->close(0));
+  box.host->wake();
+  EXPECT(box.wait(relay::EventKind::kClosed, 1));
 }
 
 TEST("hosts that end in the middle of handshakes give back all they hold") {

@@ -123,7 +123,7 @@ class Box : public HandshakeDoor, public HandshakeSink {
     if (made.verdict == Verdict::kForward) plain.push_back({made.out_flow, made.to, {made.data, made.data + made.size}});
   }
   void send(std::uint32_t association, std::uint32_t flow, const endpoint& to, std::span<const std::uint8_t> datagram) noexcept override {
-    if (association != 0 && datagram.size() <= crypto::kDtlsDatagramBytes) sent.push_back({flow, to, {datagram.begin(), datagram.end()}});
+    if (association != 0 && datagram.size() <= crypto::kDtlsRecordBytes) sent.push_back({flow, to, {datagram.begin(), datagram.end()}});
   }
   void secured(std::uint32_t association, std::uint32_t flow, const endpoint& peer, crypto::Suite suite,
                const crypto::DtlsMaster& receive, const crypto::DtlsMaster& send) noexcept override {

@@ -14,6 +14,9 @@ Bytes fax(std::uint8_t number, std::size_t ifp = 30) {
   return made;
 }
 
+/// One of so many bytes.
+Bytes fax_of(std::uint8_t number, std::size_t bytes) { return fax(number, bytes - 5); }
+
 crypto::DtlsWords records(const Machine& peer, bool active) {
   crypto::DtlsWords words = words_toward(peer, active);
   words.data = true;
@@ -22,9 +25,11 @@ crypto::DtlsWords records(const Machine& peer, bool active) {
 }
 
 struct FaxBox : Box {
-  /// Side 0 is at 10.0.0.2, side 1 at 10.0.0.3; null: plain.
-  void begin(const crypto::DtlsWords* first, const crypto::DtlsWords* second = nullptr, LatchPolicy latch = LatchPolicy::kOff) {
+  /// Side 0 is at 10.0.0.2 or at `peer`, side 1 at 10.0.0.3; null: plain.
+  void begin(const crypto::DtlsWords* first, const crypto::DtlsWords* second = nullptr, LatchPolicy latch = LatchPolicy::kOff,
+             const endpoint* peer = nullptr) {
     Side sides[2] = {world.side(2, latch), world.side(3)};
+    if (peer != nullptr) std::memcpy(sides[0].remote.ip.data(), peer->ip, sizeof peer->ip);
     for (std::uint32_t i = 0; i < 2; ++i) {
       sides[i].remote.rtcp_port = sides[i].remote.rtp_port;
       const crypto::DtlsWords* const words = i == 0 ? first : second;
@@ -47,7 +52,9 @@ struct Machine38 : Phone {
   }
   /// Its record, on its way.
   Bytes sealed_fax(const Bytes& datagram) {
-    EXPECT(dtls->write(datagram, its->world.now) && out.size() == 1);
+    const bool sealed = dtls->write(datagram, its->world.now) && out.size() == 1;
+    EXPECT(sealed);
+    if (!sealed) return {};
     const Bytes record = out.front();
     out.pop_front();
     return record;
@@ -130,7 +137,7 @@ TEST("what is not in a record of the peer is nothing: plain fax, strangers' reco
   EXPECT(box.plain.size() == 2 && box.told(EventKind::kSecured) == 1 && box.told(EventKind::kFailed) == 0);
 }
 
-TEST("what is no UDPTL inside of a record goes nowhere, and what is too long for one does not leave") {
+TEST("what is no UDPTL inside of a record goes nowhere") {
   FaxBox box;
   const crypto::DtlsWords words = records(phone_machine(), false);
   box.begin(&words);
@@ -139,10 +146,45 @@ TEST("what is no UDPTL inside of a record goes nowhere, and what is too long for
   box.give(0, machine.address, machine.sealed_fax(Bytes(2, 0)));
   EXPECT(box.opened.size() == 1 && box.opened[0].verdict == Verdict::kMalformed && box.plain.empty());
   EXPECT(box.count(0, k_droppedMalformed) == 1);
-  EXPECT(box.give(2, at(3, 5'000), fax(1, crypto::kDtlsDataBytes - 5)) == Verdict::kHandedOn);
-  EXPECT(box.give(2, at(3, 5'000), fax(2, crypto::kDtlsDataBytes)) == Verdict::kUnsent);
+}
+
+TEST("the longest datagram fills a packet of 1,500 bytes with its record, either way; what is longer is dropped and counted") {
+  EXPECT(crypto::kDtlsDataBytes == 1'500 - 20 - 8 - 13 - 8 - 16);
+  FaxBox box;
+  const crypto::DtlsWords words = records(phone_machine(), false);
+  box.begin(&words);
+  Machine38 machine(box, true);
   machine.talk();
-  EXPECT(machine.heard.size() == 1 && machine.heard[0].size() == crypto::kDtlsDataBytes);
+  EXPECT(box.give(2, at(3, 5'000), fax_of(1, crypto::kDtlsDataBytes)) == Verdict::kHandedOn);
+  EXPECT(box.give(2, at(3, 5'000), fax_of(2, crypto::kDtlsDataBytes + 1)) == Verdict::kUnsent);
+  EXPECT(box.count(1, k_droppedUnsent) == 1 && box.count(0, k_sent) == 1);
+  EXPECT(!box.sent.empty() && box.sent.back().bytes.size() == crypto::kDtlsRecordBytes);
+  machine.talk();
+  EXPECT(machine.heard.size() == 1 && machine.heard[0] == fax_of(1, crypto::kDtlsDataBytes));
+
+  box.give(0, machine.address, machine.sealed_fax(fax_of(3, crypto::kDtlsDataBytes)));
+  EXPECT(last_plain(box) != nullptr && *last_plain(box) == fax_of(3, crypto::kDtlsDataBytes));
+  // A cipher with a shorter record leaves its peer a few bytes more.
+  box.data(1, 0, machine.address, fax_of(4, crypto::kDtlsOpenedBytes));
+  EXPECT(*last_plain(box) == fax_of(4, crypto::kDtlsOpenedBytes) && box.count(0, k_droppedMalformed) == 0);
+  box.data(1, 0, machine.address, fax_of(5, crypto::kDtlsOpenedBytes + 1));
+  EXPECT(box.plain.size() == 2 && box.opened.back().verdict == Verdict::kMalformed && box.count(0, k_droppedMalformed) == 1);
+}
+
+TEST("toward an address of IPv6, whose head is longer, records hold that much less") {
+  const endpoint peer{.ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}, .port = {0x13, 0x88}};
+  constexpr std::size_t kLongest = crypto::kDtlsDataBytes - 20;
+  FaxBox box;
+  const crypto::DtlsWords words = records(phone_machine(), false);
+  box.begin(&words, nullptr, LatchPolicy::kOff, &peer);
+  Machine38 machine(box, true);
+  machine.address = peer;
+  machine.talk();
+  EXPECT(box.told(EventKind::kSecured) == 1);
+  EXPECT(box.give(2, at(3, 5'000), fax_of(1, kLongest)) == Verdict::kHandedOn);
+  EXPECT(box.give(2, at(3, 5'000), fax_of(2, kLongest + 1)) == Verdict::kUnsent);
+  machine.talk();
+  EXPECT(machine.heard.size() == 1 && machine.heard[0] == fax_of(1, kLongest) && box.count(1, k_droppedUnsent) == 1);
 }
 
 TEST("a flood in the peer's name: no more than a burst and four hundred a second reach the records") {
