@@ -75,9 +75,14 @@ abstract class Draft {
   }
 
   toText(): string {
+    return this.behind(this.startLine());
+  }
+
+  /** `start`: all that stands before the lines. */
+  protected behind(start: string): string {
     const heads = this.#heads;
     const values = this.#values;
-    let text = this.startLine();
+    let text = start;
     // From left to right: a line of its own would be one more joint in the text.
     for (let at = 0; at < heads.length; at++) text = `${text}${heads[at]}${values[at]}`;
     return `${text}\r\nContent-Length: ${this.body.length}\r\n\r\n${this.body}`;
@@ -112,6 +117,12 @@ export class RequestDraft extends Draft {
     const draft = new RequestDraft(this.method, uri);
     draft.takeLines(this);
     return draft;
+  }
+
+  /** With this Via on top: the draft itself has none, since each way that it goes has its own. */
+  toTextBy(via: string): string {
+    if (!isOneLine(via)) assert(false, "a header value is one line");
+    return this.behind(`${this.startLine()}${usualHeads[names.VIA]}${via}`);
   }
 
   protected startLine(): string {

@@ -182,12 +182,11 @@ export class ClientTransaction implements Punctual, SendToken {
   }
 
   #send(draft: RequestDraft, destination: Destination, now: Millis): void {
-    draft.remove("Via").prepend("Via", ""); // Its place is on top; the value follows when the protocol is known.
     const sent = this.#home.transport.sendRequest(
       destination,
       this,
       (via) => {
-        this.#text = draft.set("Via", viaText(via.protocol, via.sentBy, this.branch)).toText();
+        this.#text = draft.toTextBy(viaText(via.protocol, via.sentBy, this.branch));
         return this.#text;
       },
       now,

@@ -136,13 +136,12 @@ export class Transactions {
   /** The ACK for a 2xx is no transaction: it goes once, and again by the handle for each copy of the 2xx. */
   ack(draft: RequestDraft, destination: Destination, now: Millis): SentAck {
     const branch = this.#branch();
-    draft.remove("Via").prepend("Via", "");
     let text = "";
     const { hop } = this.#transport.sendRequest(
       destination,
       NOBODY,
       ({ protocol, sentBy }) => {
-        text = draft.set("Via", viaText(protocol, sentBy, branch)).toText();
+        text = draft.toTextBy(viaText(protocol, sentBy, branch));
         return text;
       },
       now,

@@ -187,7 +187,7 @@ export class FlowKeeper implements Punctual {
     transport.sendRequest(
       destination,
       NOBODY,
-      ({ protocol, sentBy }) => draft.prepend("Via", viaText(protocol, sentBy, kept.branch)).toText(),
+      ({ protocol, sentBy }) => draft.toTextBy(viaText(protocol, sentBy, kept.branch)),
       now,
     );
   }

@@ -9,6 +9,14 @@ test("headers go out in their order, and Content-Length with the body", () => {
   );
 });
 
+test("a request goes by a Via of each way, which stands on top and stays out of the draft", () => {
+  const draft = new RequestDraft("OPTIONS", "sip:b@c").add("Route", "2");
+  const by = (via: string): string => `OPTIONS sip:b@c SIP/2.0\r\nVia: ${via}\r\nRoute: 2\r\nContent-Length: 0\r\n\r\n`;
+  expect(draft.toTextBy("1")).toBe(by("1"));
+  expect(draft.toTextBy("2")).toBe(by("2"));
+  expect(draft.get("Via")).toBeUndefined();
+});
+
 test("set, get and remove know a header in any spelling", () => {
   const draft = new ResponseDraft(200).add("Via", "1").add("X-y", "2").add("v", "3");
   expect(draft.get("VIA")).toBe("1");
@@ -22,6 +30,7 @@ test("nothing breaks out of its line: that is a bug of ours and stops there", ()
     expect(() => draft().add("X", value)).toThrow("bug");
     expect(() => draft().set("X", value)).toThrow("bug");
     expect(() => draft().prepend("X", value)).toThrow("bug");
+    expect(() => draft().toTextBy(value)).toThrow("bug");
     expect(() => draft().add(value, "x")).toThrow("bug");
     expect(() => new RequestDraft("OPTIONS", `sip:${value}`).toText()).toThrow("bug");
     expect(() => new RequestDraft(value, "sip:b@c").toText()).toThrow("bug");
