@@ -48,7 +48,7 @@ class RingGround {
   X(bySocket)    /* Would have left by a ring, had its next hop been known, been in order and small enough. */           \
   X(heldBack)    /* Lost: the ring was full, and the socket would have overtaken what is in it. */                       \
   X(missed)      /* Lost by the kernel before it reached us: its receive ring was full, or no frame was there for it. */   \
-  X(noFrame)     /* Took the socket since no frame was free. */                                                          \
+  X(noFrame)     /* Times a flow took its socket for the rest of a turn, since no frame was free. */                     \
   X(unknownFlow) /* Came for a flow that is gone. */                                                                     \
   X(malformed)   /* Were no UDP datagrams, or lied about their length or sender. */                                      \
   X(badChecksum) /* Were spoilt on their way. */                                                                         \

@@ -155,12 +155,17 @@ int XskQueue::kick() noexcept {
     unkicked_ = false;
     return 0;
   }
+  std::uint32_t before = transmit_.waiting();
   for (unsigned call = 0; call < kKickCalls; ++call) {
     const int error = sendto(fd_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0 ? 0 : errno;
-    if (mode_ == XskMode::kZeroCopy || transmit_.waiting() == 0) unkicked_ = false;
+    const std::uint32_t waiting = transmit_.waiting();
+    if (mode_ == XskMode::kZeroCopy || waiting == 0) unkicked_ = false;
     if (error == ENETDOWN || error == ENXIO || error == ENODEV || error == EBADF) return error;
     if (!unkicked_ || error == ENOBUFS) return 0;
-    // EAGAIN: its budget for one call is used up. EBUSY: the device dropped one, and the next is due.
+    // EAGAIN: its budget for one call is used up, or it took none, since those before have not come back: the next turn asks
+    // again. EBUSY: the device dropped one, which the ring does not show yet, and the next is due.
+    if (error == EAGAIN && waiting == before) return 0;
+    before = waiting;
   }
   return 0;
 }

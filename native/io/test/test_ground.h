@@ -16,7 +16,9 @@ namespace sallyport::io::test {
 struct TestGround final : RingGround {
   /// Asked at the beginning of every turn: who holds `turn` holds the packet thread.
   std::uint32_t places_generation() const noexcept override {
+    at_door = true;
     const std::lock_guard lock(turn);
+    at_door = false;
     return places_moved.load();
   }
   std::vector<XskPlace> places() override {
@@ -76,6 +78,7 @@ struct TestGround final : RingGround {
   }
 
   mutable std::mutex turn;
+  mutable std::atomic<bool> at_door{false};  ///< While somebody holds `turn`: the packet thread has come to wait for it.
   std::mutex mutex;
   std::vector<XskPlace> there;
   std::map<unsigned, std::unique_ptr<Redirect>> redirects;
