@@ -101,11 +101,15 @@ export function logTo(
   now: () => number,
   later: (write: () => void) => void = (write) => write(),
 ): Log {
+  // What stands between the time and the message, as it is written: serialised at once, where pino would do so with each
+  // member, its name and its value. It comes to the line by way of the stamp, the one part that pino takes as it is.
+  let ready = "";
+  let atMs: number | undefined;
   const stamp = isoStamper();
   const logger: Logger = pino(
     {
       base: null,
-      timestamp: () => stamp(Date.now()),
+      timestamp: () => stamp(atMs ?? Date.now()) + ready,
       formatters: { level: (label) => ({ level: label }) },
     },
     stream,
@@ -115,12 +119,16 @@ export function logTo(
   const write = (): void => {
     const facts = waiting;
     waiting = [];
-    // As pino would write them; but it takes members one by one, each with its name and its value.
-    for (const { fact, held, atMs } of facts) {
-      const level = levels[fact.fact];
-      if (!logger.isLevelEnabled(level)) continue;
-      const missing = held > 0 ? `,"notShown":${held}` : "";
-      stream.write(`{"level":"${level}"${stamp(atMs)}${membersOf(fact)}${missing},"msg":"${fact.fact}"}\n`);
+    try {
+      for (const { fact, held, atMs: at } of facts) {
+        atMs = at;
+        ready = membersOf(fact);
+        if (held > 0) ready += `,"notShown":${held}`;
+        logger[levels[fact.fact]](fact.fact);
+      }
+    } finally {
+      atMs = undefined;
+      ready = "";
     }
   };
   return {
@@ -184,13 +192,10 @@ function isoStamper(): (ms: number) => string {
   };
 }
 
-/** Every call has them, and all texts that stand in them directly are ours. */
-const ours = new Set<Fact["fact"]>(["call.started", "call.answered", "call.ended"]);
-
 /** The members beside the name, each with a comma before it. */
 function membersOf(fact: Fact): string {
   const begin = `{"fact":"${fact.fact}"`;
-  const whole = ours.has(fact.fact) || isFit(fact) ? JSON.stringify(fact) : "";
+  const whole = isFit(fact) ? JSON.stringify(fact) : "";
   if (whole.startsWith(begin)) return whole.slice(begin.length, -1);
   const text = JSON.stringify(shortened(fact));
   return text === "{}" ? "" : `,${text.slice(1, -1)}`;
