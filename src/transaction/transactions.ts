@@ -100,11 +100,11 @@ export class Transactions {
     this.#servers = new TextMap(this.#keys.seed);
     this.#merged = new TextMap(this.#keys.seed);
     this.#mostFinished = options.limit * LINGERING_PER_LIVE;
-    const finished = (): Finished =>
-      new Finished(options.agenda, this.#mostFinished, () => this.counters.add("linger.shed"));
-    this.#finishedClients = finished();
-    this.#finishedServers = finished();
-    this.#finishedMerged = finished();
+    const finished = (shed: () => void): Finished => new Finished(options.agenda, this.#mostFinished, shed);
+    const count = (): void => this.counters.add("linger.shed");
+    this.#finishedClients = finished(count);
+    this.#finishedServers = finished(count);
+    this.#finishedMerged = finished(() => {}); // Each is of a server that counts already.
     this.#home = this.#makeHome();
   }
 
