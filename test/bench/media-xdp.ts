@@ -20,7 +20,7 @@ import {
   pin,
   processNs,
 } from "./media/topology.ts";
-import { type Cost, compileFlood, measured } from "./media.ts";
+import { type Cost, compileFlood, flooding, measured } from "./media.ts";
 
 const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
 const PACKETS = Number(process.env["KERNEL_PACKETS"] ?? 3_000_000);
@@ -42,6 +42,7 @@ export const bench: Bench = {
   async run(wanted, report) {
     const flood = compileFlood();
     const burst = compileBurst();
+    const send = flooding(flood, PEER_SESSIONS);
     const peer = haveRtpengine() && process.env["ALONE"] === undefined;
     build(flood);
     try {
@@ -50,7 +51,7 @@ export const bench: Bench = {
         const theirs: Cost[] = [];
         for (let round = 0; round < ROUNDS; round += 1) {
           ours.push(await measure(burst, sessions));
-          if (peer) theirs.push(await measured(flood, () => startRtpengine(PEER_SESSIONS, "plain"), PEER_SESSIONS));
+          if (peer) theirs.push(await measured(send, () => startRtpengine(PEER_SESSIONS, "plain"), PEER_SESSIONS));
         }
         const costs = (all: readonly Cost[]) => all.map((one) => one.ns);
         const lost = (all: readonly Cost[]) => Math.max(...all.map((one) => one.lost));
@@ -124,14 +125,19 @@ export function sendBurst({ program, object }: Burst, engine: KernelEngine, pack
 }
 
 export function compileBurst(): Burst {
+  return compileWithProgram("burst", ["-lbpf"]);
+}
+
+/** A bench's program for the kernel and the process that loads it, both of this name. */
+export function compileWithProgram(name: string, libraries: readonly string[]): Burst {
   const folder = new URL("../../build/bench/", import.meta.url).pathname;
   mkdirSync(folder, { recursive: true });
-  const source = (name: string): string => new URL(`media/${name}`, import.meta.url).pathname;
+  const source = (ending: string): string => new URL(`media/${name}${ending}`, import.meta.url).pathname;
   const machine = execFileSync("gcc", ["-print-multiarch"], { encoding: "utf8" }).trim();
-  const object = `${folder}burst.bpf.o`;
-  const program = `${folder}burst`;
+  const object = `${folder}${name}.bpf.o`;
+  const program = `${folder}${name}`;
   const bpf = ["-O2", "-g", "-mcpu=v3", "-target", "bpf", "-idirafter", `/usr/include/${machine}`];
-  execFileSync("clang", [...bpf, "-c", source("burst.bpf.c"), "-o", object]);
-  execFileSync("g++", ["-std=c++20", "-O2", "-Wall", "-o", program, source("burst.cpp"), "-lbpf"]);
+  execFileSync("clang", [...bpf, "-c", source(".bpf.c"), "-o", object]);
+  execFileSync("g++", ["-std=c++20", "-O2", "-Wall", "-o", program, source(".cpp"), ...libraries]);
   return { program, object };
 }

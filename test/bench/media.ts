@@ -39,11 +39,12 @@ export const bench: Bench = {
     build(flood);
     try {
       for (const { name, sessions, kind } of cases.filter((one) => wanted(one.name))) {
+        const send = flooding(flood, sessions);
         const ours: Cost[] = [];
         const theirs: Cost[] = [];
         for (let round = 0; round < ROUNDS; round += 1) {
-          ours.push(await measured(flood, () => startOurs(sessions, kind), sessions));
-          if (peer) theirs.push(await measured(flood, () => startRtpengine(sessions, kind), sessions));
+          ours.push(await measured(send, () => startOurs(sessions, kind), sessions));
+          if (peer) theirs.push(await measured(send, () => startRtpengine(sessions, kind), sessions));
         }
         const costs = (all: readonly Cost[]) => all.map((one) => one.ns);
         const lost = (all: readonly Cost[]) => Math.max(...all.map((one) => one.lost));
@@ -69,28 +70,34 @@ export interface Cost {
   readonly busy: number;
 }
 
-/**
- * An engine that lost packets was starved of its core by somebody else: it gets another try, three in all. `from`: what
- * the caller encrypts by.
- */
+/** Sends so many to an engine, of each flow from this number on. */
+export type Send = (engine: Engine, packets: number, sequence: number) => Sent;
+
+export interface Sent {
+  readonly sent: number;
+  readonly received: number;
+  /** From the first that left. */
+  readonly seconds: number;
+}
+
+/** An engine that lost packets was starved of its core by somebody else: it gets another try, three in all. */
 export async function measured(
-  flood: string,
+  send: Send,
   start: () => Promise<Engine>,
   sessions: number,
-  from?: Suite,
+  packets = PACKETS,
 ): Promise<Cost> {
   for (let attempt = 1; ; attempt += 1) {
-    const cost = await measure(flood, await start(), sessions, from);
+    const cost = await measure(send, await start(), sessions, packets);
     if (cost.lost < LOST_AT_MOST || attempt === 3) return cost;
   }
 }
 
-async function measure(flood: string, engine: Engine, sessions: number, from: Suite | undefined): Promise<Cost> {
+async function measure(send: Send, engine: Engine, sessions: number, packets: number): Promise<Cost> {
   try {
-    send(flood, engine, WARM_PACKETS, sessions, 1, from);
+    send(engine, WARM_PACKETS, 1);
     const before = processNs(engine.pid) + kernelNs();
-    const next = Math.ceil(WARM_PACKETS / sessions) + 1;
-    const { sent, received, seconds } = send(flood, engine, PACKETS, sessions, next, from);
+    const { sent, received, seconds } = send(engine, packets, Math.ceil(WARM_PACKETS / sessions) + 1);
     const used = processNs(engine.pid) + kernelNs() - before;
     const digits = (value: number) => Number(value.toFixed(3));
     return { ns: used / received, lost: digits((sent - received) / sent), busy: digits(used / (seconds * 1e9)) };
@@ -99,38 +106,30 @@ async function measure(flood: string, engine: Engine, sessions: number, from: Su
   }
 }
 
-function send(
-  flood: string,
-  engine: Engine,
-  packets: number,
-  sessions: number,
-  sequence: number,
-  from: Suite | undefined,
-) {
+/** By a process that sends whole frames past the network stack: flood.cpp. `from`: what the caller encrypts by. */
+export function flooding(flood: string, sessions: number, from?: Suite): Send {
   // rtpengine gives a flow up whose queue is never empty for fifty reads, so a single one is paced below that.
   const [window, rate] = sessions === 1 ? [32, 20_000] : [256, 0];
-  const words = [
-    "netns",
-    "exec",
-    FIELD,
-    "taskset",
-    "-c",
-    String(FIELD_CORE),
-    flood,
-    "run",
-    cables.callerField,
-    cables.calleeField,
-    boxMac,
-  ];
-  const out = execFileSync(
-    "ip",
-    [...words, addresses.caller, addresses.boxCaller, String(packets), String(window), String(rate)],
-    {
-      input: engine.ports.join("\n"),
-      encoding: "utf8",
-      env: { ...process.env, SEQUENCE: String(sequence), ...(from === undefined ? {} : { SRTP: from }) },
-    },
-  );
+  return (engine, packets, sequence) =>
+    sendFromField([flood, "run"], engine, packets, [String(window), String(rate)], sequence, from);
+}
+
+/** What the generators have in common. */
+export function sendFromField(
+  program: readonly string[],
+  engine: Engine,
+  packets: number,
+  rest: readonly string[],
+  sequence: number,
+  from: Suite | undefined,
+): Sent {
+  const words = ["netns", "exec", FIELD, "taskset", "-c", String(FIELD_CORE), ...program];
+  const ends = [cables.callerField, cables.calleeField, boxMac, addresses.caller, addresses.boxCaller];
+  const out = execFileSync("ip", [...words, ...ends, String(packets), ...rest], {
+    input: engine.ports.join("\n"),
+    encoding: "utf8",
+    env: { ...process.env, SEQUENCE: String(sequence), ...(from === undefined ? {} : { SRTP: from }) },
+  });
   const [sent = 0, received = 0, seconds = 0] = out.trim().split(" ").map(Number);
   return { sent, received, seconds };
 }

@@ -70,6 +70,14 @@ export function hurryField(): void {
   }
 }
 
+/** The sink is not woken more often than this, as a NIC's interrupts are held back; 0: at once. */
+export function moderate(microseconds: number): void {
+  const card = `/sys/class/net/${cables.calleeField}`;
+  const held = microseconds === 0 ? 0 : 1_000_000; // Empty looks after which it would be woken at once again.
+  const words = `echo ${held} > ${card}/napi_defer_hard_irqs; echo ${microseconds * 1_000} > ${card}/gro_flush_timeout`;
+  inside(FIELD, "sh", "-c", words);
+}
+
 export function dismantle(): void {
   for (const space of [FIELD, BOX]) {
     try {
