@@ -4,14 +4,14 @@
  * a look-up, and left to the full collections. It also chains each table that it has outgrown to the next. This one hashes and
  * compares the texts themselves, and keeps the room that it once needed.
  */
-import { hash32 } from "./hash.ts";
+import { hash32, tokenHash } from "./hash.ts";
 
 /** Places at the start; doubled whenever they are all taken. */
 const FIRST_PLACES = 256;
 const NONE = -1;
 
 export class TextMap<V extends object> {
-  readonly #seed: number;
+  readonly #seed: number | undefined;
   /** By the low bits of the hash: the place of the first entry. Each entry knows the next; free places are chained alike. */
   #heads = new Int32Array(FIRST_PLACES).fill(NONE);
   #next = new Int32Array(FIRST_PLACES);
@@ -21,8 +21,8 @@ export class TextMap<V extends object> {
   #free = NONE;
   #size = 0;
 
-  /** `seed`: where strangers choose the keys, a random one, so that they cannot aim at one chain. */
-  constructor(seed = 0) {
+  /** `seed`: where strangers choose the keys, a random one, so that they cannot aim at one chain. Without: keys are tokens. */
+  constructor(seed?: number) {
     this.#seed = seed;
   }
 
@@ -30,9 +30,9 @@ export class TextMap<V extends object> {
     return this.#size;
   }
 
-  /** For those who ask several tables of one seed for one key. */
+  /** For those who ask more than once for one key. They may as well bring a hash of their own making, the same each time. */
   hash(key: string): number {
-    return hash32(key, this.#seed) | 0;
+    return this.#seed === undefined ? tokenHash(key) : hash32(key, this.#seed) | 0;
   }
 
   get(key: string, hash = this.hash(key)): V | undefined {
@@ -44,15 +44,13 @@ export class TextMap<V extends object> {
     return this.#find(key, hash) !== NONE;
   }
 
-  set(key: string, value: V): void {
-    const hash = this.hash(key);
+  set(key: string, value: V, hash = this.hash(key)): void {
     let place = this.#find(key, hash);
     if (place === NONE) place = this.#add(key, hash);
     this.#values[place] = value;
   }
 
-  delete(key: string): boolean {
-    const hash = this.hash(key);
+  delete(key: string, hash = this.hash(key)): boolean {
     const place = this.#find(key, hash);
     if (place === NONE) return false;
     const next = this.#next;

@@ -8,6 +8,7 @@ import {
   type Protocol,
   type Punctual,
   type SendToken,
+  tokenHash,
 } from "../base/index.ts";
 import { INITIAL_MAX_FORWARDS, parseMessage, type Request, RequestDraft, type Response } from "../message/index.ts";
 import type { Remains } from "./finished.ts";
@@ -28,8 +29,9 @@ const LATE_FORK_LIMIT = 12;
 export class ClientTransaction implements Punctual, SendToken {
   readonly branch: string;
   readonly method: string;
-  /** Where the layer finds it. */
+  /** Where the layer finds it. A CANCEL shares its branch with its INVITE, and the hash. */
   readonly key: string;
+  readonly hash: number;
   /** The layer's note of where it keeps this. */
   place: Place = "live";
   readonly #home: Home;
@@ -78,7 +80,8 @@ export class ClientTransaction implements Punctual, SendToken {
     this.#home = home;
     this.branch = branch;
     this.method = method;
-    this.key = method === "CANCEL" ? cancelKey(branch) : branch;
+    this.key = clientKey(branch, method);
+    this.hash = tokenHash(branch);
     this.#owner = owner;
     this.#hop = hop;
     this.#machine = machineFor(method, true);
@@ -294,7 +297,8 @@ export function lateFork(
 /** A number for a To tag: strings of a message would keep all of it. Who makes two alike harms himself alone. */
 const forkOf = (toTag: string | undefined): number => hash32(toTag ?? "", 0);
 
-export const cancelKey = (branch: string): string => `${branch} CANCEL`;
+export const clientKey = (branch: string, method: string): string =>
+  method === "CANCEL" ? `${branch} CANCEL` : branch;
 
 /** `rport`: RFC 3581 §3. `alias`: the other end may send its requests on this connection, RFC 5923 §5. */
 export function viaText(protocol: Protocol, sentBy: string, branch: string): string {

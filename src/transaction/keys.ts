@@ -8,6 +8,12 @@ export const MAGIC_COOKIE = "z9hG4bK";
 /** Limit: characters of a key as it stands in our tables. What is longer is held as its beginning and a hash. */
 const KEY_LENGTH = 256;
 
+/** The text and its hash, taken once for all tables that are asked for it. */
+export interface Key {
+  readonly text: string;
+  readonly hash: number;
+}
+
 export class Keys {
   readonly #seeds: readonly [number, number];
 
@@ -15,24 +21,19 @@ export class Keys {
     this.#seeds = [random.uint32(), random.uint32()];
   }
 
-  /** For tables whose keys strangers choose. */
-  get seed(): number {
-    return this.#seeds[0];
-  }
-
   /**
    * The key of the server transaction that `request` belongs to; ACK and CANCEL have the key of their INVITE. A
    * realm's transactions cannot be reached from another realm.
    */
-  server(request: Request, realm: string): string {
+  server(request: Request, realm: string): Key {
     const { via, branch } = request;
     const method = request.method === "ACK" || request.method === "CANCEL" ? "INVITE" : request.method;
     if (branch?.startsWith(MAGIC_COOKIE) && branch.length > MAGIC_COOKIE.length) {
-      return this.#bounded(`${branch} ${via.host}:${via.port ?? ""} ${method} ${realm}`);
+      return this.#key(`${branch} ${via.host}:${via.port ?? ""} ${method} ${realm}`);
     }
     // RFC 2543: the To tag is left out, since the ACK has one that the INVITE had not; the machine's state decides.
     const tail = `${via.host}:${via.port ?? ""} ${branch ?? ""} ${method} ${realm} ${request.uri}`;
-    return this.#bounded(`2543 ${this.#identity(request)} ${tail}`);
+    return this.#key(`2543 ${this.#identity(request)} ${tail}`);
   }
 
   /**
@@ -41,9 +42,9 @@ export class Keys {
    * Deviation: RFC 3261 §8.2.2.2 leaves the Request-URI out, as a user agent has but one user; we have many, and a proxy
    * that forks a call to two of them sends us two requests that differ in nothing else.
    */
-  merged(request: Request, realm: string): string | undefined {
+  merged(request: Request, realm: string): Key | undefined {
     if (request.to.params.has("tag")) return undefined;
-    return this.#bounded(`${this.#identity(request)} ${request.method} ${realm} ${request.uri}`);
+    return this.#key(`${this.#identity(request)} ${request.method} ${realm} ${request.uri}`);
   }
 
   /** A To tag for an answer without a transaction: the same again for a copy of the request. RFC 3261 §8.2.7. */
@@ -54,6 +55,12 @@ export class Keys {
 
   #identity(request: Request): string {
     return `${request.callId} ${request.fromTag ?? ""} ${request.cseq.number}`;
+  }
+
+  /** Strangers choose these keys: the hash has a seed. */
+  #key(whole: string): Key {
+    const text = this.#bounded(whole);
+    return { text, hash: hash32(text, this.#seeds[0]) | 0 };
   }
 
   #bounded(key: string): string {

@@ -3,6 +3,7 @@ import { type Request, type ResponseDraft, responseTo, type ViaValue } from "../
 import type { Remains } from "./finished.ts";
 import type { Home, Place } from "./home.ts";
 import * as Invite from "./invite-server.ts";
+import type { Key } from "./keys.ts";
 import { Machine } from "./machine.ts";
 import * as NonInvite from "./non-invite-server.ts";
 import type { ServerOwner } from "./words.ts";
@@ -16,8 +17,8 @@ export class ServerTransaction implements Punctual, SendToken {
   readonly method: string;
   readonly hop: Hop;
   /** Where the layer finds it, and where it finds requests that took another way. */
-  readonly key: string;
-  mergeKey: string | undefined;
+  readonly key: Key;
+  mergeKey: Key | undefined;
   /** The layer's note of where it keeps this. */
   place: Place = "live";
   readonly #home: Home;
@@ -35,7 +36,7 @@ export class ServerTransaction implements Punctual, SendToken {
   #answered = false;
   #ack: Request | undefined;
 
-  constructor(home: Home, key: string, mergeKey: string | undefined, request: Request, hop: Hop, now: Millis) {
+  constructor(home: Home, key: Key, mergeKey: Key | undefined, request: Request, hop: Hop, now: Millis) {
     this.#home = home;
     this.key = key;
     this.mergeKey = mergeKey;

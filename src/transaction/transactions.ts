@@ -10,12 +10,13 @@ import {
   type SendToken,
   TextMap,
   token,
+  tokenHash,
 } from "../base/index.ts";
 import { type Message, type Request, type RequestDraft, type Response, responseTo } from "../message/index.ts";
-import { ClientTransaction, cancelKey, eventOf, lateFork, viaText } from "./client.ts";
-import { Finished, NONE } from "./finished.ts";
+import { ClientTransaction, clientKey, eventOf, lateFork, viaText } from "./client.ts";
+import { Finished, NONE, type Remains } from "./finished.ts";
 import type { Home } from "./home.ts";
-import { Keys, MAGIC_COOKIE } from "./keys.ts";
+import { type Key, Keys, MAGIC_COOKIE } from "./keys.ts";
 import { ServerTransaction } from "./server.ts";
 import type { ClientOwner, TransactionUser, TransportPort } from "./words.ts";
 
@@ -68,10 +69,10 @@ export class Transactions {
   readonly #keys: Keys;
   readonly #home: Home;
   /** Not bounded here: these are our own, one per leg and request. Lingering ones are, below. */
-  readonly #clients: TextMap<ClientTransaction>;
-  readonly #servers: TextMap<ServerTransaction>;
+  readonly #clients = new TextMap<ClientTransaction>();
+  readonly #servers = new TextMap<ServerTransaction>();
   /** Requests outside dialogs, by what is the same whichever way they came. As many as servers at most. */
-  readonly #merged: TextMap<ServerTransaction>;
+  readonly #merged = new TextMap<ServerTransaction>();
   /** What is left of those that ended, by the same keys; a client's by its branch and method. */
   readonly #finishedClients: Finished;
   readonly #finishedServers: Finished;
@@ -96,9 +97,6 @@ export class Transactions {
     this.#user = options.user;
     this.#limit = options.limit;
     this.#keys = new Keys(options.random);
-    this.#clients = new TextMap(this.#keys.seed);
-    this.#servers = new TextMap(this.#keys.seed);
-    this.#merged = new TextMap(this.#keys.seed);
     this.#mostFinished = options.limit * LINGERING_PER_LIVE;
     const finished = (shed: () => void): Finished => new Finished(options.agenda, this.#mostFinished, shed);
     const count = (): void => this.counters.add("linger.shed");
@@ -121,14 +119,13 @@ export class Transactions {
 
   /** Plugs in as `TransportUser.undelivered`. An INVITE that has got a 1xx goes on. */
   undelivered(branch: string, method: string, now: Millis): void {
-    const found = this.#clients.get(method === "CANCEL" ? cancelKey(branch) : branch);
-    if (found?.method === method) found.unreachable(now);
+    this.#client(branch, method)?.unreachable(now);
   }
 
   /** Sends a request; `draft` has no Via yet. The owner hears nothing before this returns. */
   request(draft: RequestDraft, destination: Destination, owner: ClientOwner, now: Millis): ClientTransaction {
     const transaction = ClientTransaction.toDestination(this.#home, this.#branch(), draft, destination, owner, now);
-    this.#clients.set(transaction.key, transaction);
+    this.#clients.set(transaction.key, transaction, transaction.hash);
     this.#agenda.watch(transaction);
     return transaction;
   }
@@ -169,19 +166,22 @@ export class Transactions {
 
   #response(response: Response, hop: Hop, now: Millis): void {
     const branch = response.branch ?? "";
-    const { method } = response.cseq;
-    const found = this.#clients.get(method === "CANCEL" ? cancelKey(branch) : branch);
-    const transaction = found?.method === method ? found : undefined;
+    const transaction = this.#client(branch, response.cseq.method);
     if (transaction === undefined) return this.#lateResponse(response, hop, now);
     if (!this.#ofItsRealm(transaction.hop, hop)) return;
     this.counters.add("response.matched");
     transaction.respond(response, now);
   }
 
+  #client(branch: string, method: string): ClientTransaction | undefined {
+    const found = this.#clients.get(clientKey(branch, method), tokenHash(branch));
+    return found?.method === method ? found : undefined;
+  }
+
   #lateResponse(response: Response, hop: Hop, now: Millis): void {
-    const key = finishedKey(response.branch ?? "", response.cseq.method);
+    const branch = response.branch ?? "";
     const finished = this.#finishedClients;
-    const place = finished.find(key, this.#clients.hash(key));
+    const place = finished.find(finishedKey(branch, response.cseq.method), tokenHash(branch));
     if (place === NONE) {
       this.counters.add("response.stray");
       return this.#user.strayResponse(response, hop, now);
@@ -213,9 +213,8 @@ export class Transactions {
 
   #request(request: Request, hop: Hop, now: Millis): void {
     const key = this.#keys.server(request, hop.realm);
-    const hash = this.#servers.hash(key);
-    const found = this.#servers.get(key, hash);
-    const finished = found === undefined ? this.#finishedServers.find(key, hash) : NONE;
+    const found = this.#servers.get(key.text, key.hash);
+    const finished = found === undefined ? this.#finishedServers.find(key.text, key.hash) : NONE;
     if (request.method === "ACK") return this.#ack(request, found, finished, hop, now);
     if (request.method === "CANCEL") return this.#cancel(request, found, finished, hop, now);
     if (found !== undefined || finished !== NONE) {
@@ -246,9 +245,8 @@ export class Transactions {
     }
   }
 
-  #isMerged(mergeKey: string): boolean {
-    const hash = this.#merged.hash(mergeKey);
-    return this.#merged.has(mergeKey, hash) || this.#finishedMerged.find(mergeKey, hash) !== NONE;
+  #isMerged({ text, hash }: Key): boolean {
+    return this.#merged.has(text, hash) || this.#finishedMerged.find(text, hash) !== NONE;
   }
 
   #overLimit(inDialog: boolean): boolean {
@@ -257,8 +255,9 @@ export class Transactions {
   }
 
   #serve(server: ServerTransaction, request: Request, now: Millis): void {
-    this.#servers.set(server.key, server);
-    if (server.mergeKey !== undefined) this.#merged.set(server.mergeKey, server);
+    const { key, mergeKey } = server;
+    this.#servers.set(key.text, server, key.hash);
+    if (mergeKey !== undefined) this.#merged.set(mergeKey.text, server, mergeKey.hash);
     this.#user.request(request, server, server.hop, now);
     // The machine's first timer; one that was answered at once has found its place already.
     if (server.waiting) this.#agenda.watch(server);
@@ -304,7 +303,7 @@ export class Transactions {
       settle: (transaction) => this.#settle(transaction),
       cancel: (invite, text, owner, now) => {
         const cancel = ClientTransaction.onHop(this.#home, invite, "CANCEL", text, owner, now);
-        this.#clients.set(cancel.key, cancel);
+        this.#clients.set(cancel.key, cancel, cancel.hash);
         this.#agenda.watch(cancel);
       },
       strayResponse: (response, transaction, now) => this.#user.strayResponse(response, transaction.hop, now),
@@ -321,14 +320,19 @@ export class Transactions {
     if (transaction.lingers && transaction.place === "live") this.#linger(transaction);
     const { remains } = transaction;
     if (remains === undefined) return this.#agenda.watch(transaction);
-    const server = transaction instanceof ServerTransaction;
-    const mergeKey = server ? transaction.mergeKey : undefined;
-    this.#remove(transaction, "finished");
-    const key = server ? transaction.key : finishedKey(transaction.branch, transaction.method);
-    (server ? this.#finishedServers : this.#finishedClients).add(key, this.#clients.hash(key), remains);
-    if (mergeKey !== undefined) {
-      this.#finishedMerged.add(mergeKey, this.#merged.hash(mergeKey), { ...remains, text: "" });
+    if (transaction instanceof ServerTransaction) this.#finishServer(transaction, remains);
+    else {
+      this.#remove(transaction, "finished");
+      const { branch, method, hash } = transaction;
+      this.#finishedClients.add(finishedKey(branch, method), hash, remains);
     }
+  }
+
+  #finishServer(server: ServerTransaction, remains: Remains): void {
+    const { key, mergeKey } = server;
+    this.#remove(server, "finished");
+    this.#finishedServers.add(key.text, key.hash, remains);
+    if (mergeKey !== undefined) this.#finishedMerged.add(mergeKey.text, mergeKey.hash, { ...remains, text: "" });
   }
 
   #linger(transaction: ClientTransaction | ServerTransaction): void {
@@ -344,13 +348,14 @@ export class Transactions {
     this.#agenda.drop(transaction);
     if (transaction instanceof ServerTransaction) {
       this.#unmerge(transaction);
-      this.#servers.delete(transaction.key);
-    } else this.#clients.delete(transaction.key);
+      this.#servers.delete(transaction.key.text, transaction.key.hash);
+    } else this.#clients.delete(transaction.key, transaction.hash);
   }
 
   #unmerge(server: ServerTransaction): void {
-    if (server.mergeKey === undefined) return;
-    this.#merged.delete(server.mergeKey);
+    const { mergeKey } = server;
+    if (mergeKey === undefined) return;
+    this.#merged.delete(mergeKey.text, mergeKey.hash);
     server.mergeKey = undefined;
   }
 
