@@ -72,52 +72,51 @@ export interface Punctual {
 }
 
 export interface AgendaEntry {
-  readonly at: Millis;
+  at: Millis;
   /** Equal deadlines fire in the order in which they were set, so that a seed replays a run. */
-  readonly order: number;
-  owner: Punctual | undefined;
+  order: number;
+  /** In the heap. */
+  place: number;
+  readonly owner: Punctual;
 }
 
 /**
- * All deadlines of the box: a binary heap of owners. An owner has at most one live entry. A deadline that moves
- * later costs nothing until the old one comes up; one that moves earlier or ends leaves a hollow entry behind,
- * which holds no reference to its owner.
+ * All deadlines of the box: a binary heap of owners, each with one entry at most, which knows its place: whoever waits no
+ * more leaves at once, so the heap holds as many as wait. A deadline that moves later costs nothing until the old one comes up.
  */
 export class Agenda {
   readonly #heap: AgendaEntry[] = [];
-  #size = 0;
   #order = 0;
 
   /** How many owners wait. */
   get size(): number {
-    return this.#size;
+    return this.#heap.length;
   }
 
   /** Call it after anything that may have changed `owner.nextDeadline()`. */
   watch(owner: Punctual): void {
     const at = owner.nextDeadline();
+    if (at === undefined) return this.drop(owner);
     const held = owner.agendaEntry;
-    if (at === undefined) {
-      if (held !== undefined) this.#forget(owner, held);
-      return;
+    if (held === undefined) {
+      const place = this.#heap.length;
+      const entry = { at, order: this.#order++, place, owner };
+      owner.agendaEntry = entry;
+      return this.#rise(entry, place);
     }
-    if (held !== undefined) {
-      if (held.at <= at) return; // It comes up early, and is looked at again then.
-      held.owner = undefined;
-    } else this.#size++;
-    const entry: AgendaEntry = { at, order: this.#order++, owner };
-    owner.agendaEntry = entry;
-    this.#push(entry);
+    if (held.at <= at) return; // It comes up early, and is looked at again then.
+    held.at = at;
+    held.order = this.#order++;
+    this.#rise(held, held.place);
   }
 
   drop(owner: Punctual): void {
     const held = owner.agendaEntry;
-    if (held !== undefined) this.#forget(owner, held);
+    if (held !== undefined) this.#remove(held);
   }
 
   /** The earliest moment at which `expire` may have something to do. */
   nextDeadline(): Millis | undefined {
-    this.#shedHollow();
     return this.#heap[0]?.at;
   }
 
@@ -126,78 +125,66 @@ export class Agenda {
    * Throws what an owner throws: that one waits for nothing any more, those behind it are due in the next round.
    */
   expire(now: Millis): void {
-    const due: AgendaEntry[] = [];
-    for (;;) {
-      this.#shedHollow();
-      const first = this.#heap[0];
-      if (first === undefined || first.at > now) break;
-      due.push(first);
-      this.#pop();
-      (first.owner as Punctual).agendaEntry = undefined;
-      this.#size--;
+    const heap = this.#heap;
+    if (heap.length === 0 || (heap[0] as AgendaEntry).at > now) return;
+    const due: Punctual[] = [];
+    while (heap.length > 0 && (heap[0] as AgendaEntry).at <= now) {
+      const first = heap[0] as AgendaEntry;
+      due.push(first.owner);
+      this.#remove(first);
     }
     let done = 0;
     try {
-      for (const { owner } of due) {
+      for (const owner of due) {
         done++;
-        if (owner === undefined || owner.agendaEntry !== undefined) continue;
+        if (owner.agendaEntry !== undefined) continue;
         const at = owner.nextDeadline();
         if (at !== undefined && at <= now) owner.expire(now);
         this.watch(owner);
       }
     } finally {
-      for (; done < due.length; done++) {
-        const owner = due[done]?.owner;
-        if (owner !== undefined) this.watch(owner);
-      }
+      for (; done < due.length; done++) this.watch(due[done] as Punctual);
     }
   }
 
-  #forget(owner: Punctual, entry: AgendaEntry): void {
-    entry.owner = undefined;
-    owner.agendaEntry = undefined;
-    this.#size--;
-    // Hollow entries are shed as they come up; when they are most of the heap it is rebuilt, so memory stays bounded.
-    if (this.#heap.length > 1_024 && this.#heap.length > 4 * this.#size) this.#rebuild();
+  #remove(entry: AgendaEntry): void {
+    const { place } = entry;
+    entry.owner.agendaEntry = undefined;
+    const last = this.#heap.pop() as AgendaEntry;
+    if (last === entry) return;
+    const above = this.#heap[(place - 1) >> 1];
+    if (place > 0 && sooner(last, above as AgendaEntry)) this.#rise(last, place);
+    else this.#sink(last, place);
   }
 
-  #rebuild(): void {
-    const live = this.#heap.filter((entry) => entry.owner !== undefined);
-    this.#heap.length = 0;
-    for (const entry of live) this.#push(entry);
-  }
-
-  #shedHollow(): void {
-    while (this.#heap.length > 0 && (this.#heap[0] as AgendaEntry).owner === undefined) this.#pop();
-  }
-
-  #push(entry: AgendaEntry): void {
+  /** The place is free, or its own: those above that are later come down one. */
+  #rise(entry: AgendaEntry, place: number): void {
     const heap = this.#heap;
-    let index = heap.length;
-    heap.push(entry);
-    while (index > 0) {
-      const above = (index - 1) >> 1;
-      if (!sooner(entry, heap[above] as AgendaEntry)) break;
-      heap[index] = heap[above] as AgendaEntry;
-      index = above;
+    while (place > 0) {
+      const above = heap[(place - 1) >> 1] as AgendaEntry;
+      if (!sooner(entry, above)) break;
+      heap[place] = above;
+      above.place = place;
+      place = (place - 1) >> 1;
     }
-    heap[index] = entry;
+    heap[place] = entry;
+    entry.place = place;
   }
 
-  #pop(): void {
+  #sink(entry: AgendaEntry, place: number): void {
     const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let index = 0;
     for (;;) {
-      let child = 2 * index + 1;
+      let child = 2 * place + 1;
       if (child >= heap.length) break;
       if (child + 1 < heap.length && sooner(heap[child + 1] as AgendaEntry, heap[child] as AgendaEntry)) child++;
-      if (!sooner(heap[child] as AgendaEntry, last)) break;
-      heap[index] = heap[child] as AgendaEntry;
-      index = child;
+      const below = heap[child] as AgendaEntry;
+      if (!sooner(below, entry)) break;
+      heap[place] = below;
+      below.place = place;
+      place = child;
     }
-    heap[index] = last;
+    heap[place] = entry;
+    entry.place = place;
   }
 }
 
