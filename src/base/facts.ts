@@ -209,7 +209,14 @@ export interface CallAnswered {
   readonly callee: Party;
   /** RFC 7989: the UUIDs of both ends, the caller's first; absent when the call has none. */
   readonly sessionId?: string;
-  readonly media: readonly { readonly kind: string; readonly caller: MediaEnd; readonly callee: MediaEnd }[];
+  readonly media: readonly MediaEnds[];
+}
+
+/** Of one stream. */
+export interface MediaEnds {
+  readonly kind: string;
+  readonly caller: MediaEnd;
+  readonly callee: MediaEnd;
 }
 
 export interface MediaEnd {

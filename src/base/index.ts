@@ -11,5 +11,6 @@ export * from "./registration-settings.ts";
 export * from "./secret.ts";
 export * from "./settings.ts";
 export * from "./text-map.ts";
+export * from "./texts.ts";
 export * from "./time.ts";
 export * from "./timers.ts";

@@ -5,6 +5,7 @@ import {
   type CallEnded,
   type CallStarted,
   type EndCause,
+  inOnePiece,
   type Millis,
   type Party,
   type Side,
@@ -46,8 +47,8 @@ export class Report {
       realm: start.realm.name,
       peer: start.fromPeer?.name,
       user: userOf(request.from.uri),
-      callId: request.callId,
-      remote: start.remote,
+      callId: inOnePiece(request.callId),
+      remote: inOnePiece(start.remote),
     };
   }
 
@@ -77,25 +78,19 @@ export class Report {
       peer: call.calleePeer?.name,
       user: userOf(this.#start.request.uri),
       callId: dialog.callId,
-      remote: hop === undefined ? "" : addressText(hop.remote),
+      remote: hop === undefined ? "" : inOnePiece(addressText(hop.remote)),
     };
   }
 
   answeredFact(call: Call, now: Millis): CallAnswered {
-    const { streams } = call.house.media.query(call.id);
-    const media = streams.map(({ kind, caller, callee }) => ({
-      kind,
-      caller: { codecs: caller.codecs, profile: caller.profile, keys: caller.keys, suite: caller.suite },
-      callee: { codecs: callee.codecs, profile: callee.profile, keys: callee.keys, suite: callee.suite },
-    }));
     const fact: CallAnswered = {
       fact: "call.answered",
       call: call.id,
       afterMs: Math.round(now - this.#beganAt),
       callee: this.#to as Party,
-      media,
+      media: call.house.media.ends(call.id),
     };
-    return this.#ids === undefined ? fact : { ...fact, sessionId: this.#ids.text };
+    return this.#ids === undefined ? fact : { ...fact, sessionId: inOnePiece(this.#ids.text) };
   }
 
   over({ cause, by, status, reason }: Verdict, now: Millis): void {
@@ -131,7 +126,7 @@ export class Report {
       to: this.#to,
       streams: this.#streams.filter((stream) => stream !== undefined),
     };
-    return this.#ids === undefined ? fact : { ...fact, sessionId: this.#ids.text };
+    return this.#ids === undefined ? fact : { ...fact, sessionId: inOnePiece(this.#ids.text) };
   }
 
   view(state: string, media: MediaView | undefined, now: Millis): CallView {
@@ -153,8 +148,8 @@ const UNTOLD = { cause: "protocol-error", by: undefined, status: 500, q850: 41 }
 function userOf(text: string): string {
   try {
     const uri = parseUri(text);
-    if (uri.scheme === "tel") return uri.number;
-    return uri.scheme === "other" ? "" : unescapeUser(uri.user ?? "");
+    if (uri.scheme === "tel") return inOnePiece(uri.number);
+    return uri.scheme === "other" ? "" : inOnePiece(unescapeUser(uri.user ?? ""));
   } catch {
     return "";
   }

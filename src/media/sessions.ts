@@ -8,6 +8,7 @@
 import {
   type DigitFacts,
   type Family,
+  type MediaEnds,
   type MediaPath,
   type Millis,
   PeerError,
@@ -31,7 +32,7 @@ import { type OwnPorts, ownPorts } from "./remote.ts";
 import { asOffer, renewedKeys, repetition, withKeys } from "./repeat.ts";
 import { currentState, type Gate, type Leg, type Pending, type Session, type State } from "./session.ts";
 import { type Standing, standingOf } from "./standing.ts";
-import { type MediaView, mediaView } from "./view.ts";
+import { type MediaView, mediaEnds, mediaView } from "./view.ts";
 import { carriedOn, newVoice, type Spoken, say, spokenBy, unsaid } from "./voice.ts";
 
 export interface MediaOptions {
@@ -315,6 +316,12 @@ export class MediaSessions {
     this.#relays.closeAll(held);
     this.#sweep(held);
     return held.pairs;
+  }
+
+  /** What was agreed, by stream, for whoever needs no more of the view than this. */
+  ends(session: string): readonly MediaEnds[] {
+    const held = this.#sessions.get(session);
+    return held === undefined ? [] : mediaEnds(held);
   }
 
   /** An unknown session has no streams. `live`: with what was counted so far. */

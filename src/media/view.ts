@@ -1,5 +1,5 @@
 /** A media session as people see it. No keys. */
-import { addressText, type MediaEnd, type StreamQuality } from "../base/index.ts";
+import { addressText, type MediaEnd, type MediaEnds, type StreamQuality } from "../base/index.ts";
 import type { Direction } from "../sdp/index.ts";
 import type { Line } from "./line.ts";
 import type { SideIndex } from "./party.ts";
@@ -41,7 +41,7 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
     if (line === undefined) continue;
     const { kind, codecs } = line;
     const relay = session.relays[stream];
-    const secured = relay === undefined ? undefined : securedOf(session, relay);
+    const secured = securedOf(session, relay);
     const view = { stream, kind, caller: endView(line, 0, secured?.[0]), callee: endView(line, 1, secured?.[1]) };
     if (counters === undefined || relay === undefined) {
       streams.push(view);
@@ -57,8 +57,20 @@ export function mediaView(session: Session, counters?: (pair: number) => Counted
   return { session: session.id, streams };
 }
 
+/** What was agreed, and no more. */
+export function mediaEnds(session: Session): readonly MediaEnds[] {
+  const ends: MediaEnds[] = [];
+  for (const [stream, line] of currentState(session).lines.entries()) {
+    if (line === undefined) continue;
+    const secured = securedOf(session, session.relays[stream]);
+    ends.push({ kind: line.kind, caller: mediaEnd(line, 0, secured?.[0]), callee: mediaEnd(line, 1, secured?.[1]) });
+  }
+  return ends;
+}
+
 /** Of a line in a bundle: what the handshake of its transport brought. */
-const securedOf = ({ relays }: Session, relay: Relay): Relay["secured"] => {
+const securedOf = ({ relays }: Session, relay: Relay | undefined): Relay["secured"] | undefined => {
+  if (relay === undefined) return undefined;
   const of = (side: SideIndex): SecuredBy | undefined => {
     const carrier = relay.sides[side].bundle?.pair ?? relay.pair;
     return carrier === relay.pair
@@ -68,13 +80,20 @@ const securedOf = ({ relays }: Session, relay: Relay): Relay["secured"] => {
   return [of(0), of(1)];
 };
 
-function endView(line: Line, index: SideIndex, secured: SecuredBy | undefined): EndView {
-  const { local, remote, profile, tx, dtls, ice, direction, mux } = line.sides[index];
+function mediaEnd({ codecs, sides }: Line, index: SideIndex, secured: SecuredBy | undefined): MediaEnd {
+  const { profile, tx, dtls } = sides[index];
   return {
-    codecs: line.codecs,
+    codecs,
     profile,
     keys: dtls?.agreed !== undefined ? "dtls" : tx !== undefined ? "sdes" : "none",
     suite: tx?.key.suite ?? secured,
+  };
+}
+
+function endView(line: Line, index: SideIndex, secured: SecuredBy | undefined): EndView {
+  const { local, remote, ice, direction, mux } = line.sides[index];
+  return {
+    ...mediaEnd(line, index, secured),
     local: addressText({ ip: local.ip, port: local.rtpPort }),
     remote: remote === undefined ? undefined : addressText({ ip: remote.address.ip, port: remote.address.rtpPort }),
     direction,
