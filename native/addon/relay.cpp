@@ -411,6 +411,7 @@ napi_value start_relay(napi_env env, napi_callback_info info) {
   napi_create_object(env, &door);
   js.set(door, "port", js.make_text(data->host->port_kind() == io::PortKind::kIoUring ? "io_uring" : "epoll"));
   js.set(door, "fingerprint", fingerprint_object(js, data->host->fingerprint()));
+  js.set(door, "socketsProblem", js.make_text(data->host->late_problem()));
   js.set(door, "kernelProblem", js.make_text(data->host->kernel_problem()));
   js.set(door, "counters", counters);
   js.set(door, "plainDesk", desk);

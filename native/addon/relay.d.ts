@@ -196,6 +196,8 @@ export interface NativeRelay {
   readonly port: "io_uring" | "epoll";
   /** Of our certificate, which is made at start and shown in handshakes that have no `identity` of their own. */
   readonly fingerprint: NativeDtlsFingerprint;
+  /** "": media ports get their sockets when they need them (native/io/porter.h); else why each gets them as it opens. */
+  readonly socketsProblem: string;
   /** Why the kernel takes no program of ours; "" when it does, or was not asked to. */
   readonly kernelProblem: string;
   /** Two halves a word, the low one first: all words of a side, side 0 of pair 0 first. Packet threads write it, at any time. */

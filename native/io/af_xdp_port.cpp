@@ -301,6 +301,7 @@ std::span<relay::Datagram> AfXdpPort::receive(std::uint64_t now_ns, std::uint64_
   free_held();  // What was to leave by sockets has left.
   removed.insert(removed.end(), inner_->removed.begin(), inner_->removed.end());
   inner_->removed.clear();
+  inner_->readable.clear();  // Rings: they are looked at anyway.
   if (!ready && !anything()) {
     for (const relay::Datagram& datagram : from_sockets) arrivals_[datagram.flow].ring_was_last = false;
     return from_sockets;

@@ -16,7 +16,7 @@ namespace {
 /// Limit: datagrams taken from one socket before the next one has its turn.
 constexpr unsigned kTurn = 4;
 constexpr std::uint32_t kWakeFlow = 0xffff'ffff;
-constexpr std::uint32_t kWatchFlow = 0xffff'fffe;  // To have ended the wait was all it was for.
+constexpr std::uint32_t kWatchFlow = 0xffff'fffe;  // The descriptor stands above it.
 
 class EpollPort final : public PacketPort {
  public:
@@ -66,12 +66,14 @@ class EpollPort final : public PacketPort {
     for (int i = 0; i < count; ++i) {
       const std::uint32_t flow = ready[i].data.u32;
       if (flow == kWakeFlow) woken();
-      else if (flow != kWatchFlow) take(flow);
+      else if (flow == kWatchFlow) readable.push_back(static_cast<int>(ready[i].data.u64 >> 32));
+      else take(flow);
     }
     return batch_;
   }
 
   void send(const relay::Datagram& datagram) noexcept override {
+    if (!can_leave(fds_[datagram.out_flow] >= 0, datagram.out_flow)) return;
     SocketAddress to;
     const socklen_t size = to_socket_address(datagram.to, to);
     // What the kernel does not take is lost, as UDP may.
@@ -84,7 +86,7 @@ class EpollPort final : public PacketPort {
   }
 
   bool watch(int fd) noexcept override {
-    epoll_event wanted{.events = EPOLLIN, .data = {.u32 = kWatchFlow}};
+    epoll_event wanted{.events = EPOLLIN, .data = {.u64 = std::uint64_t{static_cast<std::uint32_t>(fd)} << 32 | kWatchFlow}};
     return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &wanted) == 0;
   }
 

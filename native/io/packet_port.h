@@ -18,6 +18,14 @@ inline constexpr std::uint32_t kSlotBytes = 2'048;
 /// Limit: datagrams one `receive` brings.
 inline constexpr std::uint32_t kBatch = 256;
 
+/// Makes sockets when they are needed.
+class SocketMaker {
+ public:
+  virtual ~SocketMaker() = default;
+  /// A datagram is to leave by a flow that has no socket. True: it has been added, and has one now.
+  virtual bool make_socket(std::uint32_t flow) noexcept = 0;
+};
+
 enum class PortKind : std::uint8_t { kIoUring, kEpoll };
 
 class PacketPort {
@@ -58,8 +66,16 @@ class PacketPort {
   virtual void unwatch(int fd) noexcept = 0;
   /// From any thread.
   virtual void wake() noexcept = 0;
+  /// Who makes sockets that are missing; null, and nothing leaves without.
+  void set_maker(SocketMaker* maker) noexcept { maker_ = maker; }
   /// Flows that `remove` is through with; the caller takes and clears them.
   std::vector<std::uint32_t> removed;
+  /// Watched descriptors that ended a wait; the caller takes and clears them.
+  std::vector<int> readable;
+
+ protected:
+  bool can_leave(bool has_socket, std::uint32_t flow) noexcept { return has_socket || (maker_ != nullptr && maker_->make_socket(flow)); }
+  SocketMaker* maker_ = nullptr;
 };
 
 /// Null when the kernel lacks or forbids what it needs: a datagram is sent to ourselves to know. `flows`: the highest

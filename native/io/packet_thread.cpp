@@ -42,7 +42,7 @@ std::uint64_t monotonic_ns() noexcept {
 }  // namespace
 
 PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, HandshakeLane& lane, std::uint64_t* counters,
-                           void (*notify)(void*), void* notify_data, relay::PacketLimits limits, relay::FlowSink* sink)
+                           void (*notify)(void*), void* notify_data, relay::PacketLimits limits, relay::FlowSink* sink, std::unique_ptr<LateSockets> late)
     : max_pairs_(max_pairs),
       core_(core),
       choice_(choice),
@@ -54,6 +54,7 @@ PacketThread::PacketThread(std::uint32_t max_pairs, int core, PortChoice choice,
       sink_(sink),
       commands_(kCommandQueue),
       events_(max_pairs * kEventsPerPair > kLeastEvents ? max_pairs * kEventsPerPair : kLeastEvents),
+      late_(late ? std::move(late) : std::make_unique<LateSockets>(nullptr, 0, 0)),
       lane_(lane),
       letters_(kResultsPerTurn),
       sockets_left_(max_pairs) {
@@ -83,6 +84,7 @@ void PacketThread::stop() noexcept {
   state_.wait(0);
   if (state_.load() == 1) port_->wake();
   thread_.join();
+  late_.reset();
   port_.reset();  // Not by the thread itself: `wake` above may still have been on its way through the port.
 }
 
@@ -121,6 +123,8 @@ bool PacketThread::prepare() noexcept {
     relay_->set_sink(sink_);
     relay_->set_wall(unix_ns() - monotonic_ns());
     relay_->set_handshakes(this);
+    port_->set_maker(this);
+    for (const int fd : late_->watched()) port_->watch(fd);
     lane_.port.store(port_.get(), std::memory_order_release);
     return true;
   } catch (const std::exception&) {
@@ -147,6 +151,7 @@ void PacketThread::run() noexcept {
     // First, since an answer that went out after the command may have caused these packets.
     take_commands(now_ns);
     take_results(now_ns);
+    take_first_datagrams(now_ns);
     relay_->handle(batch, now_ns);
     port_->send_all(batch);
     relay_->tick(now_ns);
@@ -173,6 +178,35 @@ void PacketThread::take_commands(std::uint64_t now_ns) noexcept {
   }
 }
 
+/// What porters got, for flows without sockets of their own, which get them now. Not while commands are waiting: one of
+/// them may open the flow, or change it before the datagram came.
+void PacketThread::take_first_datagrams(std::uint64_t now_ns) noexcept {
+  for (const int fd : port_->readable) late_->readable(fd);
+  port_->readable.clear();
+  if (commands_.front() != nullptr) return;
+  const auto batch = late_->receive(now_ns);
+  if (batch.empty()) return;
+  for (const relay::Datagram& datagram : batch) make_socket(datagram.flow);
+  relay_->handle(batch, now_ns);
+  port_->send_all(batch);
+}
+
+/// A port that another program has taken since we looked fails its pair, as it would have at the start.
+bool PacketThread::make_socket(std::uint32_t flow) noexcept {
+  if (!late_->is_waiting(flow)) return false;
+  const std::uint32_t pair = flow / relay::kFlowsPerPair;
+  const auto side = static_cast<std::uint8_t>(flow % relay::kFlowsPerPair / 2);
+  const int fd = late_->make(flow);
+  if (fd < 0 || !port_->add(flow, {&fd, 1})) {
+    event({.kind = relay::EventKind::kFailed, .side = side, .pair = pair,
+           .reason = fd < 0 ? strerrordesc_np(-fd) : "the packet port did not take the socket"});
+    return false;
+  }
+  sockets_left_[pair] += 1;
+  if (port_->keep(flow, 1)) late_->let_go(flow);
+  return true;
+}
+
 void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
   const std::uint32_t first = command.pair * relay::kFlowsPerPair;
   switch (command.word) {
@@ -187,6 +221,11 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
         if (!bundle.present || bundle.pair == command.pair) tell_port(first + side * 2, command.sides[side]);
       }
       sockets_left_[command.pair] = 0;
+      for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) {
+        if (command.fds[i] != kLateSocket) continue;
+        const relay::Side& side = command.sides[i / 2];
+        late_->expect(first + i, local_of(side, i % 2), side.dscp, i % 2 == 0 && command.kind != relay::PairKind::kAudio);
+      }
       if (port_->add(first, command.fds)) {
         for (const int fd : command.fds) sockets_left_[command.pair] += fd >= 0;
         if (port_->keep(first, relay::kFlowsPerPair)) event({.kind = relay::EventKind::kKept, .pair = command.pair});
@@ -197,6 +236,7 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
     case Command::Word::kChange:
       relay_->change(command.pair, command.side, command.bits, command.sides[0], now_ns);
       if (command.bits & relay::kChangeDscp) {
+        late_->mark(first + command.side * 2u, command.sides[0].dscp);
         port_->mark(first + command.side * 2u, command.sides[0].dscp);
         for (std::uint32_t i = 0; i < 2; ++i) port_->changed(first + command.side * 2u + i);
       }
@@ -217,8 +257,12 @@ void PacketThread::obey(const Command& command, std::uint64_t now_ns) noexcept {
 }
 
 void PacketThread::close_pair(std::uint32_t pair) noexcept {
-  if (sockets_left_[pair] == 0) return relay_->close(pair);
-  for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) port_->remove(pair * relay::kFlowsPerPair + i);
+  const std::uint32_t first = pair * relay::kFlowsPerPair;
+  for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) {
+    late_->end(first + i);
+    port_->remove(first + i);
+  }
+  if (sockets_left_[pair] == 0) relay_->close(pair);
 }
 
 /// What handshakes have brought: datagrams to send, keys, failures, and pairs whose good-byes are said.
@@ -290,15 +334,8 @@ void PacketThread::reached(std::uint32_t association, std::uint32_t flow, const 
 }
 
 void PacketThread::tell_port(std::uint32_t first, const relay::Side& side) noexcept {
-  const std::uint16_t ports[2] = {side.local.rtp_port, side.local.rtcp_port};
-  const std::uint32_t count = ports[0] == ports[1] ? 1 : 2;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    endpoint local{};
-    std::memcpy(local.ip, side.local.ip.data(), side.local.ip.size());
-    local.port[0] = static_cast<std::uint8_t>(ports[i] >> 8);
-    local.port[1] = static_cast<std::uint8_t>(ports[i]);
-    port_->know(first + i, local, side.dscp);
-  }
+  const std::uint32_t count = side.local.rtp_port == side.local.rtcp_port ? 1 : 2;
+  for (std::uint32_t i = 0; i < count; ++i) port_->know(first + i, local_of(side, i), side.dscp);
 }
 
 void PacketThread::finish_removed() noexcept {
@@ -306,6 +343,7 @@ void PacketThread::finish_removed() noexcept {
     const std::uint32_t pair = flow / relay::kFlowsPerPair;
     if (--sockets_left_[pair] != 0) continue;
     port_->forget(pair * relay::kFlowsPerPair, relay::kFlowsPerPair);
+    for (std::uint32_t i = 0; i < relay::kFlowsPerPair; ++i) late_->release(pair * relay::kFlowsPerPair + i);
     relay_->close(pair);
   }
   port_->removed.clear();

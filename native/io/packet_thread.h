@@ -9,6 +9,7 @@
 
 #include "af_xdp_port.h"
 #include "handshake_thread.h"
+#include "late_sockets.h"
 #include "packet_port.h"
 #include "spsc_queue.h"
 
@@ -20,7 +21,7 @@ struct Command {
   relay::PairKind kind;
   std::uint32_t pair;
   std::uint32_t bits;
-  int fds[relay::kFlowsPerPair];  ///< -1: none.
+  int fds[relay::kFlowsPerPair];  ///< -1: none. kLateSocket: made when it is needed.
   relay::Side sides[2];           ///< A change uses the first.
   relay::Digit digit{};           ///< With kDigit.
   relay::PairState* state = nullptr;  ///< With kExport: to be filled; with kOpen: to go on from, or null. It comes back by an event.
@@ -29,15 +30,17 @@ struct Command {
 
 enum class PortChoice : std::uint8_t { kAuto, kIoUring, kEpoll };
 
-class PacketThread final : private relay::EventSink, private relay::HandshakeDoor {
+class PacketThread final : private relay::EventSink, private relay::HandshakeDoor, private SocketMaker {
  public:
   /// `core`: -1, or where the thread is pinned. `notify` is called by the packet thread when events wait; it must not
   /// block. `counters` as in relay::Relay.
   /// `lane`: to the handshakes; must outlive the thread.
   /// `rings`: with places, the thread's datagrams also come and go by AF_XDP.
   /// `sink`: a faster path for flows that need no more than headers; null: none. It outlives the thread.
+  /// `late`: of this thread; it makes the sockets that commands leave to be made.
   PacketThread(std::uint32_t max_pairs, int core, PortChoice choice, RingOptions rings, HandshakeLane& lane, std::uint64_t* counters,
-               void (*notify)(void*), void* notify_data, relay::PacketLimits limits = {}, relay::FlowSink* sink = nullptr);
+               void (*notify)(void*), void* notify_data, relay::PacketLimits limits = {}, relay::FlowSink* sink = nullptr,
+               std::unique_ptr<LateSockets> late = nullptr);
   ~PacketThread();
 
   /// Waits until the thread has its port; false when the chosen one is not to be had here.
@@ -70,6 +73,8 @@ class PacketThread final : private relay::EventSink, private relay::HandshakeDoo
   bool post(HandshakeMail::Kind kind, std::uint32_t association, std::uint32_t flow, const relay::Datagram& datagram) noexcept;
   void reached(std::uint32_t association, std::uint32_t flow, const endpoint& to) noexcept override;
   void obey(const Command& command, std::uint64_t now_ns) noexcept;
+  void take_first_datagrams(std::uint64_t now_ns) noexcept;
+  bool make_socket(std::uint32_t flow) noexcept override;
   void tell_port(std::uint32_t first, const relay::Side& side) noexcept;
   void finish_removed() noexcept;
   void event(const relay::Event& event) noexcept override;
@@ -94,6 +99,7 @@ class PacketThread final : private relay::EventSink, private relay::HandshakeDoo
   std::unique_ptr<PacketPort> port_;
   RingPort* rings_ = nullptr;  ///< The same, when it has rings.
   std::unique_ptr<relay::Relay> relay_;
+  std::unique_ptr<LateSockets> late_;
   HandshakeLane& lane_;
   /// What handshakes sent in this turn; a port reads it until its next `receive`.
   std::vector<std::array<std::uint8_t, crypto::kDtlsRecordBytes + crypto::kTailroomBytes>> letters_;

@@ -1,5 +1,6 @@
 #include "relay_host.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -63,13 +64,19 @@ RelayHost::RelayHost(const HostOptions& options)
   if (identity_) handshakes_ = std::make_unique<HandshakeThread>(*identity_, cores.size(), places_);
   if (identity_ && problem_.empty()) problem_ = handshakes_->problem();
   if (!problem_.empty()) return;
+  const bool has_rings = options.rings.ground != nullptr || (kernel_ && !options.ring_addresses.empty());
+  if (!options.late_sockets) late_problem_ = "not wanted";
+  // Between rings and a flow's socket order is kept; a porter stands outside of it.
+  else if (has_rings) late_problem_ = "packets come by AF_XDP";
+  else porter_ = Porter::start(cores.size(), late_problem_);
   for (const int core : cores) {
     RingOptions rings = options.rings;
     if (kernel_ && !options.ring_addresses.empty()) rings.ground = kernel_.get();
     if (cores.size() != 1) rings.ground = nullptr;
     rings.busy_poll = rings.busy_poll || is_isolated(core);
     threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()),
-                                                      options.counters, notify_, notify_data_, options.packet_limits, kernel_.get()));
+                                                      options.counters, notify_, notify_data_, options.packet_limits, kernel_.get(),
+                                                      std::make_unique<LateSockets>(porter_.get(), threads_.size(), max_pairs_ * relay::kFlowsPerPair)));
   }
   for (auto& thread : threads_) {
     if (!thread->started()) problem_ = "no packet port: io_uring is forbidden or lacks what is needed here";
@@ -123,26 +130,30 @@ bool RelayHost::open(std::uint32_t pair, relay::PairKind kind, SideWords& caller
   if (!has_room(pair)) return false;
   Held& held = held_[pair];
   held.kind = kind;
-  SideWords* sides[2] = {&caller, &callee};
+  SideWords* const sides[2] = {&caller, &callee};
   std::unique_ptr<relay::PairState> state;
+  const auto refuse = [&](std::uint8_t side, const char* reason) {
+    close_sockets(held);
+    for (SideWords* words : sides) close_contexts(words->side);
+    held.failed = true;
+    fail(pair, side, reason);
+    return true;
+  };
   for (std::uint8_t side = 0; side < 2; ++side) {
     const relay::BundleWords& bundle = sides[side]->side.bundle;
     held.bundled[side] = bundle.present;
     held.shares[side] = bundle.present && bundle.pair != pair;
-    const char* reason = misplaced != nullptr ? misplaced : open_sockets(held, *sides[side], side);
+    const char* reason = misplaced != nullptr ? misplaced : open_sockets(held, pair, *sides[side], side);
     if (reason == nullptr && held.shares[side] && sides[side]->dtls.present) reason = "the handshake is that of the line it is bundled with";
     if (reason == nullptr) reason = open_contexts(*sides[side], kind, bundle.present);
     // Without its state a key would be used twice.
     if (sides[side]->handed.components[0].present && (resumes.empty() || !sides[side]->dtls.present)) reason = "keys of a handshake come with their state";
     if (reason == nullptr) reason = open_handed(*sides[side], kind, bundle.present);
     if (reason == nullptr && side == 1 && !resumes.empty()) reason = resume(resumes, kind, pair, {&caller, &callee}, state);
-    if (reason == nullptr) continue;
-    close_sockets(held);
-    for (SideWords* words : sides) close_contexts(words->side);
-    held.failed = true;
-    fail(pair, side, reason);
-    return true;
+    if (reason != nullptr) return refuse(side, reason);
   }
+  std::uint8_t side_of_door = 0;
+  if (const char* const reason = open_doors(held, pair, {&caller, &callee}, side_of_door)) return refuse(side_of_door, reason);
   for (std::uint8_t side = 0; side < 2; ++side) {
     held.ice[side] = sides[side]->side.ice.present;
     held.latch[side] = sides[side]->side.latch;
@@ -256,6 +267,7 @@ void RelayHost::stop() noexcept {
       std::unique_ptr<relay::PairState> given(event.state);
     }
   }
+  porter_.reset();
   handshakes_.reset();  // With what lay in its lanes, now that nobody is at their other ends.
   for (Held& held : held_) close_sockets(held);
 }
@@ -279,17 +291,37 @@ const char* RelayHost::place(std::uint32_t pair, const SideWords& caller, const 
   return nullptr;
 }
 
-const char* RelayHost::open_sockets(Held& held, const SideWords& words, std::uint8_t side) {
+const char* RelayHost::open_sockets(Held& held, std::uint32_t pair, const SideWords& words, std::uint8_t side) {
   const relay::MediaAddress& local = words.side.local;
   held.v4[side] = is_v4(local.ip.data());
   if (held.shares[side]) return nullptr;
   const std::uint16_t ports[2] = {local.rtp_port, local.rtcp_port};
-  const int sockets = ports[0] == ports[1] ? 1 : 2;
-  for (int i = 0; i < sockets; ++i) {
+  const std::uint32_t sockets = ports[0] == ports[1] ? 1 : 2;
+  for (std::uint32_t i = 0; i < sockets; ++i) {
+    const std::uint32_t number = side * 2u + i;
+    if (porter_ && porter_->serves(local_of(words.side, i), places_[pair], pair * relay::kFlowsPerPair + number)) {
+      held.fds[number] = kLateSocket;
+      continue;
+    }
     const bool bursts = i == 0 && held.kind != relay::PairKind::kAudio;
     const int fd = open_media_socket(local.ip, ports[i], words.side.dscp, bursts);
     if (fd < 0) return strerrordesc_np(-fd);
-    held.fds[side * 2 + i] = fd;
+    held.fds[number] = fd;
+  }
+  return nullptr;
+}
+
+/// Of ports that wait for their sockets: from now on what comes there is kept for the packet thread. All or none.
+const char* RelayHost::open_doors(const Held& held, std::uint32_t pair, const SideWords* const (&sides)[2], std::uint8_t& side) noexcept {
+  for (std::uint32_t number = 0; number < relay::kFlowsPerPair; ++number) {
+    if (held.fds[number] != kLateSocket) continue;
+    const auto local = [&](std::uint32_t of) { return local_of(sides[of / 2]->side, of % 2); };
+    if (porter_->open(local(number), places_[pair], pair * relay::kFlowsPerPair + number)) continue;
+    side = static_cast<std::uint8_t>(number / 2);
+    while (number-- > 0) {
+      if (held.fds[number] == kLateSocket) porter_->close(local(number));
+    }
+    return strerrordesc_np(EADDRINUSE);
   }
   return nullptr;
 }

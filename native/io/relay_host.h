@@ -15,6 +15,7 @@
 #include "handshake_thread.h"
 #include "kernel_path.h"
 #include "packet_thread.h"
+#include "porter.h"
 
 namespace sallyport::io {
 
@@ -69,6 +70,8 @@ struct HostOptions {
   /// Media addresses whose packets come and go by AF_XDP; none: none do.
   std::vector<relay::Ip> ring_addresses;
   relay::PacketLimits packet_limits;
+  /// Sockets are made when a port hears or says its first word (porter.h), where the kernel allows it.
+  bool late_sockets = true;
   /// kCounterStride words a side, two sides a pair, zeroed; must outlive the host.
   std::uint64_t* counters = nullptr;
   /// Called by packet threads when `events` has something; must not block. Null: `events` is asked unbidden.
@@ -98,6 +101,8 @@ class RelayHost {
   /// What became of each; empty and `kernel_problem` where the kernel takes no program of ours.
   std::vector<PathFact> kernel_facts() const;
   const std::string& kernel_problem() const noexcept { return kernel_problem_; }
+  /// Empty: media ports get their sockets when they need them. Else why each gets them as it is opened.
+  const std::string& late_problem() const noexcept { return late_problem_; }
 
   /// False: the queue to the packet thread is full and nothing was done; try again.
   /// `resumes`: what `save` of another box's host gave, who is silent from now on; empty: the pair begins. A state that is not
@@ -123,7 +128,7 @@ class RelayHost {
     bool is(const SideWords& other) const noexcept;
   };
   struct Held {
-    int fds[relay::kFlowsPerPair] = {-1, -1, -1, -1};
+    int fds[relay::kFlowsPerPair] = {-1, -1, -1, -1};  ///< As in a Command.
     bool v4[2] = {true, true};
     relay::PairKind kind{};
     bool open = false;     ///< Known to a packet thread.
@@ -140,7 +145,8 @@ class RelayHost {
   void link(Held& held, std::uint32_t pair, std::uint8_t side, const SideWords& words, relay::DtlsLink& out);
   void unlink(Held& held, std::uint8_t side, bool quiet);
   void relink(Held& held, std::uint32_t pair, std::uint8_t side, std::uint32_t& bits, SideWords& set);
-  const char* open_sockets(Held& held, const SideWords& words, std::uint8_t side);
+  const char* open_sockets(Held& held, std::uint32_t pair, const SideWords& words, std::uint8_t side);
+  const char* open_doors(const Held& held, std::uint32_t pair, const SideWords* const (&sides)[2], std::uint8_t& side) noexcept;
   const char* open_contexts(SideWords& words, relay::PairKind kind, bool bundled);
   const char* open_handed(SideWords& words, relay::PairKind kind, bool bundled);
   const char* resume(std::span<const std::uint8_t> bytes, relay::PairKind kind, std::uint32_t pair, const SideWords* const (&sides)[2],
@@ -163,6 +169,8 @@ class RelayHost {
   std::unique_ptr<HandshakeThread> handshakes_;
   std::uint32_t last_association_ = 0;
   std::string kernel_problem_;
+  std::string late_problem_;
+  std::unique_ptr<Porter> porter_;      ///< Ends after the threads that use it.
   std::unique_ptr<KernelPath> kernel_;  ///< Ends after the threads that use it.
   std::vector<std::unique_ptr<PacketThread>> threads_;
   std::vector<Held> held_;

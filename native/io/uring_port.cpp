@@ -99,7 +99,7 @@ bool UringPort::start(std::uint32_t flows) {
   removed.reserve(flows);
   used_buffers_.reserve(kBuffers);
   batch_.reserve(kBatch);
-  to_.resize(kBatch);
+  to_.resize(kBatch * 2);  // What came, and what was made or kept for it.
   arm_wake();
   return true;
 }
@@ -184,7 +184,7 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
 
 void UringPort::send(const relay::Datagram& datagram) noexcept {
   UringFlow& flow = flows_[datagram.out_flow];
-  if (flow.fd < 0 || to_count_ == to_.size()) return;
+  if (!can_leave(flow.fd >= 0, datagram.out_flow) || to_count_ == to_.size()) return;
   if (datagram.size > kUnfragmentedBytes && !flow.fragments) {
     if (!flow.kept) allow_fragments(flow.fd);
     else if (flow.v4) say(datagram.out_flow, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_WANT);
@@ -297,6 +297,7 @@ void UringPort::take(const io_uring_cqe& completion) noexcept {
   }
   if (op == Op::kWatch) {
     for (Watched& watched : watched_) watched.armed = watched.armed && watched.fd != static_cast<int>(number);
+    if (completion.res >= 0) readable.push_back(static_cast<int>(number));
     return;
   }
   UringFlow& flow = flows_[number];

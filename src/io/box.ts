@@ -111,6 +111,8 @@ export class Box implements ControlledBox {
     if (this.#reservation.warning !== undefined) this.#log.line("warn", this.#reservation.warning);
     for (const { level, ...line } of kernelLines(this.#settings, this.#relay))
       this.#log.line(level, "media path", line);
+    if (this.#relay.socketsProblem !== "")
+      this.#log.line("info", "media ports hold sockets from the start", { reason: this.#relay.socketsProblem });
     const beyond = capacityWarning(this.#settings, this.#capacity());
     if (beyond !== undefined) this.#log.line("warn", "fewer calls than configured", beyond);
     this.#log.line("info", "ready", {

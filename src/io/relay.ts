@@ -127,6 +127,11 @@ export class Relay {
     return made && { ...made, key: new Secret(made.key) };
   }
 
+  /** "": a media port gets its socket with its first packet; else why each has one from the moment it opens. */
+  get socketsProblem(): string {
+    return this.#native.socketsProblem;
+  }
+
   /** Why the kernel forwards nothing at all; "" when it may, or was not asked to. */
   get kernelProblem(): string {
     return this.#native.kernelProblem;

@@ -4,8 +4,8 @@
 using namespace phones;
 
 TEST("DSCP of each side stands on the packets it gets, IPv4 and IPv6, and changes live") {
-  for (const PortChoice choice : kChoices) {
-    Box box(choice);
+  for (const auto& [choice, late] : kWays) {
+    Box box(choice, 16, late);
     Phone caller("::1"), callee("127.0.0.1");
     const std::uint16_t ports[2] = {free_port("::1"), free_port("127.0.0.1")};
     SideWords a = side(caller, ports[0], 34), b = side(callee, ports[1], 46);
@@ -127,8 +127,8 @@ TEST("packets too long for their tag are dropped, and the longest that fits pass
 }
 
 TEST("a burst of a thousand packets in sixteen calls arrives whole and in order") {
-  for (const PortChoice choice : kChoices) {
-    Box box(choice);
+  for (const auto& [choice, late] : kWays) {
+    Box box(choice, 16, late);
     std::vector<std::unique_ptr<Phone>> callers, callees;
     std::vector<std::uint16_t> ports;
     for (std::uint32_t pair = 0; pair < 16; ++pair) {

@@ -56,9 +56,9 @@ struct Phone {
   ~Phone() { close(fd); }
   Phone(const Phone&) = delete;
 
-  void send(const Bytes& packet, std::uint16_t to_port) const {
+  void send(const Bytes& packet, std::uint16_t to_port, const std::string& to_ip = "") const {
     endpoint to{};
-    std::memcpy(to.ip, ip_of(ip).data(), 16);
+    std::memcpy(to.ip, ip_of(to_ip.empty() ? ip : to_ip).data(), 16);
     to.port[0] = static_cast<std::uint8_t>(to_port >> 8);
     to.port[1] = static_cast<std::uint8_t>(to_port);
     SocketAddress address;
@@ -73,12 +73,16 @@ struct Phone {
     Bytes packet(2'048);
     std::uint8_t control[128];
     iovec piece{packet.data(), packet.size()};
+    SocketAddress from{};
     msghdr header{};
+    header.msg_name = &from;
+    header.msg_namelen = sizeof from;
     header.msg_iov = &piece;
     header.msg_iovlen = 1;
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     packet.resize(static_cast<std::size_t>(std::max<ssize_t>(recvmsg(fd, &header, 0), 0)));
+    from_port = ntohs(from.any.sa_family == AF_INET ? from.v4.sin_port : from.v6.sin6_port);
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
       if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TOS) traffic_class = *CMSG_DATA(part);
       if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_TCLASS) std::memcpy(&traffic_class, CMSG_DATA(part), sizeof(int));
@@ -90,15 +94,17 @@ struct Phone {
   int fd = -1;
   std::uint16_t port = 0;
   int traffic_class = -1;
+  std::uint16_t from_port = 0;
 };
 
 /// A host whose events can be waited for.
 class Box {
  public:
-  explicit Box(PortChoice choice, std::uint32_t max_pairs = 16) : counters(max_pairs * 2 * relay::kCounterStride) {
+  explicit Box(PortChoice choice, std::uint32_t max_pairs = 16, bool late = true) : counters(max_pairs * 2 * relay::kCounterStride) {
     HostOptions options;
     options.max_pairs = max_pairs;
     options.port = choice;
+    options.late_sockets = late;
     options.counters = counters.data();
     options.notify = [](void* self) { static_cast<Box*>(self)->wake(); };
     options.notify_data = this;
@@ -173,5 +179,8 @@ inline std::size_t open_descriptors() {
 }
 
 const PortChoice kChoices[] = {PortChoice::kIoUring, PortChoice::kEpoll};
+/// With sockets made when they are needed, and at once.
+const std::pair<PortChoice, bool> kWays[] = {
+    {PortChoice::kIoUring, true}, {PortChoice::kEpoll, true}, {PortChoice::kIoUring, false}, {PortChoice::kEpoll, false}};
 
 }  // namespace phones
