@@ -17,7 +17,11 @@ const programs = [
     words: [RUNS],
     names: SUITES.flatMap((suite) => [`media.crypto.${suite}.bare`, `media.crypto.${suite}`]),
   },
-  { path: "io/calls_bench", words: [CALLS, RUNS], names: ["media.memory", "media.memory.both", "media.open"] },
+  {
+    path: "io/calls_bench",
+    words: [CALLS, RUNS],
+    names: ["media.memory", "media.memory.both", "media.open", "media.open.sockets"],
+  },
 ];
 
 export const bench: Bench = {

@@ -1,7 +1,8 @@
 /**
  * What a call costs in signalling: CPU of the whole device, in microseconds per call (INVITE, 180, 200, ACK, BYE, 200),
  * beside Kamailio as a record-routing proxy, plain and with topology hiding. Rounds are interleaved, medians count.
- * The device sits on core 1, the load on core 0. Ours also opens and closes the media of each call; Kamailio has none.
+ * The device sits on core 1, the load on core 0. Ours also opens and closes the media ports of each call; Kamailio has none.
+ * No packet comes to them here, so no socket is made: what four sockets a call cost is `media.open.sockets`.
  * A server runs for months: each device first serves 20,000 calls that do not count, alike for all. Ours needs them, as
  * its code is compiled while it runs, and settles only then.
  */
