@@ -11,7 +11,7 @@
 namespace sallyport::io {
 namespace {
 
-/// Limit: datagrams of porters in a turn; more wait for the next.
+/// Limit: datagrams of porters taken at once.
 constexpr unsigned kPorterBatch = 32;
 /// Under so much load that nobody waits, nobody is told that a porter has something: then it is looked for this often.
 constexpr std::uint64_t kLookNs = 1'000'000;
@@ -73,6 +73,8 @@ int LateSockets::make(std::uint32_t flow) noexcept {
   std::memcpy(ip.data(), late.local.ip, ip.size());
   const int fd = open_media_socket(ip, static_cast<std::uint16_t>(late.local.port[0] << 8 | late.local.port[1]), late.dscp, late.bursts);
   porter_->step_aside(late.local);
+  // In the next turn it is looked at again: a packet may just have found the door as it was.
+  ready_.assign(ready_.size(), true);
   waiting_ -= 1;
   late.state = State::kMade;
   late.fd = fd < 0 ? -1 : fd;
@@ -98,6 +100,7 @@ void LateSockets::release(std::uint32_t flow) noexcept {
 
 std::span<relay::Datagram> LateSockets::receive(std::uint64_t now_ns) noexcept {
   batch_.clear();
+  has_more_ = false;
   const bool look = waiting_ != 0 && now_ns - looked_ns_ >= kLookNs;
   if (look) looked_ns_ = now_ns;
   for (std::size_t i = 0; i < watched_.size(); ++i) {
@@ -134,7 +137,8 @@ void LateSockets::take(int fd) noexcept {
     // A cut datagram is no packet: with no bytes it is judged malformed.
     datagram.size = bytes > ssize_t{kSlotBytes} ? 0 : static_cast<std::uint32_t>(bytes);
   }
-  readable(fd);  // There may be more.
+  has_more_ = true;
+  readable(fd);
 }
 
 }  // namespace sallyport::io

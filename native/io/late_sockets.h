@@ -56,8 +56,10 @@ class LateSockets {
   void release(std::uint32_t flow) noexcept;
 
   /// What came to porters, for flows that live; usable until the next call. Oldest first, and older than anything that the
-  /// flows' own sockets hold.
+  /// flows' own sockets gave before the call: so order is kept by whoever takes all there is before he looks at that.
   std::span<relay::Datagram> receive(std::uint64_t now_ns) noexcept;
+  /// `receive` took as much as it takes at once.
+  bool has_more() const noexcept { return has_more_; }
 
  private:
   enum class State : std::uint8_t { kNone, kWaiting, kMade };
@@ -76,6 +78,7 @@ class LateSockets {
   std::uint32_t waiting_ = 0;
   std::vector<int> watched_;
   std::vector<bool> ready_;
+  bool has_more_ = false;
   std::uint64_t looked_ns_ = 0;
   std::vector<std::uint8_t> slots_;
   std::vector<relay::Datagram> batch_;

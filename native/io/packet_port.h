@@ -54,6 +54,8 @@ class PacketPort {
       if (datagram.verdict == relay::Verdict::kForward) send(datagram);
     }
   }
+  /// What was queued leaves now, and its bytes are the caller's again.
+  virtual void flush() noexcept {}
   /// What sockets know by themselves: where a flow's packets come to, and how those that leave by it are marked. Said
   /// before `add`.
   virtual void know(std::uint32_t flow, const endpoint& local, std::uint8_t dscp) noexcept {

@@ -24,6 +24,8 @@ constexpr std::size_t kResultsPerTurn = 32;
 /// these many before control has read them; news beyond three quarters of the queue is dropped.
 constexpr std::size_t kEventsPerPair = 4;
 constexpr std::size_t kLeastEvents = 8'192;
+/// Limit: times porters are asked between two batches of packets: all that their sockets can hold, unless more comes meanwhile.
+constexpr unsigned kPorterRounds = 64;
 constexpr std::uint64_t kIdleNs = 1'000'000'000;
 constexpr std::uint64_t kBusyNs = 20'000'000;
 
@@ -184,11 +186,14 @@ void PacketThread::take_first_datagrams(std::uint64_t now_ns) noexcept {
   for (const int fd : port_->readable) late_->readable(fd);
   port_->readable.clear();
   if (commands_.front() != nullptr) return;
-  const auto batch = late_->receive(now_ns);
-  if (batch.empty()) return;
-  for (const relay::Datagram& datagram : batch) make_socket(datagram.flow);
-  relay_->handle(batch, now_ns);
-  port_->send_all(batch);
+  for (unsigned round = 0; round < kPorterRounds; ++round) {
+    const auto batch = late_->receive(now_ns);
+    for (const relay::Datagram& datagram : batch) make_socket(datagram.flow);
+    relay_->handle(batch, now_ns);
+    port_->send_all(batch);
+    if (!late_->has_more()) return;
+    port_->flush();
+  }
 }
 
 /// A port that another program has taken since we looked fails its pair, as it would have at the start.

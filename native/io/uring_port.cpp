@@ -159,8 +159,7 @@ std::span<relay::Datagram> UringPort::receive(std::uint64_t now_ns, std::uint64_
   if (!waiting && timeout_ns != 0) arm_watches();
   enter(waiting ? 0 : gather ? kGatherPackets : 1, gather ? kGatherUs : 0, timeout_ns);
   to_count_ = 0;
-  // The sends of the last batch are through: a UDP send with DONTWAIT is done, or refused, when the call returns.
-  give_back_all();
+  give_back_all();  // The sends of the last batch are through: see flush.
 
   batch_.clear();
   drained_ = 0;
@@ -208,6 +207,12 @@ void UringPort::send(const relay::Datagram& datagram) noexcept {
   sqe->addr_len = static_cast<std::uint16_t>(size);
   sqe->flags |= static_cast<std::uint8_t>(IOSQE_CQE_SKIP_SUCCESS | (fixed ? IOSQE_FIXED_FILE : 0u));
   sqe->user_data = tag(Op::kSend, 0, datagram.out_flow);
+}
+
+/// A UDP send with DONTWAIT is done, or refused, when the call returns.
+void UringPort::flush() noexcept {
+  enter(0, 0, 0);
+  to_count_ = 0;
 }
 
 void UringPort::wake() noexcept {

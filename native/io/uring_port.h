@@ -64,6 +64,7 @@ class UringPort final : public PacketPort {
   void try_words(int fd) noexcept;
   std::span<relay::Datagram> receive(std::uint64_t now_ns, std::uint64_t timeout_ns) noexcept override;
   void send(const relay::Datagram& datagram) noexcept override;
+  void flush() noexcept override;
   bool watch(int fd) noexcept override;
   void unwatch(int fd) noexcept override;
   void wake() noexcept override;
