@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { withoutPasswords } from "../../../src/base/index.ts";
+import { leastCpuMs } from "../../support/cpu-time.ts";
 
 test.each([
   ["sip:bob:hunter2@host", "sip:bob:…@host"],
@@ -15,7 +16,8 @@ test.each([
 
 test("a long text costs one pass", () => {
   const text = "sip:".repeat(50_000);
-  const begin = performance.now();
-  for (const hostile of [`${text}@x`, text.replaceAll(":", ":@"), "@".repeat(200_000)]) withoutPasswords(hostile);
-  expect(performance.now() - begin).toBeLessThan(1_000);
+  const look = (): void => {
+    for (const hostile of [`${text}@x`, text.replaceAll(":", ":@"), "@".repeat(200_000)]) withoutPasswords(hostile);
+  };
+  expect(leastCpuMs(1_000, look)).toBeLessThan(1_000);
 });

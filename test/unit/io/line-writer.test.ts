@@ -28,7 +28,7 @@ afterEach(() => {
 test("lines come out whole and in order", async () => {
   const writer = new LineWriter(writeEnd);
   for (let i = 0; i < 100; i++) writer.write(`${i}\n`);
-  await writer.drained(1_000);
+  await writer.drained(30_000);
   expect(read()).toBe(Array.from({ length: 100 }, (_, i) => `${i}\n`).join(""));
 });
 
@@ -52,11 +52,11 @@ test("when nobody can read any more, writing and draining end at once", async ()
   const writer = new LineWriter(writeEnd);
   closeSync(readEnd);
   writer.write("hello\n");
-  await writer.drained(10_000);
+  await writer.drained(60_000);
   writer.write("again\n");
-  await writer.drained(10_000);
+  await writer.drained(60_000);
   writer.writeNow();
-}, 5_000);
+}, 30_000);
 
 function read(): string {
   const bytes = Buffer.alloc(1_000_000);

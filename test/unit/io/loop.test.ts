@@ -290,7 +290,7 @@ describe("the engine at work", () => {
     await done.promise;
     expect(rung[0]).toBeGreaterThanOrEqual(20);
     expect(rung[1]).toBeGreaterThanOrEqual(45);
-    expect(rung[1]).toBeLessThan(2_000);
+    expect(rung[1]).toBeLessThan(20_000);
   });
 
   test("what an engine did before it threw is done, and one bad output holds none of the others back", async () => {

@@ -168,6 +168,7 @@ test("users by HTTP: digests, nobody, or no answer; a phone is woken by its para
     ask(4, "large");
     ask(5, "alice", "http://127.0.0.1:1/");
   });
+  await expect.poll(() => posts.length, { timeout: 10_000 }).toBeGreaterThan(0);
   server.closeAllConnections();
   server.close();
   expect(Object.fromEntries(answers)).toEqual({

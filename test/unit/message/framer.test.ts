@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { PeerError } from "../../../src/base/index.ts";
 import { limits, MessageError, StreamFramer } from "../../../src/message/index.ts";
+import { leastCpuMs } from "../../support/cpu-time.ts";
 
 test("split at every byte, two messages with a ping between them come out as they went in", () => {
   const stream = `\r\n${message("hello")}\r\n\r\n${message("")}`;
@@ -15,12 +16,13 @@ test("split at every byte, two messages with a ping between them come out as the
 
 test("one byte at a time costs as much time for each byte, however long the message is", () => {
   const long = message("x".repeat(60_000));
-  const framer = new StreamFramer();
-  const start = performance.now();
-  let frames = 0;
-  for (const byte of long) frames += framer.push(byte).length;
-  expect(frames).toBe(1);
-  expect(performance.now() - start).toBeLessThan(2_000); // Looking at all bytes for each byte would take a minute.
+  const take = (): void => {
+    const framer = new StreamFramer();
+    let frames = 0;
+    for (const byte of long) frames += framer.push(byte).length;
+    expect(frames).toBe(1);
+  };
+  expect(leastCpuMs(2_000, take)).toBeLessThan(2_000); // Looking at all bytes for each byte would take a minute.
 });
 
 test("CRLFCRLF is a ping, CRLF alone a pong, and a flood of them is one of each", () => {

@@ -9,6 +9,7 @@ import {
   responseTo,
   UserAgent,
 } from "../../../src/message/index.ts";
+import { leastCpuMs } from "../../support/cpu-time.ts";
 
 test("a request gives its values, and its text is what came", () => {
   const text = request(
@@ -113,19 +114,20 @@ test("hostile texts of full size cost little time", () => {
     `X: ${'"\\\0'.repeat(room / 3)}`,
     ...Array.from({ length: 6 }, () => `Y: ${", ".repeat(room / 2)}`),
   ];
-  const start = performance.now();
-  for (const line of hostile) {
-    for (let i = 0; i < 5; i++) {
-      try {
-        const read = parseMessage(request(line));
-        read.headers.entries();
-        read.getAll(Contact);
-      } catch (error) {
-        expect((error as MessageError).status).toBe(400);
+  const readAll = (): void => {
+    for (const line of hostile) {
+      for (let i = 0; i < 5; i++) {
+        try {
+          const read = parseMessage(request(line));
+          read.headers.entries();
+          read.getAll(Contact);
+        } catch (error) {
+          expect((error as MessageError).status).toBe(400);
+        }
       }
     }
-  }
-  expect(performance.now() - start).toBeLessThan(1_500);
+  };
+  expect(leastCpuMs(1_500, readAll)).toBeLessThan(1_500);
 });
 
 function request(lines: string, body = ""): string {

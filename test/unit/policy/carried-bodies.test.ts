@@ -4,6 +4,7 @@ import type { Trust } from "../../../src/base/index.ts";
 import { ContentType, type DialogName, type Message, parseMessage } from "../../../src/message/index.ts";
 import { bodyAcross } from "../../../src/policy/index.ts";
 import { samples } from "../../conformance/message/corpus.ts";
+import { leastCpuMs } from "../../support/cpu-time.ts";
 import { realm } from "./realms.ts";
 
 test("dialogs: hosts are ours, ids and names of dialogs are new and stay the same (RFC 4235)", () => {
@@ -100,11 +101,11 @@ test("waiting messages: counts cross, the account with our host, single messages
 
 test("a line of blanks without end costs no more than its length", () => {
   const line = `Voice-Message: 1/2${" ".repeat(60_000)}x\r\n`;
-  const began = performance.now();
-  expect(cross("application/simple-message-summary", `${line}Messages-Waiting: no\r\n`)).toBe(
-    "Messages-Waiting: no\r\n",
-  );
-  expect(performance.now() - began).toBeLessThan(1_000);
+  const take = (): void =>
+    expect(cross("application/simple-message-summary", `${line}Messages-Waiting: no\r\n`)).toBe(
+      "Messages-Waiting: no\r\n",
+    );
+  expect(leastCpuMs(1_000, take)).toBeLessThan(1_000);
 });
 
 test("a message that names more hosts than any does tells of places, whatever its text says", () => {
