@@ -59,7 +59,7 @@ describe.each<[Encryption, Partial<Wishes>, object]>([
       expect(live?.media.streams[0]?.[side]).toMatchObject(expected);
       await sound(4, side);
       callee.command("terminate");
-      expect(await box.fact("call.ended", round + 1, 5_000)).toMatchObject({ cause: "bye" });
+      expect(await box.fact("call.ended", round + 1, 20_000)).toMatchObject({ cause: "bye" });
     }
     heard(outer, INSIDE.hertz);
     heard(inner, OUTSIDE.hertz);
@@ -72,7 +72,7 @@ test("ZRTP between the two passes in plain RTP: both read the same words to each
   await box.until<readonly Live[]>("/calls", ([call]) => call?.state === "up");
   await sound(5, "caller");
   outer.command("terminate");
-  await box.fact("call.ended", 1, 5_000);
+  await box.fact("call.ended", 1, 20_000);
   const [one, other] = [sasOf(outer), sasOf(inner)];
   expect(one).toMatch(/^\S+$/);
   expect(other).toBe(one);

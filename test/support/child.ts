@@ -70,7 +70,7 @@ export class Child {
   }
 
   /** Asks it to end, and kills it when it does not within `limitMs`. */
-  async stop(signal: NodeJS.Signals = "SIGTERM", limitMs = 5_000): Promise<number | null> {
+  async stop(signal: NodeJS.Signals = "SIGTERM", limitMs = 20_000): Promise<number | null> {
     if (this.process.exitCode === null && this.process.signalCode === null) this.process.kill(signal);
     const timer = setTimeout(() => this.process.kill("SIGKILL"), limitMs);
     const code = await this.exited;

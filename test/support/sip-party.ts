@@ -22,7 +22,7 @@ export interface Wishes {
 }
 
 /** Waiting longer than this for anything on loopback is a failure. */
-const WAIT_LIMIT_MS = 2_000;
+const WAIT_LIMIT_MS = 20_000;
 
 /** T1 of RFC 3261 §17.1.1.1. */
 const RESEND_MS = 500;

@@ -17,7 +17,7 @@ export interface ToneCall {
   readonly seconds: number;
 }
 
-/** Makes the call and expects each end to have heard the other's tone for more than half of the time. */
+/** Makes the call and expects each end to have heard the other's tone for more than a quarter of the time: of it a caller lives, begins and shakes hands. */
 export async function expectTones(call: ToneCall): Promise<void> {
   mkdirSync(call.folder, { recursive: true });
   const files = { ca: join(call.tls, "ca.pem"), certificate: join(call.tls, "sbc.pem") };
@@ -53,5 +53,5 @@ function expectTone(listener: Softphone, hertz: number, seconds: number): void {
   expect(file, `no recording:\n${story}`).toBeDefined();
   const heard = hear(file as string, hertz);
   expect(heard.share, `share of ${hertz} Hz in ${file}:\n${story}`).toBeGreaterThan(0.8);
-  expect(heard.seconds, `seconds in ${file}:\n${story}`).toBeGreaterThan(seconds / 2);
+  expect(heard.seconds, `seconds in ${file}:\n${story}`).toBeGreaterThan(seconds / 4);
 }

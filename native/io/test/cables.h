@@ -31,6 +31,23 @@ inline void shell(const std::string& words) {
   if (std::system((words + " >/dev/null 2>&1").c_str()) != 0) std::fprintf(stderr, "failed: %s\n", words.c_str());
 }
 
+inline std::string told(const std::string& words) {
+  std::string text;
+  FILE* const pipe = popen((words + " 2>&1").c_str(), "r");
+  for (int c; pipe != nullptr && (c = fgetc(pipe)) != EOF;) text.push_back(static_cast<char>(c));
+  if (pipe != nullptr) pclose(pipe);
+  return text;
+}
+
+/// A cable that has both its ends is switched on by a worker of the kernel, soon: until then what is sent is dropped in silence.
+inline void wait_for_carrier(const std::string& end) {
+  for (int attempt = 0; attempt < 2'000; ++attempt) {
+    if (told("ip -o link show dev " + end).find(" state UP ") != std::string::npos) return;
+    usleep(5'000);
+  }
+  std::fprintf(stderr, "failed: %s has no carrier\n", end.c_str());
+}
+
 /// Once, before any thread is there.
 inline bool enter_namespace() {
   if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) return false;
@@ -117,6 +134,7 @@ class Cable {
     shell("ip link set " + box + " address 02:00:00:00:99:1" + n + " up");
     shell("ip neigh replace 10.99." + n + ".2 lladdr 02:00:00:00:99:2" + n + " dev " + box + " nud permanent");
     shell("ip neigh replace fd99:" + n + "::2 lladdr 02:00:00:00:99:2" + n + " dev " + box + " nud permanent");
+    for (const std::string& end : {box, far}) wait_for_carrier(end);
     open_far();
   }
   ~Cable() {

@@ -34,9 +34,17 @@ struct Talk {
     for (std::uint32_t i = 0; i < packets; ++i) from.put(frame_in(from, false, rtp(sequence++ & 0xffff, 20), box.port));
     for (std::uint32_t i = 0; i < packets; ++i) {
       const Bytes payload = payload_of(to.get(10'000));
-      if (payload.size() != 32 || sequence_of(payload) != ((first + i) & 0xffff)) return false;
+      if (payload.size() != 32 || sequence_of(payload) != ((first + i) & 0xffff)) return tell(first + i, payload), false;
     }
     return true;
+  }
+  /// What came in place of a packet, and where it may have been lost.
+  void tell(std::uint32_t wanted, const Bytes& came) const {
+    std::fprintf(stderr, "packet %u: %zu bytes came, number %u\n", wanted, came.size(), came.size() < 4 ? 0 : sequence_of(came));
+#define X(name) std::fprintf(stderr, " " #name " %llu", static_cast<unsigned long long>(box.ring(kRing_##name)));
+    SALLYPORT_RING_COUNTERS(X)
+#undef X
+    std::fprintf(stderr, "\n");
   }
   void every_frame_goes_round() {
     const std::uint64_t sent = box.ring(kRing_sent), elsewhere = box.ring(kRing_noFrame) + box.ring(kRing_bySocket) + box.ring(kRing_heldBack);

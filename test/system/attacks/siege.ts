@@ -75,7 +75,7 @@ export class Siege {
     return readdirSync(`/proc/${this.box.pid}/fd`).length;
   }
 
-  /** OPTIONS and a fresh call with sound both ways, each within two seconds, in the process that was started. */
+  /** OPTIONS and a fresh call with sound both ways, in the process that was started. */
   async alive(): Promise<void> {
     expect(statusOf(await this.carrier.ask(this.carrier.request("OPTIONS", this.outside), this.outside))).toBe(200);
     const talk = await this.carrier.call(this.outside);
