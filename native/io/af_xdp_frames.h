@@ -2,6 +2,7 @@
 /// frame at the moment, and the free ones as a stack, so that the one used last, still in the cache, is used next.
 #pragma once
 
+#include <linux/if_xdp.h>
 #include <sys/mman.h>
 
 #include <cstdint>
@@ -12,6 +13,10 @@ namespace sallyport::io {
 
 /// The kernel leaves 256 bytes before a packet; behind those a full Ethernet packet and its SRTP tag find room.
 inline constexpr std::uint32_t kFrameBytes = 2'048;
+/// How far apart frames lie where the kernel copies packets in: with a cache line between them, or the parts of them that packets
+/// fill would be the same few sets of every cache. The kernel then also takes its own note of a frame from a stack, the last
+/// one used first, where frames at powers of two have one each.
+inline constexpr std::uint32_t kStaggeredBytes = kFrameBytes + 64;
 /// Limit: queues of one packet thread; what arrives on others stays with the sockets.
 inline constexpr std::uint8_t kQueueLimit = 128;
 /// Limit: entries of each ring. A receive ring that is full loses packets, counted by the kernel; one of transmission
@@ -24,9 +29,13 @@ class FrameStore {
  public:
   enum : std::uint8_t { kFree = 0xff, kOurs = 0xfe };  // Else: the number of the queue whose rings hold it.
 
+  /// A NIC that writes frames by itself wants none that lie across two pages.
+  enum class Layout : std::uint8_t { kAligned, kStaggered };
+
   /// For so many queues at once.
-  explicit FrameStore(std::uint32_t queues) : FrameStore(queues, queues * kFramesPerQueue) {}
-  FrameStore(std::uint32_t queues, std::uint32_t frames) : share_limit_(queues), count_(frames), holders_(frames, kFree) {
+  FrameStore(std::uint32_t queues, Layout layout) : FrameStore(queues, queues * kFramesPerQueue, layout) {}
+  FrameStore(std::uint32_t queues, std::uint32_t frames, Layout layout)
+      : share_limit_(queues), count_(frames), staggered_(layout == Layout::kStaggered), holders_(frames, kFree) {
     void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     memory_ = static_cast<std::uint8_t*>(memory);
@@ -39,18 +48,37 @@ class FrameStore {
 
   std::uint8_t* memory() const noexcept { return memory_; }
   std::uint32_t share_limit() const noexcept { return share_limit_; }
-  std::size_t bytes() const noexcept { return std::size_t{count_} * kFrameBytes; }
+  std::size_t bytes() const noexcept { return std::size_t{count_} * (staggered_ ? kStaggeredBytes : kFrameBytes); }
   std::uint32_t free_count() const noexcept { return static_cast<std::uint32_t>(free_.size()); }
 
   bool owns(const std::uint8_t* at) const noexcept { return at >= memory_ && at < memory_ + bytes(); }
   bool holds(std::uint64_t address) const noexcept { return address < bytes(); }
-  std::uint32_t frame_of(const std::uint8_t* at) const noexcept {
-    return static_cast<std::uint32_t>((at - memory_) / kFrameBytes);
+  std::uint32_t frame_of(const std::uint8_t* at) const noexcept { return frame_of(address(at)); }
+  /// Two constants, since it is asked for every packet.
+  std::uint32_t frame_of(std::uint64_t address) const noexcept {
+    return static_cast<std::uint32_t>(staggered_ ? address / kStaggeredBytes : address / kFrameBytes);
   }
-  static std::uint32_t frame_of(std::uint64_t address) noexcept {
-    return static_cast<std::uint32_t>(address / kFrameBytes);
+  std::uint8_t* start(std::uint32_t frame) const noexcept {
+    return memory_ + std::size_t{frame} * (staggered_ ? kStaggeredBytes : kFrameBytes);
   }
-  std::uint8_t* start(std::uint32_t frame) const noexcept { return memory_ + std::size_t{frame} * kFrameBytes; }
+  /// Does it lie within one frame?
+  bool holds(std::uint64_t address, std::uint32_t size) const noexcept {
+    if (!holds(address)) return false;
+    const std::uint8_t* const at = memory_ + address;
+    return at - start(frame_of(address)) + std::ptrdiff_t{size} <= std::ptrdiff_t{kFrameBytes};
+  }
+  /// Of staggered frames the kernel says where they begin, and above that how far into them a packet does.
+  static std::uint64_t plain(std::uint64_t descriptor) noexcept {
+    return (descriptor & XSK_UNALIGNED_BUF_ADDR_MASK) + (descriptor >> XSK_UNALIGNED_BUF_OFFSET_SHIFT);
+  }
+  /// Has the memory bring the headers of a packet.
+  void ask_for(std::uint64_t descriptor) const noexcept {
+    const std::uint64_t address = plain(descriptor);
+    if (!holds(address)) return;
+    __builtin_prefetch(memory_ + address);
+    __builtin_prefetch(memory_ + address + 64);
+  }
+  bool staggered() const noexcept { return staggered_; }
   std::uint64_t address(const std::uint8_t* at) const noexcept { return static_cast<std::uint64_t>(at - memory_); }
 
   /// False: all are in use.
@@ -80,6 +108,7 @@ class FrameStore {
  private:
   std::uint32_t share_limit_;
   std::uint32_t count_;
+  bool staggered_;
   std::uint8_t* memory_ = nullptr;
   std::vector<std::uint8_t> holders_;
   std::vector<std::uint32_t> free_;

@@ -130,7 +130,6 @@ class AfXdpPort final : public RingPort {
     FrameFault fault;
     UdpFrame frame;
   };
-  static void ask_for(const XskQueue& queue, const xdp_desc& packet) noexcept;
   void parse(const XskQueue& queue, const xdp_desc& packet, Parsed& out) noexcept;
   Taken take_frame(XskQueue& queue, const xdp_desc& packet, const Parsed& parsed, bool may_begin) noexcept;
   void drop_frame(XskQueue& queue, const xdp_desc& packet, RingCounter why) noexcept;
@@ -219,7 +218,8 @@ std::unique_ptr<XskQueue> AfXdpPort::try_queue(const XskPlace& place, std::uint8
     if (queue) return queue;
   }
   for (const XskMode mode : {XskMode::kZeroCopy, XskMode::kCopy}) {
-    auto store = std::make_unique<FrameStore>(static_cast<std::uint32_t>(queues));
+    const auto layout = mode == XskMode::kZeroCopy ? FrameStore::Layout::kAligned : FrameStore::Layout::kStaggered;
+    auto store = std::make_unique<FrameStore>(static_cast<std::uint32_t>(queues), layout);
     queue = XskQueue::open({.place = place, .number = number, .mode = mode, .busy_poll = busy_poll_}, *store, error);
     if (queue) return stores_.push_back(std::move(store)), std::move(queue);
   }
@@ -331,7 +331,7 @@ void AfXdpPort::take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit) noex
   const std::uint32_t available = received.available();
   const std::uint32_t count = std::min(available, limit);
   for (std::uint32_t i = 0; i < count; ++i) {
-    if (i + kPacketsAhead < count) ask_for(queue, received.peek(i + kPacketsAhead));
+    if (i + kPacketsAhead < count) queue.store().ask_for(received.peek(i + kPacketsAhead).addr);
     parse(queue, received.peek(i), parsed_[i]);
   }
   std::uint32_t at = 0;
@@ -352,23 +352,18 @@ void AfXdpPort::take_ring(XskQueue& queue, Ring& ring, std::uint32_t limit) noex
 }
 
 void AfXdpPort::drop_frame(XskQueue& queue, const xdp_desc& packet, RingCounter why) noexcept {
-  const std::uint32_t frame = FrameStore::frame_of(packet.addr);
+  const std::uint32_t frame = queue.store().frame_of(FrameStore::plain(packet.addr));
   queue.store().hand(frame, FrameStore::kOurs);
   queue.store().give_back(frame);
   count(why);
 }
 
-void AfXdpPort::ask_for(const XskQueue& queue, const xdp_desc& packet) noexcept {
-  if (!queue.store().holds(packet.addr)) return;
-  __builtin_prefetch(queue.store().memory() + packet.addr);
-  __builtin_prefetch(queue.store().memory() + packet.addr + 64);
-}
-
 void AfXdpPort::parse(const XskQueue& queue, const xdp_desc& packet, Parsed& out) noexcept {
   const FrameStore& store = queue.store();
-  out.ours = store.holds(packet.addr) && packet.addr % kFrameBytes + packet.len <= kFrameBytes;
+  const std::uint64_t address = FrameStore::plain(packet.addr);
+  out.ours = store.holds(address, packet.len);
   if (!out.ours) return;
-  out.fault = parse_frame(store.memory() + packet.addr, packet.len, queue.partial_checksums(), out.frame);
+  out.fault = parse_frame(store.memory() + address, packet.len, queue.partial_checksums(), out.frame);
   if (out.fault == FrameFault::kNone) index_.ask_for(out.frame.to);
 }
 
@@ -385,13 +380,14 @@ AfXdpPort::Taken AfXdpPort::take_frame(XskQueue& queue, const xdp_desc& packet, 
   Arrival& arrival = arrivals_[flow];
   if (!may_begin && !arrival.ring_was_last) return Taken::kLater;
   arrival.ring_was_last = true;
-  const std::uint32_t frame = FrameStore::frame_of(packet.addr);
+  const std::uint64_t address = FrameStore::plain(packet.addr);
+  const std::uint32_t frame = store.frame_of(address);
   store.hand(frame, FrameStore::kOurs);
   held_.push_back({&store, frame});
   relay::Datagram& datagram = batch_.emplace_back();
   datagram.flow = flow;
   datagram.sender = parsed.frame.from;
-  datagram.data = store.memory() + packet.addr + parsed.frame.payload_at;
+  datagram.data = store.memory() + address + parsed.frame.payload_at;
   datagram.size = parsed.frame.payload_size;
   datagram.room = static_cast<std::uint32_t>(store.start(frame) + kFrameBytes - datagram.data);
   datagram.by_ring = true;

@@ -66,6 +66,7 @@ int XskQueue::start(const Wish& wish) {
     region.addr = reinterpret_cast<std::uint64_t>(store_.memory());
     region.len = store_.bytes();
     region.chunk_size = kFrameBytes;
+    region.flags = store_.staggered() ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0;
     if (!set(fd_, SOL_XDP, XDP_UMEM_REG, region)) return errno;
   }
   for (const int ring : {XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_RX_RING, XDP_TX_RING}) {
@@ -175,7 +176,7 @@ void XskQueue::reap() noexcept {
   if (count == 0) return;
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint64_t address = completed_.peek(i);
-    if (store_.holds(address)) store_.give_back(FrameStore::frame_of(address));
+    if (store_.holds(address)) store_.give_back(store_.frame_of(address));
   }
   completed_.release(count);
 }

@@ -129,7 +129,7 @@ TEST("a ring holds its size and no more, and nothing is seen before it is publis
 }
 
 TEST("no frame is anybody's twice, and those of a queue that is gone come back") {
-  FrameStore store(1, 64);
+  FrameStore store(1, 64, FrameStore::Layout::kAligned);
   std::vector<std::uint32_t> ours;
   std::uint32_t frame;
   for (int i = 0; i < 40; ++i) EXPECT(store.take(frame, 3));
@@ -142,6 +142,17 @@ TEST("no frame is anybody's twice, and those of a queue that is gone come back")
   EXPECT(store.free_count() == 41);
   EXPECT(!store.owns(store.memory() - 1) && store.owns(store.memory()) && !store.owns(store.memory() + store.bytes()));
   EXPECT(store.frame_of(store.start(7) + kFrameBytes - 1) == 7 && !store.holds(store.bytes()));
+}
+
+TEST("staggered frames lie apart by a cache line more, and a packet lies in one of them or in none") {
+  FrameStore store(1, 64, FrameStore::Layout::kStaggered);
+  EXPECT(store.start(7) == store.memory() + 7 * (2'048 + 64) && store.bytes() == 64 * (2'048 + 64));
+  const std::uint64_t seventh = store.address(store.start(7));
+  EXPECT(store.frame_of(seventh) == 7 && store.frame_of(seventh + 2'047) == 7 && store.frame_of(store.start(63)) == 63);
+  EXPECT(store.holds(seventh + 256, 1'792) && !store.holds(seventh + 256, 1'793));
+  EXPECT(!store.holds(store.bytes(), 0) && !store.holds(~std::uint64_t{0}, 1));
+  // The kernel says a frame's address and, from bit 48 on, how far into it the packet begins.
+  EXPECT(FrameStore::plain(seventh | std::uint64_t{256} << 48) == seventh + 256 && FrameStore::plain(seventh) == seventh);
 }
 
 TEST("a flow is found by its port as long as it is there, whoever came and went around it") {
