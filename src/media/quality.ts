@@ -28,7 +28,8 @@ export function streamQuality(
   const quality: Mutable<StreamQuality> = { packets, bytes, lost, jitterMs, dropped: dropsOf(own) };
   if (own.rttMs > 0) quality.rttMs = rounded(own.rttMs, 1);
   if (own.digits > 0) quality.digits = own.digits;
-  if (kind !== "audio") return quality;
+  const told = own.reports > 0 || own.reportedMos > 0;
+  if (kind !== "audio" || (packets < LEAST_PACKETS && !told)) return quality;
 
   const codec = codecs.find((name) => !COMPANIONS.has(name.toLowerCase())) ?? "";
   const other = counted[otherSide(side)];
@@ -41,7 +42,7 @@ export function streamQuality(
     quality.rating = rounded(rating, 1);
     quality.mos = rounded(opinionOf(rating), 2);
   }
-  if (own.reports > 0 || own.reportedMos > 0) quality.reported = reportOf(own, other, codec, roundTripMs);
+  if (told) quality.reported = reportOf(own, other, codec, roundTripMs);
   return quality;
 }
 

@@ -1,4 +1,5 @@
 /** Offer and answer: RFC 3264 as functions. They judge; the media room acts. */
+import { numberIn } from "./parse.ts";
 import { isUdptl, profileOf } from "./profile.ts";
 import type { Media, Sdp } from "./sdp.ts";
 
@@ -44,10 +45,15 @@ export function reofferFault(agreedLines: number, offer: Sdp): string | undefine
 
 /** Payload types are 0 to 127, each named once. RFC 3550 §5.1, RFC 8866 §5.14. */
 export function areRtpFormats(formats: readonly string[]): boolean {
-  for (const [index, format] of formats.entries()) {
-    if (!PAYLOAD_TYPE.test(format) || formats.indexOf(format) !== index) return false;
+  for (let index = 0; index < formats.length; index++) {
+    const format = formats[index] as string;
+    if (!isPayloadType(format) || formats.indexOf(format) !== index) return false;
   }
   return formats.length > 0;
 }
 
-const PAYLOAD_TYPE = /^(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-7])$/;
+/** Without leading zeros: two texts are two types. */
+const isPayloadType = (format: string): boolean =>
+  numberIn(format, 127) >= 0 && (format.length === 1 || format.charCodeAt(0) !== ZERO);
+
+const ZERO = 48;

@@ -31,7 +31,7 @@ const STATIC: ReadonlyMap<string, readonly [name: string, clockRate: number]> = 
 ]);
 
 /** A name cut out of a message keeps the whole message in memory, unless it is short: the common long one is ours. */
-const LONG_NAMES: ReadonlyMap<string, string> = new Map([["telephone-event", "telephone-event"]]);
+const LONG_NAME = "telephone-event";
 
 /** The encoding of each format in order; the format itself where nobody said what it is. */
 export function codecNames(media: Media): string[] {
@@ -42,8 +42,8 @@ export function codecNames(media: Media): string[] {
     const format = media.formats[i] as string;
     if (map === undefined) names.push(STATIC.get(format)?.[0] ?? format);
     else {
-      const name = map.slice(0, map.indexOf("/"));
-      names.push(LONG_NAMES.get(name) ?? name);
+      const slash = map.indexOf("/");
+      names.push(slash === LONG_NAME.length && map.startsWith(LONG_NAME) ? LONG_NAME : map.slice(0, slash));
     }
   }
   return names;
@@ -77,17 +77,26 @@ export function codecsOf(media: Media, offered?: Media): Codec[] {
  * format counts. One pass, however many lines and formats there are.
  */
 function mapsOf({ attributes, formats }: Media): (string | undefined)[] {
-  const maps = new Array<string | undefined>(formats.length).fill(undefined);
+  const maps: (string | undefined)[] = [];
+  for (let index = 0; index < formats.length; index++) maps.push(undefined);
   for (const { name, value } of attributes) {
     if (name !== "rtpmap" || value === undefined) continue;
     const text = value.charCodeAt(0) === SPACE ? value.trimStart() : value; // Some write a space after the colon.
-    const space = text.indexOf(" ");
-    const index = space < 0 ? -1 : formats.indexOf(text.slice(0, space));
+    const index = formatIn(text, formats);
     if (index < 0 || maps[index] !== undefined) continue;
-    const map = text.slice(space + 1).trimStart();
+    const map = text.slice((formats[index] as string).length + 1).trimStart();
     if (map.indexOf("/") > 0) maps[index] = map;
   }
   return maps;
+}
+
+/** The first of these that the text begins with, and a space behind it; -1: none. */
+function formatIn(text: string, formats: readonly string[]): number {
+  for (let index = 0; index < formats.length; index++) {
+    const format = formats[index] as string;
+    if (text.charCodeAt(format.length) === SPACE && text.startsWith(format)) return index;
+  }
+  return -1;
 }
 
 const SPACE = 32;

@@ -83,6 +83,16 @@ test("codecs have the names of their rtpmap, or of RFC 3551", () => {
   expect(codecNames(session.media[0] as Media)).toEqual(["PCMA", "opus", "97", "telephone-event", "MP2T"]);
 });
 
+test("of two rtpmap lines of a format the first counts, and a format is not another that begins alike", () => {
+  const session = sdp(
+    "m=audio 1 RTP/AVP 9 96",
+    "a=rtpmap:96 opus/48000/2",
+    "a=rtpmap:96 L16/8000",
+    "a=rtpmap: 9  AMR/8000",
+  );
+  expect(codecNames(session.media[0] as Media)).toEqual(["AMR", "opus"]);
+});
+
 test("a=rtcp is read as RFC 3605 has it, and counts as absent otherwise", () => {
   const rtcp = (value: string) => rtcpAttribute(sdp("m=audio 1 RTP/AVP 0", `a=rtcp:${value}`).media[0] as Media);
   expect(rtcp("53020")).toEqual({ port: 53_020, ip: undefined, family: undefined });
