@@ -279,8 +279,9 @@ export interface Addon {
   openUdp(options: NativeUdpOptions): NativeUdp;
   /**
    * From now on counts each turn of this event loop by its length, the time it slept left out, until the returned
-   * function is called. Of 233 words the last is the longest turn in microseconds; of the others the first eight count
-   * turns of 0 to 7 microseconds, and every next eight divide the next power of two.
+   * function is called. Of 234 words the last two are the longest turn in microseconds, and the most that one worked: the
+   * rest of a turn somebody else had the processor. Of the others the first eight count turns of 0 to 7 microseconds, and
+   * every next eight divide the next power of two.
    */
   watchTurns(counts: Int32Array): () => void;
 }

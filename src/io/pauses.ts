@@ -2,19 +2,23 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { loadAddon } from "./addon.ts";
 
 const WINDOW_MS = 60_000;
-/** Words of the addon's counts: bins, eight to each power of two of microseconds, and then the longest. */
+/** Words of the addon's counts: bins, eight to each power of two of microseconds; then the longest, and the most work. */
 const BINS = 232;
+const LONGEST = BINS;
+const MOST_WORK = BINS + 1;
 const STEP_BITS = 3;
 
 /**
  * How long the event loop keeps everybody waiting: while a turn of it lasts, no message is answered and no timer fires.
- * The addon measures each turn, without waking up for it.
+ * The addon measures each turn, without waking up for it, and how much of it this thread worked: of a pause that is longer,
+ * other threads had the rest, other programs, or the host of a virtual machine.
  */
 export class Pauses {
   readonly #turns = turns();
   #turning: NodeJS.Timeout | undefined;
   #longestMs = 0;
   #previousMs = 0;
+  #previousWorkMs = 0;
 
   start(): void {
     this.#turns.start();
@@ -26,18 +30,23 @@ export class Pauses {
     clearInterval(this.#turning);
   }
 
-  /** In milliseconds: the longest since the start, the longest of the last one to two minutes, and 99 % of its turns are shorter than. */
-  view(): { longestMs: number; lastMinuteMs: number; p99Ms: number } {
+  /**
+   * In milliseconds: the longest since the start, the longest of the last one to two minutes, the most that one of these
+   * worked, and what 99 % of the turns are shorter than. Without the addon nobody knows of work: it is as the pauses are.
+   */
+  view(): { longestMs: number; lastMinuteMs: number; lastMinuteWorkMs: number; p99Ms: number } {
     const now = this.#turns.longestMs();
     return {
       longestMs: hundredths(Math.max(this.#longestMs, now)),
       lastMinuteMs: hundredths(Math.max(this.#previousMs, now)),
+      lastMinuteWorkMs: hundredths(Math.max(this.#previousWorkMs, this.#turns.mostWorkMs())),
       p99Ms: hundredths(this.#turns.percentileMs(99)),
     };
   }
 
   #turn(): void {
     this.#previousMs = this.#turns.longestMs();
+    this.#previousWorkMs = this.#turns.mostWorkMs();
     this.#longestMs = Math.max(this.#longestMs, this.#previousMs);
     this.#turns.reset();
   }
@@ -50,6 +59,7 @@ interface Turns {
   stop(): void;
   reset(): void;
   longestMs(): number;
+  mostWorkMs(): number;
   percentileMs(percent: number): number;
 }
 
@@ -62,7 +72,7 @@ function turns(): Turns {
 }
 
 class CountedTurns implements Turns {
-  readonly #counts = new Int32Array(BINS + 1);
+  readonly #counts = new Int32Array(BINS + 2);
   readonly #watch: (counts: Int32Array) => () => void;
   #stop: (() => void) | undefined;
 
@@ -84,7 +94,11 @@ class CountedTurns implements Turns {
   }
 
   longestMs(): number {
-    return (this.#counts[BINS] as number) / 1_000;
+    return (this.#counts[LONGEST] as number) / 1_000;
+  }
+
+  mostWorkMs(): number {
+    return (this.#counts[MOST_WORK] as number) / 1_000;
   }
 
   percentileMs(percent: number): number {
@@ -124,6 +138,10 @@ class SampledTurns implements Turns {
 
   longestMs(): number {
     return this.#beyond(this.#histogram.max);
+  }
+
+  mostWorkMs(): number {
+    return this.longestMs();
   }
 
   percentileMs(percent: number): number {

@@ -8,8 +8,8 @@
  */
 import { makeFolder } from "../support/box.ts";
 import { type Bench, type BenchLine, compare } from "./bench.ts";
-import { cpuMicros } from "./signalling/cpu.ts";
-import { type Device, type Place, startBox, startKamailio } from "./signalling/devices.ts";
+import { cpuMicros, stolenMs } from "./signalling/cpu.ts";
+import { DEVICE_CORE, type Device, type Place, startBox, startKamailio } from "./signalling/devices.ts";
 import { callOverTls, callOverUdp, type Load, startCallee } from "./signalling/load.ts";
 
 const UDP = "signalling.calls.udp";
@@ -46,8 +46,10 @@ export const bench: Bench = {
       for (const device of devices) await overUdp(device, WARM_UP);
       if (wanted(TLS)) for (const device of devices) await overTls(device, TLS_WARM_UP);
       if (wanted(UDP) || wanted(PAUSE)) {
+        const before = { at: performance.now(), stolen: stolenMs(DEVICE_CORE) };
         await measure(UDP, devices, LOAD, overUdp, (line) => wanted(UDP) && report(line));
-        const pause = await longestPause(devices[0] as Device);
+        const stolen = (stolenMs(DEVICE_CORE) - before.stolen) / (performance.now() - before.at);
+        const pause = await longestPause(devices[0] as Device, stolen);
         if (wanted(PAUSE)) report(pause);
       }
       if (wanted(TLS)) await measure(TLS, devices, TLS_LOAD, overTls, report);
@@ -96,17 +98,33 @@ async function measure(
   }
 }
 
-/** The longest time for which the event loop of the box stood still in the last minute, which holds the last round. */
-async function longestPause(device: Device): Promise<BenchLine> {
+/**
+ * The longest time for which the event loop of the box stood still in the last minute, which holds the last round.
+ * `workedMs`: the most that its thread worked in one turn; the rest of the longest it waited for the processor.
+ * `stolenShare`: of the time of the device's core, what the host of this machine took away meanwhile.
+ */
+async function longestPause(device: Device, stolen: number): Promise<BenchLine> {
   const answer = (await device.status?.()) as { body: { pauses: Pauses } } | undefined;
-  const { lastMinuteMs = Number.NaN, longestMs, p99Ms } = answer?.body.pauses ?? ({} as Partial<Pauses>);
-  const seen = { sinceStartMs: longestMs, p99Ms, callsPerSecond: LOAD.callsPerSecond };
+  const {
+    lastMinuteMs = Number.NaN,
+    lastMinuteWorkMs,
+    longestMs,
+    p99Ms,
+  } = answer?.body.pauses ?? ({} as Partial<Pauses>);
+  const seen = {
+    workedMs: lastMinuteWorkMs,
+    stolenShare: Number(stolen.toFixed(4)),
+    sinceStartMs: longestMs,
+    p99Ms,
+    callsPerSecond: LOAD.callsPerSecond,
+  };
   return { bench: PAUSE, ours: lastMinuteMs, unit: "ms", runs: 1, ...seen };
 }
 
 interface Pauses {
   readonly longestMs: number;
   readonly lastMinuteMs: number;
+  readonly lastMinuteWorkMs: number;
   readonly p99Ms: number;
 }
 

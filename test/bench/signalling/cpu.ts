@@ -1,4 +1,4 @@
-/** CPU time of a device under test: every process and thread of it, user and system. */
+/** CPU time of a device under test: every process and thread of it, user and system. And what its core lost to others. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** Kernel ticks a second, as /proc shows times to user space on every Linux we run on. */
@@ -13,6 +13,12 @@ export function cpuMicros(pid: number): number {
     ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0); // utime and stime: proc(5).
   }
   return (ticks * 1_000_000) / TICKS;
+}
+
+/** Milliseconds of `core` that the host of a virtual machine has given to others since the start: the eighth figure of proc(5). */
+export function stolenMs(core: number): number {
+  const fields = new RegExp(`^cpu${core} (.*)$`, "m").exec(text("/proc/stat"))?.[1]?.split(" ") ?? [];
+  return (Number(fields[7] ?? 0) * 1_000) / TICKS;
 }
 
 function descendants(pid: number): number[] {

@@ -12,9 +12,11 @@ test("a pause of the event loop is seen, about as long as it was", async () => {
   const end = performance.now() + 80;
   while (performance.now() < end);
   await new Promise((resolve) => setTimeout(resolve, 20));
-  const { longestMs, lastMinuteMs } = pauses.view();
+  const { longestMs, lastMinuteMs, lastMinuteWorkMs } = pauses.view();
   pauses.stop();
   expect(longestMs).toBeGreaterThan(60);
+  expect(lastMinuteWorkMs).toBeGreaterThan(0);
+  expect(lastMinuteWorkMs).toBeLessThanOrEqual(longestMs + 1);
   expect(lastMinuteMs).toBe(longestMs);
 });
 
