@@ -162,7 +162,7 @@ class Cable {
     if (send(fd_, frame.data(), frame.size(), 0) < 0) std::perror("put");
   }
   /// The next UDP frame that came out of the box; empty after `wait_ms`.
-  Bytes get(int wait_ms = 2'000) {
+  Bytes get(int wait_ms = 10'000) {
     for (;;) {
       pollfd wanted{fd_, POLLIN, 0};
       if (poll(&wanted, 1, wait_ms) != 1) return {};

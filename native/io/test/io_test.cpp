@@ -180,7 +180,7 @@ TEST("a flow that has settled gets a socket of its own, and nobody can tell: str
       stranger.send(rtp(9), caller_port);
       stranger.send(rtp(10), callee_port);
       talk(callee, 3);
-      EXPECT(box.counter(0, 0, relay::k_droppedStranger) == 1 && box.counter(0, 1, relay::k_droppedStranger) == 1);
+      EXPECT(soon([&] { return box.counter(0, 0, relay::k_droppedStranger) == 1 && box.counter(0, 1, relay::k_droppedStranger) == 1; }));
       EXPECT(stranger.get(20).empty());
 
       SideWords marked;
@@ -200,7 +200,12 @@ TEST("a flow that has settled gets a socket of its own, and nobody can tell: str
       // Gone without a word: the kernel says "refused" once, and the flow goes on by its first socket.
       const std::uint16_t port = later.port;
       close(later.fd);
-      for (int i = 0; i < 4; ++i) caller.send(rtp(5'000 + static_cast<std::uint32_t>(i)), caller_port), usleep(2'000);
+      const std::uint64_t before_gone = box.counter(0, 0, relay::k_packets);
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        caller.send(rtp(5'000 + static_cast<std::uint32_t>(i)), caller_port);
+        EXPECT(soon([&] { return box.counter(0, 0, relay::k_packets) == before_gone + i + 1; }));
+        usleep(2'000);
+      }
       later.fd = socket(std::strcmp(ip, "::1") ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
       endpoint local{};
       std::memcpy(local.ip, ip_of(ip).data(), 16);
@@ -209,6 +214,7 @@ TEST("a flow that has settled gets a socket of its own, and nobody can tell: str
       SocketAddress address;
       const socklen_t size = to_socket_address(local, address);
       EXPECT(bind(later.fd, &address.any, size) == 0);
+      while (!later.get(50).empty()) {}  // The last of them may have left only now.
       talk(later, 2 * kSettledSends);
       box.close(0);
       EXPECT(open_descriptors() == unsettled - 2);

@@ -98,7 +98,7 @@ struct Box {
 
   Shape shape(Bytes payload) const { return {.from = caller, .to = box_caller, .payload = std::move(payload)}; }
   void put(Bytes payload) const { in.put(frames::frame_of(shape(std::move(payload)))); }
-  Seen take(int wait_ms = 1'000) const { return out.take(callee, wait_ms); }
+  Seen take(int wait_ms = 10'000) const { return out.take(callee, wait_ms); }
 
   /* Talks until the path under test carries the caller's voice, and all that came is counted; returns the next number. */
   std::uint16_t settle(std::uint16_t sequence = 1) {

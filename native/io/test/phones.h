@@ -67,7 +67,7 @@ struct Phone {
   }
 
   /// Empty after `wait_ms`.
-  Bytes get(int wait_ms = 2'000) {
+  Bytes get(int wait_ms = 10'000) {
     pollfd wanted{fd, POLLIN, 0};
     if (poll(&wanted, 1, wait_ms) != 1) return {};
     Bytes packet(2'048);
@@ -119,7 +119,7 @@ class Box {
     while (const std::size_t count = host->events(events)) seen.insert(seen.end(), events, events + count);
   }
   HostEvent wait(relay::EventKind kind) {
-    for (int round = 0; round < 100; ++round) {
+    for (int round = 0; round < 400; ++round) {
       hear();
       for (const HostEvent& event : seen) {
         if (event.kind == kind) return event;
@@ -137,7 +137,7 @@ class Box {
     wait(relay::EventKind::kClosed);
   }
   std::uint64_t counter(std::uint32_t pair, std::uint32_t side, relay::Counter which) const {
-    return counters[(pair * 2 + side) * relay::kCounterStride + which];
+    return std::atomic_ref(const_cast<std::uint64_t&>(counters[(pair * 2 + side) * relay::kCounterStride + which])).load();
   }
 
   std::vector<std::uint64_t> counters;
@@ -155,7 +155,19 @@ class Box {
   bool woken_ = false;
 };
 
-inline std::uint16_t free_port(const std::string& ip) { return Phone(ip).port; }
+/// Not the one that was given last: a box is about to take that.
+inline std::uint16_t free_port(const std::string& ip) {
+  static std::uint16_t last = 0;
+  std::uint16_t port = last;
+  while (port == last) port = Phone(ip).port;
+  return last = port;
+}
+
+/// Within twenty seconds.
+inline bool soon(const std::function<bool()>& so) {
+  for (int round = 0; round < 4'000 && !so(); ++round) usleep(5'000);
+  return so();
+}
 
 inline SideWords side(const Phone& phone, std::uint16_t local_port, std::uint8_t dscp = 46) {
   SideWords words;

@@ -10,11 +10,11 @@ namespace sallyport::io::test {
 
 inline std::uint32_t sequence_of(const Bytes& payload) { return static_cast<std::uint32_t>(payload[2] << 8 | payload[3]); }
 
-/// Numbers of the packets that come out of the cable until none has for a while.
+/// Numbers of the packets that come out of the cable until none has for two seconds.
 inline std::vector<std::uint32_t> drained(Cable& cable) {
   std::vector<std::uint32_t> numbers;
   for (;;) {
-    const Bytes payload = payload_of(cable.get(500));
+    const Bytes payload = payload_of(cable.get(2'000));
     if (payload.empty()) return numbers;
     numbers.push_back(sequence_of(payload));
   }
