@@ -140,7 +140,7 @@ test("a PBX whose other end sends no RTCP gets ours; from its answer come round 
   const to = mediaIn(pbx.received.find((message) => message.startsWith("INVITE ")) ?? "");
   pbx.media.send(rtp(1, "answer", 0xb0b), to);
   for (let i = 1; i <= 150; i++) if (i % 10 !== 0) carrier.media.send(rtp(i, "sound"), talk.mediaOfBox);
-  const [report] = await pbx.media.until(1, (packet) => packet[1] === 200, 6_000);
+  const [report] = await pbx.media.until(1, (packet) => packet[1] === 200, 20_000);
   expect(report!.readUInt32BE(4)).toBe(0x1111_1111);
   expect(report!.readUInt32BE(20)).toBe(135);
   const ntp = report!.readUInt32BE(8) - 2_208_988_800;
@@ -165,7 +165,7 @@ async function hungUp(talk: Talk): Promise<Record<string, unknown>> {
   const [live] = await box.get<readonly { readonly call: string }[]>("/calls");
   await talk.hangUp();
   const isIt = ({ call }: Record<string, unknown>): boolean => call === live!.call;
-  await box.child.line(new RegExp(`"call":"${live!.call}".*"call.ended"`), 2_000);
+  await box.child.line(new RegExp(`"call":"${live!.call}".*"call.ended"`), 20_000);
   return box.facts("call.ended").find(isIt)!;
 }
 
