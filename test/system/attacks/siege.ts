@@ -104,7 +104,13 @@ export class Siege {
     for (let i = 0; i < 5; i++) this.carrier.media.send(rtp(++lastSequence, `${mark}c`), talk.mediaOfBox);
     await this.pbx.media.until(1, (packet) => packet.includes(`${mark}c`));
     for (let i = 0; i < 5; i++) this.pbx.media.send(rtp(++lastSequence, `${mark}p`), toPbx);
-    await this.carrier.media.until(1, (packet) => packet.includes(`${mark}p`));
+    await this.carrier.media
+      .until(1, (packet) => packet.includes(`${mark}p`))
+      .catch(async (error: Error) => {
+        throw new Error(
+          `${error.message}; sent to ${JSON.stringify(toPbx)}; the calls: ${JSON.stringify(await this.box.get("/calls"))}; the PBX got:\n${this.pbx.received.slice(-8).join("\n")}`,
+        );
+      });
   }
 
   /** Where the box wants the PBX's media of the newest call. */
