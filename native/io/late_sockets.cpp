@@ -38,6 +38,7 @@ LateSockets::LateSockets(Porter* porter, std::size_t thread, std::uint32_t flows
     if (fd >= 0) watched_.push_back(fd);
   }
   ready_.resize(watched_.size());
+  early_.resize(watched_.size());
   slots_.resize(std::size_t{kPorterBatch} * kSlotBytes);
   batch_.reserve(kPorterBatch);
 }
@@ -106,12 +107,33 @@ std::span<relay::Datagram> LateSockets::receive(std::uint64_t now_ns) noexcept {
   for (std::size_t i = 0; i < watched_.size(); ++i) {
     if (!look && !ready_[i]) continue;
     ready_[i] = false;
-    take(watched_[i]);
+    take(watched_[i], early_[i]);
   }
   return batch_;
 }
 
-void LateSockets::take(int fd) noexcept {
+/// What lies in the next slot. False: its flow is not expected yet.
+bool LateSockets::give_out(const endpoint& to, const endpoint& sender, std::uint32_t size) noexcept {
+  const std::uint32_t flow = porter_->flow_at(to);
+  if (flow == Porter::kNobody) return true;
+  if (late_[flow].state == State::kNone) return false;
+  relay::Datagram& datagram = batch_.emplace_back();
+  datagram.flow = flow;
+  datagram.sender = sender;
+  datagram.data = slots_.data() + (batch_.size() - 1) * kSlotBytes;
+  datagram.room = kSlotBytes;
+  datagram.size = size;
+  return true;
+}
+
+/// A door opens before its command is posted, and both before the far end hears of the port: so what comes through it may
+/// find us between two looks at the commands. It must not be lost, as it would not be by a socket of its own.
+void LateSockets::take(int fd, Early& early) noexcept {
+  if (early.waits) {
+    std::memcpy(slots_.data() + batch_.size() * kSlotBytes, early.bytes.data(), early.size);
+    early.waits = !give_out(early.to, early.sender, early.size);
+    if (early.waits) return readable(fd);
+  }
   while (batch_.size() < kPorterBatch) {
     std::uint8_t* const slot = slots_.data() + batch_.size() * kSlotBytes;
     SocketAddress from;
@@ -127,15 +149,17 @@ void LateSockets::take(int fd) noexcept {
     const ssize_t bytes = recvmsg(fd, &header, MSG_DONTWAIT | MSG_TRUNC);
     if (bytes < 0) return;
     endpoint to;
-    const std::uint32_t flow = sent_to(header, to) ? porter_->flow_at(to) : Porter::kNobody;
-    if (flow == Porter::kNobody || late_[flow].state == State::kNone) continue;
-    relay::Datagram& datagram = batch_.emplace_back();
-    datagram.flow = flow;
-    datagram.sender = from_socket_address(from);
-    datagram.data = slot;
-    datagram.room = kSlotBytes;
+    if (!sent_to(header, to)) continue;
+    const endpoint sender = from_socket_address(from);
     // A cut datagram is no packet: with no bytes it is judged malformed.
-    datagram.size = bytes > ssize_t{kSlotBytes} ? 0 : static_cast<std::uint32_t>(bytes);
+    const std::uint32_t size = bytes > ssize_t{kSlotBytes} ? 0 : static_cast<std::uint32_t>(bytes);
+    if (give_out(to, sender, size)) continue;
+    early.waits = true;
+    early.to = to;
+    early.sender = sender;
+    early.size = size;
+    std::memcpy(early.bytes.data(), slot, size);
+    return readable(fd);
   }
   has_more_ = true;
   readable(fd);

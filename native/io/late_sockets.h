@@ -6,6 +6,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <memory>
 #include <span>
 #include <vector>
@@ -70,7 +71,15 @@ class LateSockets {
     State state;
     int fd;  ///< With kMade: -1, let go.
   };
-  void take(int fd) noexcept;
+  /// Of a flow whose door is open, and whose command we have not obeyed yet: it waits, with all behind it.
+  struct Early {
+    bool waits = false;
+    endpoint to{}, sender{};
+    std::uint32_t size = 0;
+    std::array<std::uint8_t, kSlotBytes> bytes;
+  };
+  void take(int fd, Early& early) noexcept;
+  bool give_out(const endpoint& to, const endpoint& sender, std::uint32_t size) noexcept;
 
   Porter* porter_;
   ZeroTable<Late> late_;
@@ -78,6 +87,7 @@ class LateSockets {
   std::uint32_t waiting_ = 0;
   std::vector<int> watched_;
   std::vector<bool> ready_;
+  std::vector<Early> early_;
   bool has_more_ = false;
   std::uint64_t looked_ns_ = 0;
   std::vector<std::uint8_t> slots_;

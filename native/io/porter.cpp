@@ -59,6 +59,7 @@ std::unique_ptr<Porter> Porter::start(std::size_t threads, std::string& why) {
     why = told(error);
     return nullptr;
   }
+  made->note_ephemeral_ports();
   made->note_taken_ports();
   if (!made->open_sockets(threads, why) || !made->attach(why)) return nullptr;
   return made;
@@ -98,6 +99,27 @@ bool Porter::attach(std::string& why) {
   if (link_ < 0) why = told(link_);
   if (space >= 0) ::close(space);
   return link_ >= 0;
+}
+
+/// What programs get that ask for any port, less what is reserved from that (Box reserves the media ports first).
+void Porter::note_ephemeral_ports() {
+  unsigned low = 0, high = 0;
+  FILE* const range = std::fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+  if (range == nullptr) return;
+  if (std::fscanf(range, "%u %u", &low, &high) == 2) {
+    for (unsigned port = low; port <= high && port < taken_.size(); ++port) taken_.set(port);
+  }
+  std::fclose(range);
+  FILE* const reserved = std::fopen("/proc/sys/net/ipv4/ip_local_reserved_ports", "re");
+  if (reserved == nullptr) return;
+  for (unsigned first; std::fscanf(reserved, "%u", &first) == 1;) {
+    unsigned last = first;
+    int next = std::fgetc(reserved);
+    if (next == '-' && std::fscanf(reserved, "%u", &last) == 1) next = std::fgetc(reserved);
+    for (unsigned port = first; port <= last && port < taken_.size(); ++port) taken_.reset(port);
+    if (next != ',') break;
+  }
+  std::fclose(reserved);
 }
 
 /// Whoever is bound to a port of that number, at whatever address: too many rather than too few.

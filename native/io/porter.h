@@ -30,8 +30,8 @@ class Porter {
   Porter(const Porter&) = delete;
   Porter& operator=(const Porter&) = delete;
 
-  /// Control asks: may this port wait for its socket? Not where others have bound the same port, as of the start: then a
-  /// socket must tell at once whether it is free.
+  /// Control asks: may this port wait for its socket? Not where others have bound the same port, or may be given it by the
+  /// kernel as an ephemeral one, as of the start: then a socket must tell at once whether it is free, and keep it.
   bool serves(const endpoint& local, std::size_t thread, std::uint32_t flow) noexcept;
   /// Control. False: a flow lives there.
   bool open(const endpoint& local, std::size_t thread, std::uint32_t flow) noexcept;
@@ -49,6 +49,7 @@ class Porter {
   bool attach(std::string& why);
   bool open_sockets(std::size_t threads, std::string& why);
   void note_taken_ports();
+  void note_ephemeral_ports();
   std::uint32_t slot_of(const std::uint8_t* ip) const noexcept;
   bool add_address(const std::uint8_t* ip) noexcept;
   std::uint32_t* door(const endpoint& local) const noexcept;

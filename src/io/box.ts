@@ -57,7 +57,7 @@ export class Box implements ControlledBox {
   #descriptorsAtStart = 0;
   #stopping: Promise<void> | undefined;
   #isHurried = false;
-  #reservation: Reservation | undefined;
+  #reservation: Reservation;
   /** Reloads follow one another: two at once could undo each other's sockets. */
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -67,11 +67,18 @@ export class Box implements ControlledBox {
     this.#options = options;
     this.#log = log;
     this.#settings = settings;
-    this.#relay = startRelay({
-      kernelAddresses: kernelAddresses(settings),
-      ringAddresses: ringAddresses(settings),
-      onEvents: (events) => this.#loop.relayEvents(events),
-    });
+    // Before the relay, which looks once at what the kernel may hand to others.
+    this.#reservation = reservePorts(mediaPorts(settings));
+    try {
+      this.#relay = startRelay({
+        kernelAddresses: kernelAddresses(settings),
+        ringAddresses: ringAddresses(settings),
+        onEvents: (events) => this.#loop.relayEvents(events),
+      });
+    } catch (error) {
+      this.#reservation.release();
+      throw error;
+    }
     this.#engine = new Engine({
       settings,
       random: new KernelRandom(),
@@ -95,7 +102,6 @@ export class Box implements ControlledBox {
 
   /** Rejects with a ListenError or a ControlError, and then nothing of it is left. */
   async start(): Promise<void> {
-    this.#reservation = reservePorts(mediaPorts(this.#settings));
     try {
       await this.#loop.start();
       this.#control = await serveControl(this.#settings.control, this);
@@ -145,7 +151,7 @@ export class Box implements ControlledBox {
     await until(() => this.#asked() === 0, LAST_ANSWERS_LIMIT_MS);
     this.#registrations?.close();
     this.#loop.close();
-    this.#reservation?.release();
+    this.#reservation.release();
     this.#pauses.stop();
     await this.#control?.close();
     this.#state = "stopped";
@@ -256,7 +262,7 @@ export class Box implements ControlledBox {
     const kept = this.#settings.registration?.file;
     this.#settings = { ...loaded.settings, control: this.#settings.control };
     this.#moveRegistrations(kept);
-    this.#reservation?.release();
+    this.#reservation.release();
     this.#reservation = reservePorts(mediaPorts(this.#settings));
     for (const warning of warnings) this.#log.line("warn", "configuration", { warning });
     this.#log.fact({ fact: "settings.applied", changes: changes.map(({ path }) => path) });

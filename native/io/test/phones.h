@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../../shared/check.h"
@@ -40,7 +41,8 @@ inline relay::Ip ip_of(const std::string& text) {
 
 /// A phone's socket, which tells the traffic class of what it gets.
 struct Phone {
-  explicit Phone(const std::string& text) : ip(text) {
+  /// `wanted`: 0, any; else there is no phone (`fd`) where that is taken.
+  explicit Phone(const std::string& text, std::uint16_t wanted = 0) : ip(text) {
     const bool v4 = text.find(':') == std::string::npos;
     fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const int on = 1;
@@ -48,12 +50,18 @@ struct Phone {
     SocketAddress address{};
     endpoint local{};
     std::memcpy(local.ip, ip_of(text).data(), 16);
+    local.port[0] = static_cast<std::uint8_t>(wanted >> 8);
+    local.port[1] = static_cast<std::uint8_t>(wanted);
     const socklen_t size = to_socket_address(local, address);
     socklen_t named = sizeof address;
-    EXPECT(bind(fd, &address.any, size) == 0 && getsockname(fd, &address.any, &named) == 0);
+    const bool bound = bind(fd, &address.any, size) == 0 && getsockname(fd, &address.any, &named) == 0;
+    EXPECT(bound || wanted != 0);
+    if (!bound) close(std::exchange(fd, -1));
     port = ntohs(v4 ? address.v4.sin_port : address.v6.sin6_port);
   }
-  ~Phone() { close(fd); }
+  ~Phone() {
+    if (fd >= 0) close(fd);
+  }
   Phone(const Phone&) = delete;
 
   void send(const Bytes& packet, std::uint16_t to_port, const std::string& to_ip = "") const {
@@ -155,12 +163,13 @@ class Box {
   bool woken_ = false;
 };
 
-/// Not the one that was given last: a box is about to take that.
+/// Each another one, and none that the kernel gives to phones: those are not free for long.
 inline std::uint16_t free_port(const std::string& ip) {
-  static std::uint16_t last = 0;
-  std::uint16_t port = last;
-  while (port == last) port = Phone(ip).port;
-  return last = port;
+  static std::uint16_t next = static_cast<std::uint16_t>(10'000 + getpid() * 331 % 10'000);
+  for (;;) {
+    next = next >= 20'000 ? 10'000 : static_cast<std::uint16_t>(next + 1);
+    if (Phone(ip, next).fd >= 0) return next;
+  }
 }
 
 /// Within twenty seconds.
