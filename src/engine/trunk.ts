@@ -101,6 +101,8 @@ export class Trunk implements Punctual, ClientOwner {
   #seq = 0;
   #asking: number;
   #failures = 0;
+  /** It was told that we are not registered: so it is told when we are again. */
+  #isMissed = false;
   #reason = "";
   #kind: "silence" | "refusal" = "silence";
   #retryAfter: number | undefined;
@@ -381,8 +383,9 @@ export class Trunk implements Punctual, ClientOwner {
     const hop = this.#hop;
     if (place === undefined || grant === undefined || hop === undefined) return;
     const { random, fact } = this.#house;
-    const isNews = this.#failures > 0 || this.#until === 0 || this.#home?.target.id !== place.target.id;
+    const isNews = this.#isMissed || this.#until === 0 || this.#home?.target.id !== place.target.id;
     this.#failures = 0;
+    this.#isMissed = false;
     this.#reason = "";
     this.#home = place;
     this.#until = now + grant.seconds * SECOND;
@@ -423,7 +426,7 @@ export class Trunk implements Punctual, ClientOwner {
 
   #tellFailed(retrySeconds: number, now: Millis): void {
     const { peer } = this;
-    this.#failures = Math.max(1, this.#failures); // Whatever comes next is news.
+    this.#isMissed = true;
     this.#house.fact({ fact: "trunk.failed", peer: peer.name, reason: this.#reason, retrySeconds }, now);
   }
 

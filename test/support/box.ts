@@ -108,7 +108,10 @@ export class Box {
     for (;;) {
       const found = this.facts(name)[count - 1];
       if (found !== undefined) return found;
-      if (performance.now() > deadline) throw new Error(`the log tells no ${count}. ${name}`);
+      if (performance.now() > deadline) {
+        const last = this.child.lines.slice(-8).map((line) => line.slice(0, 200));
+        throw new Error(`the log tells no ${count}. ${name}; its last lines:\n${last.join("\n")}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

@@ -345,6 +345,18 @@ test("the connection of the registration breaks: it is made again within two sec
   expect(registrar.got).toHaveLength(before + 1);
   grant(registrar, 600, [], "<sip:trunk1@10.9.0.1:5061;transport=tls>");
   expect(view(stage)).toMatchObject({ state: "registered", reason: "" });
+
+  // That it was lost is no failure of ours: the first one after it is the first.
+  stage.disconnect(registrar);
+  stage.pass(2 * SECOND);
+  registrar.answer(503, { method: "REGISTER" });
+  const { retrySeconds } = stage.factsOf("trunk.failed").at(-1) ?? { retrySeconds: 0 };
+  expect(retrySeconds).toBeGreaterThanOrEqual(15);
+  expect(retrySeconds).toBeLessThanOrEqual(30);
+  const told = stage.factsOf("trunk.registered").length;
+  stage.pass(retrySeconds * SECOND);
+  grant(registrar, 600, [], "<sip:trunk1@10.9.0.1:5061;transport=tls>");
+  expect(stage.factsOf("trunk.registered")).toHaveLength(told + 1);
 });
 
 test("what a registrar grants is bounded on both sides, and what it says without sense is passed over", () => {
