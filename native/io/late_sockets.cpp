@@ -54,7 +54,7 @@ void LateSockets::readable(int fd) noexcept {
 }
 
 void LateSockets::expect(std::uint32_t flow, const endpoint& local, std::uint8_t dscp, bool bursts) noexcept {
-  late_[flow] = {.local = local, .dscp = dscp, .bursts = bursts, .state = State::kWaiting, .fd = -1};
+  late_[flow] = {.local = porter_->word_of(local), .fd = -1, .dscp = dscp, .bursts = bursts, .state = State::kWaiting};
   waiting_ += 1;
 }
 
@@ -62,7 +62,7 @@ void LateSockets::mark(std::uint32_t first, std::uint8_t dscp) noexcept {
   for (std::uint32_t flow = first; porter_ != nullptr && flow < first + 2; ++flow) {
     Late& late = late_[flow];
     late.dscp = dscp;
-    if (late.state == State::kMade && late.fd >= 0) io::mark(late.fd, is_v4(late.local.ip), dscp);
+    if (late.state == State::kMade && late.fd >= 0) io::mark(late.fd, is_v4(porter_->endpoint_of(late.local).ip), dscp);
   }
 }
 
@@ -70,10 +70,11 @@ void LateSockets::mark(std::uint32_t first, std::uint8_t dscp) noexcept {
 /// than what the socket gets.
 int LateSockets::make(std::uint32_t flow) noexcept {
   Late& late = late_[flow];
+  const endpoint local = porter_->endpoint_of(late.local);
   relay::Ip ip;
-  std::memcpy(ip.data(), late.local.ip, ip.size());
-  const int fd = open_media_socket(ip, static_cast<std::uint16_t>(late.local.port[0] << 8 | late.local.port[1]), late.dscp, late.bursts);
-  porter_->step_aside(late.local);
+  std::memcpy(ip.data(), local.ip, ip.size());
+  const int fd = open_media_socket(ip, static_cast<std::uint16_t>(local.port[0] << 8 | local.port[1]), late.dscp, late.bursts);
+  porter_->step_aside(local);
   // In the next turn it is looked at again: a packet may just have found the door as it was.
   ready_.assign(ready_.size(), true);
   waiting_ -= 1;
@@ -86,7 +87,7 @@ void LateSockets::let_go(std::uint32_t flow) noexcept { ::close(std::exchange(la
 
 void LateSockets::end(std::uint32_t flow) noexcept {
   if (porter_ == nullptr || late_[flow].state == State::kNone) return;
-  porter_->close(late_[flow].local);
+  porter_->close(porter_->endpoint_of(late_[flow].local));
   if (late_[flow].state != State::kWaiting) return;
   waiting_ -= 1;
   late_[flow].state = State::kNone;

@@ -65,11 +65,11 @@ class LateSockets {
  private:
   enum class State : std::uint8_t { kNone, kWaiting, kMade };
   struct Late {
-    endpoint local;
+    std::uint32_t local;  ///< Porter::word_of it.
+    int fd;               ///< With kMade: -1, let go.
     std::uint8_t dscp;
     bool bursts;
     State state;
-    int fd;  ///< With kMade: -1, let go.
   };
   /// Of a flow whose door is open, and whose command we have not obeyed yet: it waits, with all behind it.
   struct Early {

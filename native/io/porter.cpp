@@ -19,7 +19,7 @@ extern "C" const char sallyport_porter_object[], sallyport_porter_object_end[];
 namespace sallyport::io {
 namespace {
 
-constexpr std::size_t kPortsBytes = std::size_t{65'536} * sizeof(porter_doors);
+constexpr std::size_t kPortsBytes = (std::size_t{PORTER_ADDRESSES} << 15) * sizeof(porter_doors);
 /// Room for the first packets of a thousand calls that begin at once (the kernel doubles it, and counts 4.3 kB a packet).
 constexpr int kRoomBytes = 4 * 1024 * 1024;
 
@@ -143,6 +143,16 @@ std::uint32_t Porter::slot_of(const std::uint8_t* ip) const noexcept {
   return slot < count ? slot : PORTER_ADDRESSES;
 }
 
+std::uint32_t Porter::word_of(const endpoint& local) const noexcept { return slot_of(local.ip) << 16 | port_of(local); }
+
+endpoint Porter::endpoint_of(std::uint32_t word) const noexcept {
+  endpoint local{};
+  std::memcpy(local.ip, addresses_[word >> 16].data(), sizeof local.ip);
+  local.port[0] = static_cast<std::uint8_t>(word >> 8);
+  local.port[1] = static_cast<std::uint8_t>(word);
+  return local;
+}
+
 bool Porter::add_address(const std::uint8_t* ip) noexcept {
   const std::uint32_t slot = address_count_.load(std::memory_order_relaxed);
   if (slot == PORTER_ADDRESSES || bpf_map_update_elem(addresses_fd_, ip, &slot, BPF_ANY) != 0) return false;
@@ -153,7 +163,9 @@ bool Porter::add_address(const std::uint8_t* ip) noexcept {
 
 std::uint32_t* Porter::door(const endpoint& local) const noexcept {
   const std::uint32_t slot = slot_of(local.ip);
-  return slot == PORTER_ADDRESSES ? nullptr : &ports_[port_of(local)].doors[slot];
+  if (slot == PORTER_ADDRESSES) return nullptr;
+  porter_doors& both = ports_[slot << 15 | port_of(local) >> 1];
+  return port_of(local) & 1 ? &both.odd : &both.even;
 }
 
 bool Porter::serves(const endpoint& local, std::size_t thread, std::uint32_t flow) noexcept {

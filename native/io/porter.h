@@ -41,6 +41,9 @@ class Porter {
   /// The flow has its own socket now, or shall have none: the kernel is as ever there.
   void step_aside(const endpoint& local) noexcept;
   std::uint32_t flow_at(const endpoint& local) const noexcept;
+  /// An address that is served and a port as one word, a fifth as long; and back.
+  std::uint32_t word_of(const endpoint& local) const noexcept;
+  endpoint endpoint_of(std::uint32_t word) const noexcept;
   /// The porter's socket, -1 where there is none. What it brings tells where it was sent to by IP_ORIGDSTADDR.
   int socket_of(std::size_t thread, bool v4) const noexcept { return sockets_[thread * 2 + !v4]; }
 

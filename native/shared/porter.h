@@ -8,7 +8,7 @@
 
 #include "endpoint.h"
 
-/* Limit: media addresses whose ports may be without sockets; ports of others have theirs from the start. A power of two. */
+/* Limit: media addresses whose ports may be without sockets; ports of others have theirs from the start. */
 #define PORTER_ADDRESSES 8
 /* Limit: packet threads that have porters; flows of others have sockets from the start. */
 #define PORTER_THREADS 64
@@ -20,9 +20,9 @@
 #define DOOR_THREAD_SHIFT 24
 #define DOOR_HAS_SOCKET 0x80000000u
 
-/* Of one port, by number of the address. */
+/* Of two ports, for a map's values are padded to eight bytes. (Number of the address · 65536 + port) / 2 is their place. */
 struct porter_doors {
-  __u32 doors[PORTER_ADDRESSES];
+  __u32 even, odd;
 };
 
 #endif

@@ -20,11 +20,10 @@ struct {
   __uint(value_size, sizeof(__u32));
 } porter_addresses SEC(".maps");
 
-/* By port. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 65536);
+  __uint(max_entries, PORTER_ADDRESSES << 15);
   __type(key, __u32);
   __type(value, struct porter_doors);
 } porter_ports SEC(".maps");
@@ -51,9 +50,10 @@ int sallyport_porter(struct bpf_sk_lookup* context) {
   const __u32* address = bpf_map_lookup_elem(&porter_addresses, ip);
   if (!address) return SK_PASS;
   const __u32 port = context->local_port; /* In the machine's byte order. */
-  const volatile struct porter_doors* there = bpf_map_lookup_elem(&porter_ports, &port);
-  if (!there) return SK_PASS;
-  const __u32 door = there->doors[*address & (PORTER_ADDRESSES - 1)];
+  const __u32 at = *address << 15 | port >> 1;
+  const volatile struct porter_doors* both = bpf_map_lookup_elem(&porter_ports, &at);
+  if (!both) return SK_PASS;
+  const __u32 door = port & 1 ? both->odd : both->even;
   if (door == 0 || door & DOOR_HAS_SOCKET) return SK_PASS;
   const __u32 porter = (door >> DOOR_THREAD_SHIFT) * 2 + (__u32)six;
   struct bpf_sock* socket = bpf_map_lookup_elem(&porter_sockets, &porter);
