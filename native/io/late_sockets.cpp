@@ -130,7 +130,7 @@ bool LateSockets::give_out(const endpoint& to, const endpoint& sender, std::uint
 /// A door opens before its command is posted, and both before the far end hears of the port: so what comes through it may
 /// find us between two looks at the commands. It must not be lost, as it would not be by a socket of its own.
 void LateSockets::take(int fd, Early& early) noexcept {
-  if (early.waits) {
+  if (early.waits && batch_.size() < kPorterBatch) {
     std::memcpy(slots_.data() + batch_.size() * kSlotBytes, early.bytes.data(), early.size);
     early.waits = !give_out(early.to, early.sender, early.size);
     if (early.waits) return readable(fd);

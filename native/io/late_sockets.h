@@ -46,7 +46,7 @@ class LateSockets {
   void expect(std::uint32_t flow, const endpoint& local, std::uint8_t dscp, bool bursts) noexcept;
   /// Both flows of a side, from `first` on.
   void mark(std::uint32_t first, std::uint8_t dscp) noexcept;
-  bool is_waiting(std::uint32_t flow) noexcept { return late_[flow].state == State::kWaiting; }
+  bool is_waiting(std::uint32_t flow) noexcept { return porter_ != nullptr && late_[flow].state == State::kWaiting; }
   /// The socket of a flow that waits for it; negative errno, once, when it cannot be had.
   int make(std::uint32_t flow) noexcept;
   /// The descriptor closes; the port holds the socket (PacketPort::keep).

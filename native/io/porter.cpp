@@ -83,8 +83,9 @@ bool Porter::open_sockets(std::size_t threads, std::string& why) {
     if (error == 0) continue;
     if (fd >= 0) ::close(fd);
     sockets_.back() = -1;
+    if (!v4) continue;  // IPv6 may be off.
     why = told(error);
-    if (v4) return false;  // IPv6 may be off.
+    return false;
   }
   return true;
 }
