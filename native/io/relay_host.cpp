@@ -64,16 +64,15 @@ RelayHost::RelayHost(const HostOptions& options)
   if (identity_) handshakes_ = std::make_unique<HandshakeThread>(*identity_, cores.size(), places_);
   if (identity_ && problem_.empty()) problem_ = handshakes_->problem();
   if (!problem_.empty()) return;
-  const bool has_rings = options.rings.ground != nullptr || (kernel_ && !options.ring_addresses.empty());
+  RingOptions rings = options.rings;
+  if (kernel_ && !options.ring_addresses.empty()) rings.ground = kernel_.get();
+  if (cores.size() != 1) rings.ground = nullptr;
   if (!options.late_sockets) late_problem_ = "not wanted";
   // Between rings and a flow's socket order is kept; a porter stands outside of it.
-  else if (has_rings) late_problem_ = "packets come by AF_XDP";
+  else if (rings.ground != nullptr) late_problem_ = "packets come by AF_XDP";
   else porter_ = Porter::start(cores.size(), late_problem_);
   for (const int core : cores) {
-    RingOptions rings = options.rings;
-    if (kernel_ && !options.ring_addresses.empty()) rings.ground = kernel_.get();
-    if (cores.size() != 1) rings.ground = nullptr;
-    rings.busy_poll = rings.busy_poll || is_isolated(core);
+    rings.busy_poll = options.rings.busy_poll || is_isolated(core);
     threads_.push_back(std::make_unique<PacketThread>(max_pairs_, core, options.port, rings, handshakes_->lane(threads_.size()),
                                                       options.counters, notify_, notify_data_, options.packet_limits, kernel_.get(),
                                                       std::make_unique<LateSockets>(porter_.get(), threads_.size(), max_pairs_ * relay::kFlowsPerPair)));
